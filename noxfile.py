@@ -7,13 +7,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import nox
 
-sys.path.insert(0, str(Path(__file__).parent / "tests" / "setup"))
+sys.path[:0] = [str(Path(__file__).parent / "tests" / name) for name in ("setup", "testd")]
 import machine
+import testd
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|venv"
@@ -21,6 +25,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.error_on_external_run = True
 
 REPO = Path(__file__).parent
+VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 PACKAGE = "ansible_collections.numa.virt"
 
 os.environ.update(machine.index_environment())
@@ -48,7 +53,7 @@ def lint(session: nox.Session) -> None:
     session.run("yamllint", "-c", ".config/yamllint.yml", "--strict", ".")
 
 
-@nox.session(name="format", default=False)
+@nox.session(name="format", default=False, tags=["tool"])
 def format_(session: nox.Session) -> None:
     """Rewrite Python files in the project's format (no check)."""
     install(session, "lint")
@@ -77,3 +82,215 @@ def units(session: nox.Session) -> None:
     session.run("coverage", "report")
     pure = [f"plugins/module_utils/{name}.py" for name in settings()["pure"]]
     session.run("coverage", "report", "--fail-under=100", "--include=" + ",".join(pure))
+
+
+def ansible_test(session: nox.Session, *arguments: str) -> None:
+    """Run ansible-test in a real copy of the collection, as it wants it. Its caches survive, its copy does not."""
+    session.run("python", str(REPO / "tests" / "setup" / "seed_pip.py"))
+    session.chdir(machine.copy_tree(session.name))
+    session.run("ansible-test", *arguments, "--color", "no", env={"PIP_QUIET": "2"})
+
+
+def need_python(session: nox.Session, minor: int) -> None:
+    """Skip the session where the Python it runs on is older than 3.<minor>."""
+    if sys.version_info < (3, minor):
+        session.skip(f"needs a Python 3.{minor} or newer to run Ansible with; none is here")
+
+
+@nox.session(name="sanity-2.21")
+def sanity_newest(session: nox.Session) -> None:
+    """ansible-test sanity of the newest ansible-core, without exceptions."""
+    need_python(session, 12)
+    install(session, "core-2.21")
+    ansible_test(session, "sanity", "--venv", *session.posargs)
+
+
+@nox.session(name="sanity-2.19", python=machine.find_python("3.11") or machine.find_python("3.12"))
+def sanity_oldest(session: nox.Session) -> None:
+    """ansible-test sanity of the oldest ansible-core that is supported, without exceptions."""
+    if session.python is None:
+        session.skip("needs Python 3.11 or 3.12; none is here")
+    install(session, "core-2.19")
+    ansible_test(session, "sanity", "--venv", *session.posargs)
+
+
+@nox.session(name="units-targets")
+def units_targets(session: nox.Session) -> None:
+    """The unit tests on every Python of targets that is here, as ansible-test runs them."""
+    install(session, "demo")
+    ansible_test(session, "units", "--venv", *session.posargs)
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Integration targets, modules running on the system's Python, against libvirt's test driver."""
+    if not list((REPO / "tests" / "integration" / "targets").glob("*")):
+        session.error("no integration targets yet")
+    install(session, "demo")
+    version = session.run("/usr/bin/python3", "-c", VERSION, external=True, silent=True)
+    controller = session.run("python", "-c", VERSION, silent=True)
+    copy = machine.copy_tree(session.name)
+    session.chdir(copy)
+    with testd.TestDaemon() as daemon:
+        config = copy / "tests" / "integration" / "integration_config.yml"
+        config.write_text(f"---\nnuma_virt_test_uri: {daemon.uri}\n", encoding="utf-8")
+        session.run(
+            *("ansible-test", "integration", "--color", "no"),
+            *("--controller", f"origin:python={str(controller).strip()}"),
+            *("--target", f"controller:python={str(version).strip()}@/usr/bin/python3"),
+            *session.posargs,
+        )
+
+
+@nox.session(name="ansible-lint")
+def ansible_lint(session: nox.Session) -> None:
+    """Playbooks, roles and examples, production profile."""
+    install(session, "ansible-lint")
+    environment = {**machine.ansible_environment(), "ANSIBLE_LINT_NODEPS": "1"}
+    session.run("ansible-lint", "--profile", "production", "--offline", "--strict", *session.posargs, env=environment)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Documentation is complete, its references lead somewhere, and the site builds without a warning."""
+    install(session, "docs")
+    environment = machine.ansible_environment()
+    session.run(
+        "antsibull-docs",
+        "lint-collection-docs",
+        "--plugin-docs",
+        "--validate-collection-refs=all",
+        ".",
+        env=environment,
+    )
+    site = machine.CACHE / "docs"
+    shutil.rmtree(site, ignore_errors=True)
+    site.mkdir(mode=0o700, parents=True)
+    session.run(
+        "antsibull-docs",
+        "sphinx-init",
+        "--use-current",
+        "--squash-hierarchy",
+        "--lenient",
+        "--project=numa.virt",
+        "--dest-dir",
+        str(site),
+        "numa.virt",
+        env=environment,
+    )
+    with (site / "conf.py").open("a", encoding="utf-8") as file:
+        file.write("\nintersphinx_mapping = {}  # no network\n")
+    session.chdir(site)
+    (site / "temp-rst").mkdir(mode=0o700)
+    session.run(
+        "antsibull-docs",
+        "--config-file",
+        "antsibull-docs.cfg",
+        "collection",
+        "--use-current",
+        "--squash-hierarchy",
+        "--dest-dir",
+        "temp-rst",
+        "numa.virt",
+        env=environment,
+    )
+    shutil.copytree(site / "temp-rst", site / "rst", dirs_exist_ok=True)
+    session.run("sphinx-build", "-M", "html", "rst", "build", "-c", ".", "-W", "--keep-going", "-q")
+    session.log(f"the site is in {site}/build/html")
+
+
+@nox.session
+def changelog(session: nox.Session) -> None:
+    """Changelog fragments are valid."""
+    install(session, "antsibull-changelog")
+    session.run("antsibull-changelog", "lint")
+
+
+@nox.session
+def licences(session: nox.Session) -> None:
+    """Every file says its licence, and the texts are here."""
+    install(session, "reuse")
+    session.run("reuse", "lint", "--lines")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """The collection builds, holds nothing it should not, installs without network, and Galaxy would take it."""
+    install(session, "galaxy-importer")
+    folder = machine.CACHE / "package"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    environment = {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_HOME": str(folder / "home")}
+    session.run("ansible-galaxy", "collection", "build", "--output-path", str(folder), env=environment)
+    (tarball,) = folder.glob("numa-virt-*.tar.gz")
+    with tarfile.open(tarball) as archive:
+        packed = {member.name for member in archive.getmembers() if not member.isdir()}
+    junk = packed - set(machine.tracked_files()) - {"MANIFEST.json", "FILES.json"}
+    if junk:
+        session.error(f"in the tarball, but not the project's: {' '.join(sorted(junk))}")
+    session.log(f"{tarball.name}: {len(packed)} files, {tarball.stat().st_size // 1024} KiB")
+    session.run(
+        "ansible-galaxy",
+        "collection",
+        "install",
+        "--offline",
+        "--collections-path",
+        str(folder),
+        str(tarball),
+        env=environment,
+    )
+    session.chdir(folder)
+    config = folder / "importer.cfg"
+    config.write_text("[galaxy-importer]\nRUN_ANSIBLE_TEST = False\nRUN_FLAKE8 = False\n", encoding="utf-8")
+    session.run(
+        "python", "-m", "galaxy_importer.main", str(tarball), env={**environment, "GALAXY_IMPORTER_CONFIG": str(config)}
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """What `make demo` does."""
+    session.run("python", "tests/setup/demo.py")
+
+
+@nox.session
+def benchmarks(session: nox.Session) -> None:
+    """The benchmarks run and print their ratios; no threshold is checked."""
+    install(session, "units")
+    session.run("python", "benchmarks/run.py", "--quick", *session.posargs, env=machine.ansible_environment())
+
+
+@nox.session
+def labtests(session: nox.Session) -> None:
+    """Unit tests of the lab's own code; they boot nothing."""
+    install(session, "lab")
+    session.run("pytest", *(session.posargs or ["tests/lab/tests"]))
+
+
+@nox.session(tags=["lab"])
+def molecule(session: nox.Session) -> None:
+    """Scenarios on real hosts with several cells, booted under emulation."""
+    doctor = subprocess.run(
+        [sys.executable, "tests/lab/lab.py", "doctor"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    session.log(doctor.stdout.strip())
+    if doctor.returncode == 3:
+        session.skip("the labs cannot run here: " + " ".join(doctor.stdout.split()))
+    install(session, "molecule")
+    session.run(
+        "python",
+        "tests/lab/lab.py",
+        "run",
+        "kvm",
+        "smt",
+        "--",
+        "molecule",
+        "test",
+        "--all",
+        *session.posargs,
+        env=machine.ansible_environment(),
+    )

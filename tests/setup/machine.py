@@ -265,14 +265,22 @@ def tracked_files() -> list[str]:
 
 
 def copy_tree(name: str) -> Path:
-    """A real copy of the collection, as ansible-test needs it: the path of ``…/ansible_collections/numa/virt``."""
+    """A real copy of the collection, as ansible-test needs it: the path of ``…/ansible_collections/numa/virt``.
+
+    It is a git repository of its own, or ansible-test would find ours above it and see nothing but ignored files.
+    What ansible-test keeps there (in tests/output: its environments) survives, everything else is laid anew.
+    """
     target = CACHE / "copies" / name / "ansible_collections" / "numa" / "virt"
-    if target.exists():
-        shutil.rmtree(target)
+    for folder, folders, files in os.walk(target):
+        if folder == str(target / "tests"):
+            folders[:] = [entry for entry in folders if entry != "output"]
+        for entry in files + [entry for entry in folders if os.path.islink(os.path.join(folder, entry))]:
+            os.unlink(os.path.join(folder, entry))
     for relative in tracked_files():
         copy = target / relative
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPO / relative, copy, follow_symlinks=False)
+    subprocess.run(["git", "init", "-q", str(target)], check=True)
     return target
 
 

@@ -62,10 +62,16 @@ def test_daemon_is_unprivileged() -> None:
 
 
 def test_a_failure_inside_cleans_up() -> None:
-    daemon = testd.TestDaemon()
-    with pytest.raises(ZeroDivisionError), daemon:
-        folder = daemon.folder
-        raise ZeroDivisionError
+    folders = []
+
+    def fail() -> None:
+        with testd.TestDaemon() as daemon:
+            folders.append(daemon.folder)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    (folder,) = folders
     assert not os.path.exists(folder)
 
 

@@ -127,7 +127,7 @@ class TestDaemon:
         self._wait_for_socket(daemon)
         holder = self._spawn([python, "-c", _HOLDER, self.uri], subprocess.PIPE, subprocess.PIPE, user)
         assert holder.stdout is not None
-        ready, _, _ = select.select([holder.stdout], [], [], self.timeout)
+        ready = select.select([holder.stdout], [], [], self.timeout)[0]
         answer = os.read(holder.stdout.fileno(), 4096) if ready else b"no answer"
         if answer != b"connected\n":
             raise TestDaemonError(f"cannot connect: {answer.decode(errors='replace').strip()}\n{self._log()}".strip())
