@@ -1,0 +1,189 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hosts that can be booted, by name, and QEMU's whole command line for one of them."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+from numalab.boot import BootMethod, LinuxBoot
+from numalab.errors import LabError
+from numalab.recipes import KVM, Recipe
+from numalab.topology import Cell, Topology, equal_distances
+
+
+@dataclass(frozen=True)
+class Host:
+    """A kind of machine: what it looks like, what it boots and what its libvirt offers."""
+
+    name: str
+    summary: str
+    topology: Topology
+    recipe: Recipe
+    boot: BootMethod
+    #: libvirt's driver there, in the words of the collection.
+    driver: str
+    #: The URI of its libvirt, as seen on the host itself.
+    uri: str
+    #: The fastest ``<domain type=…>`` whose guests run there.
+    domain_type: str
+
+
+#: A square of sockets: each has one near neighbour, one far, and one across.
+_SQUARE = ((10, 12, 21, 31), (12, 10, 31, 21), (21, 31, 10, 12), (31, 21, 12, 10))
+
+_CATALOGUE = (
+    Host(
+        name="kvm",
+        summary="4 cells x 2 CPUs, distances 10/12/21/31; KVM works inside",
+        topology=Topology(4, 2, 1, tuple(Cell((2 * n, 2 * n + 1), 512) for n in range(4)), _SQUARE),
+        recipe=KVM,
+        boot=LinuxBoot("max"),
+        driver="qemu",
+        uri="qemu:///system",
+        domain_type="kvm",
+    ),
+    Host(
+        name="smt",
+        summary="2 cells x 2 cores x 2 threads; an Intel CPU (others show no siblings), so no KVM inside",
+        topology=Topology(2, 2, 2, (Cell((0, 1, 2, 3), 1024), Cell((4, 5, 6, 7), 1024)), equal_distances(2, 21)),
+        recipe=KVM,
+        boot=LinuxBoot("max,vendor=GenuineIntel"),
+        driver="qemu",
+        uri="qemu:///system",
+        domain_type="qemu",
+    ),
+    Host(
+        name="memonly",
+        summary="2 cells x 4 CPUs and a third cell with memory alone; KVM works inside",
+        topology=Topology(
+            2, 4, 1, (Cell((0, 1, 2, 3), 768), Cell((4, 5, 6, 7), 768), Cell((), 512)), equal_distances(3, 17)
+        ),
+        recipe=KVM,
+        boot=LinuxBoot("max"),
+        driver="qemu",
+        uri="qemu:///system",
+        domain_type="kvm",
+    ),
+    Host(
+        name="wide",
+        summary="8 cells x 1 CPU; KVM works inside",
+        topology=Topology(8, 1, 1, tuple(Cell((n,), 256) for n in range(8)), equal_distances(8, 20)),
+        recipe=KVM,
+        boot=LinuxBoot("max"),
+        driver="qemu",
+        uri="qemu:///system",
+        domain_type="kvm",
+    ),
+)
+
+HOSTS: dict[str, Host] = {host.name: host for host in _CATALOGUE}
+
+
+def find_host(name: str) -> Host:
+    """Return the host of this name; raise :class:`LabError` naming those that exist."""
+    if name not in HOSTS:
+        raise LabError(f"no host is called {name!r}; there are: {', '.join(HOSTS)}")
+    return HOSTS[name]
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The files of one running machine, all in its run directory."""
+
+    directory: Path
+
+    @property
+    def state(self) -> Path:
+        """What was booted, when, on which port: JSON."""
+        return self.directory / "vm.json"
+
+    @property
+    def pid(self) -> Path:
+        """QEMU's own pid file. Its path on QEMU's command line is also what marks the process as ours."""
+        return self.directory / "qemu.pid"
+
+    @property
+    def serial(self) -> Path:
+        """All that the machine wrote to its first serial port."""
+        return self.directory / "serial.log"
+
+    @property
+    def monitor(self) -> Path:
+        """QEMU's QMP socket."""
+        return self.directory / "qmp.sock"
+
+    @property
+    def disk(self) -> Path:
+        """The qcow2 overlay that takes all writes, thrown away at the end."""
+        return self.directory / "disk.qcow2"
+
+    @property
+    def ssh_config(self) -> Path:
+        """All that ssh must know to reach the machine."""
+        return self.directory / "ssh_config"
+
+    @property
+    def known_hosts(self) -> Path:
+        """The machine's ssh host key, under the address and port it has now."""
+        return self.directory / "known_hosts"
+
+    @property
+    def ssh_socket(self) -> Path:
+        """The socket of ssh's shared connection."""
+        return self.directory / "ssh.sock"
+
+
+def escape(value: object) -> str:
+    """Return a value as it must stand in a QEMU option list, where a comma is written twice."""
+    return str(value).replace(",", ",,")
+
+
+def qemu_command(host: Host, name: str, image: Path, paths: RunPaths, port: int) -> list[str]:
+    """Return the argument vector that boots a host as the machine ``name``, with ssh on this port of 127.0.0.1.
+
+    The machine's network reaches nothing but that one port (``restrict=on``).
+    """
+    return [
+        "qemu-system-x86_64",
+        "-name",
+        f"numa-virt-lab-{escape(name)}",
+        "-uuid",
+        str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{name}.numa-virt-lab")),
+        "-machine",
+        "q35,usb=off,vmport=off",
+        "-accel",
+        "tcg,thread=multi",
+        *host.topology.qemu_arguments(),
+        *host.boot.qemu_arguments(image, name),
+        "-nodefaults",
+        "-no-user-config",
+        "-no-reboot",
+        "-display",
+        "none",
+        "-drive",
+        f"if=none,id=disk0,format=qcow2,file={escape(paths.disk)},cache=unsafe,discard=unmap",
+        "-device",
+        "virtio-blk-pci,drive=disk0",
+        "-netdev",
+        f"user,id=net0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22",
+        "-device",
+        "virtio-net-pci,netdev=net0,romfile=",
+        "-device",
+        "virtio-rng-pci",
+        "-chardev",
+        f"file,id=serial0,path={escape(paths.serial)}",
+        "-serial",
+        "chardev:serial0",
+        "-chardev",
+        f"socket,id=monitor0,path={escape(paths.monitor)},server=on,wait=off",
+        "-mon",
+        "chardev=monitor0,mode=control",
+        "-pidfile",
+        str(paths.pid),
+        "-daemonize",
+    ]

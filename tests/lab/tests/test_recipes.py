@@ -1,0 +1,103 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The key of an image: the same for the same recipe, another when anything in it changes."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numalab.recipes
+import pytest
+from numalab.images import cache_folder, image_of, is_built, locked, outdated, remove_image
+from numalab.recipes import KVM, Recipe
+
+
+@pytest.fixture(name="recipe")
+def _recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """Return a recipe whose files and builders are copies that a test may change."""
+    shutil.copytree(KVM.files, tmp_path / "images" / KVM.name)
+    builder = tmp_path / "builder.py"
+    builder.write_text("first\n")
+    monkeypatch.setattr(numalab.recipes, "IMAGES", tmp_path / "images")
+    monkeypatch.setattr(numalab.recipes, "BUILDERS", (builder,))
+    return KVM
+
+
+def test_the_key_is_stable(recipe: Recipe) -> None:
+    assert recipe.key() == recipe.key()
+    assert len(recipe.key()) == 16
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"packages": (*KVM.packages, "nano")},
+        {"suite": "trixie"},
+        {"modules": KVM.modules[:-1]},
+        {"masked_units": ()},
+        {"size_mib": KVM.size_mib + 1},
+    ],
+)
+def test_each_field_is_part_of_the_key(recipe: Recipe, change: dict[str, object]) -> None:
+    assert replace(recipe, **change).key() != recipe.key()  # type: ignore[arg-type]
+
+
+def test_the_text_of_a_file_is_part_of_the_key(recipe: Recipe) -> None:
+    before = recipe.key()
+    with (recipe.files / "etc/libvirt/qemu.conf").open("a") as stream:
+        stream.write("# more\n")
+    assert recipe.key() != before
+
+
+def test_the_name_of_a_file_is_part_of_the_key(recipe: Recipe) -> None:
+    before = recipe.key()
+    (recipe.files / "etc/hosts").rename(recipe.files / "etc/hosts.old")
+    assert recipe.key() != before
+
+
+def test_the_building_code_is_part_of_the_key(recipe: Recipe) -> None:
+    before = recipe.key()
+    numalab.recipes.BUILDERS[0].write_text("second\n")
+    assert recipe.key() != before
+
+
+@pytest.mark.parametrize(
+    ("environment", "folder"),
+    [
+        ({"NUMA_VIRT_LAB_CACHE": "/a", "XDG_CACHE_HOME": "/b"}, "/a"),
+        ({"XDG_CACHE_HOME": "/b"}, "/b/numa-virt-lab"),
+        ({}, str(Path.home() / ".cache/numa-virt-lab")),
+    ],
+)
+def test_the_cache_is_where_the_environment_says(environment: dict[str, str], folder: str) -> None:
+    assert str(cache_folder(environment)) == folder
+
+
+def test_only_images_of_other_recipes_are_outdated(tmp_path: Path) -> None:
+    image = image_of(KVM, tmp_path)
+    assert not is_built(image)
+    for name in (image.directory.name, "kvm-0000000000000000", ".building-kvm-1111111111111111-x"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "kvm-0000000000000000.lock").touch()
+    assert is_built(image)
+    old = tmp_path / "kvm-0000000000000000"
+    assert outdated([KVM], tmp_path) == [old]
+    remove_image(old)
+    assert outdated([KVM], tmp_path) == []
+    assert not (tmp_path / "kvm-0000000000000000.lock").exists()
+
+
+def test_a_cache_that_is_not_there_holds_nothing_outdated(tmp_path: Path) -> None:
+    assert outdated([KVM], tmp_path / "none") == []
+
+
+def test_a_lock_can_be_taken_again_once_it_is_let_go(tmp_path: Path) -> None:
+    said: list[str] = []
+    for _ in range(2):
+        with locked(tmp_path / "new" / "a.lock", said.append):
+            pass
+    assert said == []
