@@ -146,7 +146,7 @@ def integration(session: nox.Session) -> None:
 def ansible_lint(session: nox.Session) -> None:
     """Playbooks, roles and examples, production profile."""
     install(session, "ansible-lint")
-    environment = {**machine.ansible_environment(), "ANSIBLE_LINT_NODEPS": "1"}
+    environment = {**machine.ansible_environment(), "NO_COLOR": "1"}
     session.run("ansible-lint", "--profile", "production", "--offline", "--strict", *session.posargs, env=environment)
 
 
@@ -220,7 +220,8 @@ def package(session: nox.Session) -> None:
     folder = machine.CACHE / "package"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    environment = {"ANSIBLE_CONFIG": os.devnull, "ANSIBLE_HOME": str(folder / "home")}
+    installed = {"ANSIBLE_COLLECTIONS_PATH": str(folder), "ANSIBLE_HOME": str(folder / "home")}
+    environment = {**machine.ansible_environment(), **installed}
     session.run("ansible-galaxy", "collection", "build", "--output-path", str(folder), env=environment)
     (tarball,) = folder.glob("numa-virt-*.tar.gz")
     with tarfile.open(tarball) as archive:
