@@ -1,0 +1,23 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options that modules share; documented in the doc fragments of the same names.
+
+This file must not import anything else of this collection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def connection_options() -> dict[str, Any]:
+    return {"uri": {"type": "str"}}
+
+
+def backup_options() -> dict[str, Any]:
+    return {
+        "backup": {"type": "bool", "default": True},
+        "backup_dir": {"type": "path"},
+    }

@@ -1,0 +1,123 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each hypervisor driver can do, and one placement encoded for it.
+
+The facts were read from libvirt's source (9.0, 11.3) and tried on real daemons; see docs.
+This file must not import ansible, libvirt or lxml, and must not look at a host.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ansible_collections.numa.virt.plugins.module_utils._errors import UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, pins_of
+
+
+@dataclass(frozen=True)
+class Driver:
+    """The features of one driver.
+
+    ``cpu_map``: virNodeGetCPUMap() tells the truth. ``free_memory``: it knows what is free on a cell. ``full_maps``:
+    the CPU maps of virDomainGetVcpus() are whole and are the hypervisor's word. ``pin_flags``: virDomainPinVcpuFlags()
+    takes LIVE. ``live_nodeset``: the modes in which the nodeset of a running guest can change. ``early_binding``: huge
+    pages and preallocated memory are touched by threads that need a CPU of each of its cells.
+    """
+
+    name: str
+    emulator: bool
+    iothreads: bool
+    numatune: bool
+    start_paused: bool
+    cpu_map: bool
+    free_memory: bool
+    full_maps: bool
+    pin_flags: bool
+    live_nodeset: frozenset[str]
+    early_binding: bool
+    pins_each_vcpu: bool
+
+    def check(self, intent: Intent) -> None:
+        """Raises UnsupportedError for what a user asked and this driver has no such thing for."""
+        if intent.emulator is not None and not self.emulator:
+            raise UnsupportedError(self.name, "emulatorpin", "it has no emulator threads to pin", "emulator_cpuset")
+        if intent.iothread_pins and not self.iothreads:
+            raise UnsupportedError(self.name, "iothreadpin", "it has no IO threads to pin", "iothread_pins")
+        memory = intent.memory
+        if memory is None or memory.mode == "none" or self.numatune:
+            return
+        if memory.mode != "strict" or (memory.cells is not None and memory.cells != intent.cells):
+            raise UnsupportedError(
+                self.name,
+                "numatune",
+                "a guest's memory comes from the cells of its CPUs and from nowhere else: leave memory out",
+                "memory",
+            )
+
+    def encode(self, placement: Placement, vcpus: int) -> Placement:
+        """The owned elements that make this driver do what ``placement`` says."""
+        if self.pins_each_vcpu:
+            # libxl stores <vcpu cpuset> and ignores it; only a pin becomes hard affinity before memory is allocated.
+            pins = {vcpu: placement.of_vcpu(vcpu) for vcpu in range(vcpus)}
+            placement = replace(
+                placement, vcpu_pins=pins_of({vcpu: cpus for vcpu, cpus in pins.items() if cpus is not None})
+            )
+        if not self.numatune:
+            placement = replace(placement, memory=None, memnodes=())
+        return placement
+
+
+_DRIVERS = {
+    "qemu": Driver(
+        "qemu",
+        emulator=True,
+        iothreads=True,
+        numatune=True,
+        start_paused=True,
+        cpu_map=True,
+        free_memory=True,
+        full_maps=True,
+        pin_flags=True,
+        live_nodeset=frozenset({"restrictive"}),
+        early_binding=True,
+        pins_each_vcpu=False,
+    ),
+    "xen": Driver(
+        "xen",
+        emulator=False,
+        iothreads=False,
+        numatune=False,
+        start_paused=True,
+        cpu_map=True,
+        free_memory=True,
+        full_maps=True,
+        pin_flags=True,
+        live_nodeset=frozenset(),
+        early_binding=False,
+        pins_each_vcpu=True,
+    ),
+    # Stores everything and runs nothing; its CPU map is invented, and cuts every map to 8 CPUs.
+    "test": Driver(
+        "test",
+        emulator=True,
+        iothreads=True,
+        numatune=True,
+        start_paused=False,
+        cpu_map=False,
+        free_memory=False,
+        full_maps=False,
+        pin_flags=False,
+        live_nodeset=frozenset({"strict", "preferred", "interleave", "restrictive"}),
+        early_binding=False,
+        pins_each_vcpu=False,
+    ),
+}
+
+
+def driver_named(name: str) -> Driver:
+    """Raises UnsupportedError for a driver that this collection does not know."""
+    if name not in _DRIVERS:
+        raise UnsupportedError(name, "driver", f"numa.virt knows {', '.join(_DRIVERS)}", "uri")
+    return _DRIVERS[name]

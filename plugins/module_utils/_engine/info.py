@@ -1,0 +1,92 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""numa_domain_info: what was meant, what is configured, what runs and what really is, for many domains.
+
+This file must not import ansible or libvirt, and must not change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    Placement,
+    intent_as_result,
+    placement_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import read_placement
+from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+
+
+def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[str, Any]:
+    """``{"driver": …, "domains": [...]}``, by name. ``names`` None means all. Raises DomainNotFoundError.
+
+    Calls: five for the host, and for each domain one dump, or two and one for the vCPUs' maps where it runs.
+    """
+    session = Session(connection)
+    domains = connection.domains()
+    if names is not None:
+        there = {domain.name for domain in domains}
+        for name in names:
+            if name not in there:
+                raise DomainNotFoundError(
+                    "names", name, "there is no such domain on this host", "leave names out to see all"
+                )
+        domains = [domain for domain in domains if domain.name in set(names)]
+    running = [domain for domain in domains if domain.active]
+    persistent = connection.persistent_uuids() if running else set()
+    states = connection.states() if running else {}
+    pids = _proc.find_process([domain.uuid for domain in running]) if session.driver.name == "qemu" and running else {}
+    result = []
+    for domain in domains:
+        live_text = domain.live_xml() if domain.active else None
+        lasting = not domain.active or domain.uuid in persistent
+        text = domain.definition() if lasting else live_text
+        assert text is not None
+        config = _domain_xml.load(text, "definition")
+        live = _domain_xml.load(live_text, "definition") if live_text is not None else None
+        known = Known(domain, lasting, text, config, live)
+        observation = observe(session, domain, live, pids.get(domain.uuid, 0)) if live is not None else None
+        result.append(_info(session, known, states.get(domain.uuid, "shut off"), observation))
+    return {"driver": session.driver.name, "domains": result}
+
+
+def _info(session: Session, known: Known, state: str, observation: Observation | None) -> dict[str, Any]:
+    shape = _domain_xml.shape(known.live if known.live is not None else known.config)
+    placement = known.placement
+    cpuset = _effective(observation, placement, shape.vcpus, session.host.online)
+    info: dict[str, Any] = {
+        "name": known.domain.name,
+        "uuid": known.domain.uuid,
+        "state": state,
+        "persistent": known.persistent,
+        "managed": known.record is not None,
+        "vcpus": shape.vcpus,
+        "memory": shape.memory,
+        "intent": intent_as_result(known.intent),
+        "configured": placement_as_result(placement) if known.persistent else None,
+        "live": placement_as_result(read_placement(known.live)) if known.live is not None else None,
+        "actual": observation_as_result(observation),
+    }
+    if cpuset is not None:
+        info["cpuset"] = str(cpuset)
+        info["cells"] = list(session.host.cells_touched(cpuset))
+    return info
+
+
+def _effective(observation: Observation | None, placement: Placement, vcpus: int, everything: CpuSet) -> CpuSet | None:
+    """The OR of the vCPUs' maps: of the running guest where there is one, of its definition otherwise."""
+    if observation is None:
+        return placement.effective_cpuset(vcpus, everything)
+    found = union(cpus for _vcpu, cpus in observation.vcpus) & everything
+    return None if everything <= found else found

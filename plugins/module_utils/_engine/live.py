@@ -1,0 +1,183 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guest that runs already: what of a new placement can be applied to it, and what only a restart would bring.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._changes import (
+    EVERYWHERE,
+    LIVE,
+    Change,
+    Restart,
+    intent_change,
+    pin_element,
+)
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
+    NAMESPACE,
+    PREFIX,
+    Record,
+    read_placement,
+    read_record,
+    record_element,
+)
+from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
+from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change to a running guest, and the call that makes it."""
+
+    change: Change
+    apply: Callable[[Domain], None]
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """What would be done to a running guest, in order, and what cannot be."""
+
+    steps: tuple[Step, ...]
+    restarts: tuple[Restart, ...]
+    observation: Observation
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The threads that a run is about; the others stay as they are, and so does memory."""
+
+    vcpus: frozenset[int]
+    emulator: bool
+    iothreads: frozenset[int]
+
+
+def plan_live(
+    session: Session, known: Known, wanted: Placement, intent: Intent | None, scope: Scope | None = None
+) -> LivePlan:
+    """Compare a running guest with ``wanted``, by what the hypervisor says where it says it.
+
+    ``intent`` is put into the live metadata; None leaves those alone. Without a ``scope`` it is about everything.
+    """
+    live = known.live
+    assert live is not None
+    now = read_placement(live)
+    observation = observe(session, known.domain, live)
+    steps: list[Step] = []
+    restarts: list[Restart] = []
+    everything = session.host.online
+
+    def pin(element: str, before: CpuSet | None, after: CpuSet | None, apply: Callable[[Domain, CpuSet], None]) -> None:
+        was, shall = _online(before, everything), _online(after, everything)
+        if was == shall:
+            return
+        if session.cuts(shall):
+            restarts.append(Restart(element, f"libvirt's test driver cannot pin a running guest to CPUs {shall}"))
+            return
+        change = Change(element, _shown(was, everything), _shown(shall, everything), LIVE)
+        steps.append(Step(change, lambda domain: apply(domain, shall)))
+
+    for vcpu, cpus in observation.vcpus:
+        if scope is not None and vcpu not in scope.vcpus:
+            continue
+        pin(pin_element("vcpu", vcpu), cpus, wanted.of_vcpu(vcpu), _vcpu_pinner(vcpu, session.driver.pin_flags))
+    if session.driver.emulator and (scope is None or scope.emulator):
+        pin("cputune/emulatorpin", now.of_emulator, wanted.of_emulator, lambda domain, cpus: domain.pin_emulator(cpus))
+    if session.driver.iothreads:
+        for iothread in _domain_xml.shape(live).iothreads:
+            if scope is not None and iothread not in scope.iothreads:
+                continue
+            element = pin_element("iothread", iothread)
+            before, after = now.of_iothread(iothread), wanted.of_iothread(iothread)
+            if not session.driver.pin_flags and _online(before, everything) != _online(after, everything):
+                restarts.append(
+                    Restart(element, f"the {session.driver.name} driver cannot pin IO threads of a running guest")
+                )
+                continue
+            pin(element, before, after, _iothread_pinner(iothread))
+    if scope is None:
+        _plan_memory(session, now, wanted, steps, restarts)
+    if intent is not None:
+        stored = read_record(live)
+        if stored is None or stored.intent != intent:
+            steps.append(_intent_step(stored.intent if stored is not None else None, intent))
+    return LivePlan(tuple(steps), tuple(restarts), observation)
+
+
+def apply_live(domain: Domain, plan: LivePlan) -> None:
+    """Carry a plan out. A call that fails leaves the steps before it applied: the next run goes on from there."""
+    for step in plan.steps:
+        step.apply(domain)
+
+
+def _plan_memory(
+    session: Session, now: Placement, wanted: Placement, steps: list[Step], restarts: list[Restart]
+) -> None:
+    before, after = now.memory, wanted.memory
+    if before != after:
+        modes = {binding.mode for binding in (before, after) if binding is not None}
+        automatic = any(binding is not None and binding.automatic for binding in (before, after))
+        if (
+            before is None
+            or after is None
+            or automatic
+            or len(modes) > 1
+            or not modes <= session.driver.live_nodeset
+            or (now.memnodes or wanted.memnodes)
+        ):
+            restarts.append(
+                Restart("numatune/memory", _why_memory(session, before is not None, after is not None, modes))
+            )
+        else:
+            nodeset = after.nodeset
+            change = Change("numatune/memory", str(before), str(after), LIVE)
+            steps.append(Step(change, lambda domain: domain.bind_memory(nodeset)))
+    if now.memnodes != wanted.memnodes:
+        restarts.append(Restart("numatune/memnode", "the cells of a guest are bound when it starts"))
+
+
+def _why_memory(session: Session, bound: bool, binds: bool, modes: set[str]) -> str:
+    if not bound:
+        return "the running guest's memory is not bound, and can only be bound when it starts"
+    if not binds:
+        return "the running guest's memory stays bound until it starts again"
+    if len(modes) > 1:
+        return f"the mode of a running guest's memory cannot change ({' and '.join(sorted(modes))})"
+    movable = " or ".join(sorted(session.driver.live_nodeset)) or "no"
+    return f"memory in {modes.pop()} mode is bound when the guest starts; only {movable} memory can move while it runs"
+
+
+def _intent_step(before: Intent | None, after: Intent) -> Step:
+    text = serialize(record_element(Record(after), namespaced=False))
+    change = replace(intent_change(before, after)[0], applied=LIVE)
+    return Step(change, lambda domain: domain.set_metadata(text, PREFIX, NAMESPACE, live=True))
+
+
+def _vcpu_pinner(vcpu: int, with_flags: bool) -> Callable[[Domain, CpuSet], None]:
+    return lambda domain, cpus: domain.pin_vcpu(vcpu, cpus, with_flags)
+
+
+def _iothread_pinner(iothread: int) -> Callable[[Domain, CpuSet], None]:
+    return lambda domain, cpus: domain.pin_iothread(iothread, cpus)
+
+
+def _online(cpus: CpuSet | None, everything: CpuSet) -> CpuSet:
+    return everything if cpus is None else cpus & everything
+
+
+def _shown(cpus: CpuSet, everything: CpuSet) -> str:
+    return EVERYWHERE if cpus == everything else str(cpus)

@@ -1,0 +1,147 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""vcpu_pin: one domain's vCPUs, emulator and IO threads, in the running guest and in its definition.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._changes import (
+    changes_as_result,
+    intent_change,
+    mark_restarts,
+    merge,
+    placement_changes,
+    restarts_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, required_domain
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._pinning import (
+    PinWish,
+    check_wish,
+    overlay,
+    overlay_intent,
+)
+from ansible_collections.numa.virt.plugins.module_utils._placement import placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
+    Record,
+    read_placement,
+    write_placement,
+    write_record,
+)
+from ansible_collections.numa.virt.plugins.module_utils._verify import observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+
+
+@dataclass(frozen=True)
+class PinRequest:
+    """Options of vcpu_pin, read. ``apply`` is "live", "config", "both", or None: both where the domain runs."""
+
+    name: str
+    wish: PinWish
+    apply: str | None = None
+    allow_outside: bool = False
+    backup: bool = True
+    backup_dir: str = field(default_factory=_backup.default_directory)
+    check_mode: bool = False
+
+
+def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
+    """Pin one domain. Returns what the module documents; raises NumaVirtError."""
+    session = Session(connection)
+    known = required_domain(session, request.name)
+    to_config, to_live = _where(request, known)
+    shape = _domain_xml.shape(known.config)
+    own = known.placement
+    try:
+        check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
+    except InputError:
+        session.read_cpu_map()  # knows offline CPUs from missing ones: the error is then exact
+        check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
+    wanted = overlay(own, request.wish)
+    encoded = session.driver.encode(wanted, shape.vcpus)
+    intent = overlay_intent(known.intent, wanted, request.wish)
+    document = copy.deepcopy(known.config)
+    write_placement(document, encoded)
+    stored = known.record
+    write_record(document, Record(intent, stored.source if stored else None, stored.stored if stored else None))
+    config_changes = []
+    if to_config:
+        config_changes = placement_changes(own, read_placement(document)) + intent_change(known.intent, intent)
+    if config_changes and request.backup:
+        _backup.check_directory(request.backup_dir)
+    live = _plan_live(session, request, known, to_live)
+    live_changes = [step.change for step in live.steps] if live else []
+    restarts = list(live.restarts) if live else []
+    changes = mark_restarts(merge(config_changes, live_changes), restarts)
+    backup_file = None
+    observation = live.observation if live else None
+    if not request.check_mode:
+        if config_changes:
+            if request.backup:
+                backup_file = _backup.save(request.backup_dir, known.domain.uuid, known.text)
+            connection.define(serialize(document))
+        if live is not None:
+            apply_live(known.domain, live)
+            if live.steps:
+                observation = observe(session, known.domain, _domain_xml.load(known.domain.live_xml(), "definition"))
+    result: dict[str, Any] = {
+        "changed": bool(changes),
+        "name": known.domain.name,
+        "uuid": known.domain.uuid,
+        "driver": session.driver.name,
+        "placement": placement_as_result(wanted),
+        "actual": observation_as_result(observation),
+        "changes": changes_as_result(changes),
+        "restart_required": bool(restarts),
+        "restart_reasons": restarts_as_result(restarts),
+        "diff": diff_of(known.config, document if to_config else known.config, changes),
+    }
+    if backup_file is not None:
+        result["backup_file"] = backup_file
+    return result
+
+
+def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
+    """(definition, running guest): where the pins shall go. Raises InputError."""
+    running = known.live is not None
+    if request.apply in ("live", "both") and not running:
+        raise InputError("apply", request.apply, f"domain {request.name!r} does not run", "choose apply=config")
+    if request.apply in ("config", "both") and not known.persistent:
+        raise InputError(
+            "apply",
+            request.apply,
+            f"domain {request.name!r} is transient and has no configuration",
+            "choose apply=live",
+        )
+    to_config = request.apply != "live" and known.persistent
+    to_live = request.apply != "config" and running
+    return to_config, to_live
+
+
+def _plan_live(session: Session, request: PinRequest, known: Known, to_live: bool) -> LivePlan | None:
+    if not to_live or known.live is None:
+        return None
+    wish = request.wish
+    # A guest that was moved while it ran still has its old CPU set in the live XML: its own is the definition's.
+    own = known.placement.cpuset
+    wanted = replace(overlay(read_placement(known.live), wish), cpuset=own)
+    scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
+    intent = overlay_intent(known.intent, overlay(known.placement, wish), wish) if request.apply != "live" else None
+    plan = plan_live(session, known, wanted, intent, scope)
+    if request.apply == "live" and plan.restarts:
+        raise UnsupportedError(session.driver.name, "live pins", plan.restarts[0].reason, "apply")
+    return plan

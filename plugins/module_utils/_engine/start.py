@@ -1,0 +1,135 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starting a guest so that it is born on its cells, and undoing a start that was not.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, observe
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    NumaVirtError,
+    PlacementFailedError,
+    RestartFailedError,
+)
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
+
+
+class Interrupted(BaseException):
+    """A signal asked this process to end. Not an Exception: only clean-up may catch it."""
+
+
+@contextlib.contextmanager
+def unwinding_on_signals() -> Iterator[None]:
+    """Let SIGTERM, SIGHUP and SIGINT unwind the stack, so that a half-started guest is cleaned up."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(f"ended by signal {number}")
+
+    before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def start_on_cells(
+    session: Session, domain: Domain, placement: Placement, verify: bool, roll_back: Callable[[], str]
+) -> Observation:
+    """Start paused where the driver can, look, resume.
+
+    A guest that does not start, or is found outside its placement, is destroyed, ``roll_back`` puts the definition
+    back and says so in words, and PlacementFailedError tells what was found.
+    """
+    with unwinding_on_signals():
+        try:
+            domain.start(paused=session.driver.start_paused)
+        except NumaVirtError as error:
+            raise PlacementFailedError(
+                f"domain {domain.name!r} did not start: {error.fields.get('reason') or error}; {roll_back()}",
+                domain=domain.name,
+                reason=error.fields.get("reason") or str(error),
+            ) from None
+        except BaseException:
+            _abandon(domain, roll_back)
+            raise
+        return _verify_and_resume(session, domain, placement, verify, session.driver.start_paused, roll_back)
+
+
+def resume_on_cells(session: Session, domain: Domain, placement: Placement, verify: bool) -> Observation:
+    """Resume a guest that somebody, or a run that was killed, left paused; it stays paused where it is misplaced."""
+    return _verify_and_resume(session, domain, placement, verify, True, None)
+
+
+def _verify_and_resume(
+    session: Session,
+    domain: Domain,
+    placement: Placement,
+    verify: bool,
+    paused: bool,
+    roll_back: Callable[[], str] | None,
+) -> Observation:
+    try:
+        live = _domain_xml.load(domain.live_xml(), "definition")
+        if verify:
+            observation = observe(session, domain, live)
+            problems = misplaced(placement, observation)
+            if problems:
+                raise _MisplacedError("; ".join(str(each) for each in problems))
+        if paused:
+            domain.resume()
+        return observe(session, domain, live)
+    except _MisplacedError as found:
+        consequence = _abandon(domain, roll_back) if roll_back is not None else "it was left paused"
+        raise PlacementFailedError(
+            f"domain {domain.name!r} was not born on its cells: {found}; {consequence}",
+            domain=domain.name,
+            found=str(found),
+        ) from None
+    except BaseException:
+        if roll_back is not None:
+            _abandon(domain, roll_back)
+        raise
+
+
+class _MisplacedError(Exception):
+    pass
+
+
+def _abandon(domain: Domain, roll_back: Callable[[], str]) -> str:
+    with contextlib.suppress(NumaVirtError):
+        domain.destroy()
+    return f"it was destroyed, {roll_back()}"
+
+
+def shut_down(domain: Domain, seconds: int) -> None:
+    """Ask the guest to shut down and wait until it has. Raises RestartFailedError; never destroys it."""
+    domain.shutdown()
+    deadline = time.monotonic() + seconds
+    pause = 0.05
+    while domain.state() != "shut off":
+        if time.monotonic() >= deadline:
+            raise RestartFailedError(
+                f"domain {domain.name!r} did not shut down within {seconds} s; it runs on as it was, and follows "
+                "its new definition when it is restarted",
+                domain=domain.name,
+                timeout=seconds,
+            )
+        time.sleep(pause)
+        pause = min(pause * 2, 1.0)

@@ -1,0 +1,262 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The only importer of libvirt: a narrow adapter that speaks CPU sets, raises our own errors and counts calls.
+
+No decision is made here. Definitions are always read with their secrets: who shows one masks it first.
+This file must not import ansible or lxml.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    ConnectionFailedError,
+    DomainNotFoundError,
+    LibvirtCallError,
+    UnsupportedError,
+)
+
+LIBVIRT_IMPORT_ERROR: str | None = None
+try:
+    import libvirt
+except ImportError:
+    # Said by _deps, which offers another interpreter or the package's name.
+    LIBVIRT_IMPORT_ERROR = traceback.format_exc()
+    libvirt = None
+
+T = TypeVar("T")
+
+# VIR_DOMAIN_* of virDomainState, as words
+STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off", "crashed", "suspended")
+
+
+class Connection:
+    """One connection to one hypervisor, for one run."""
+
+    def __init__(self, uri: str | None = None) -> None:
+        """Open ``uri``, or what libvirt itself chooses. Raises ConnectionFailedError."""
+        self.calls = 0
+        # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
+        libvirt.registerErrorHandler(_ignore_error, None)
+        try:
+            self._conn = self._call("connect", libvirt.open, uri)
+        except LibvirtCallError as error:
+            shown = uri or "libvirt's default URI"
+            raise ConnectionFailedError(
+                f"uri: {shown}: cannot connect: {error.fields['reason']}; "
+                "is the daemon running there, and may this user reach it?",
+                uri=uri,
+                reason=error.fields["reason"],
+            ) from None
+
+    def __enter__(self) -> Connection:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        try:
+            self._conn.close()
+        except libvirt.libvirtError:
+            pass  # the daemon is gone: there is nothing left to close
+
+    @property
+    def uri(self) -> str:
+        """The URI that libvirt chose."""
+        return str(self._call("read the URI", self._conn.getURI))
+
+    def capabilities(self) -> str:
+        return str(self._call("read the host's capabilities", self._conn.getCapabilities))
+
+    def versions(self) -> tuple[str, str]:
+        """(hypervisor, libvirt), as "7.2.0"."""
+        hypervisor = self._call("read the hypervisor's version", self._conn.getVersion)
+        library = self._call("read libvirt's version", self._conn.getLibVersion)
+        return _version(hypervisor), _version(library)
+
+    def cpu_map(self) -> tuple[bool, ...]:
+        """One element for each CPU that exists, true where it is online."""
+        return tuple(self._call("read the host's CPU map", self._conn.getCPUMap)[1])
+
+    def free_memory(self, cell: int) -> int | None:
+        """KiB that are free on a cell, or None where the driver does not say."""
+        try:
+            found = self._call("read a cell's free memory", self._conn.getCellsFreeMemory, cell, 1)
+        except UnsupportedError:
+            return None
+        return int(found[0]) // 1024 if found else None
+
+    def free_pages(self, sizes: list[int], first: int, count: int) -> dict[int, dict[int, int]]:
+        """Free pages: cell -> size in KiB -> number. Empty where the driver does not say."""
+        try:
+            found = self._call("read the free pages", self._conn.getFreePages, sizes, first, count)
+        except UnsupportedError:
+            return {}
+        return {int(cell): {int(size): int(free) for size, free in pages.items()} for cell, pages in found.items()}
+
+    def pci_devices(self) -> list[str]:
+        """Documents of the host's PCI devices; empty where the driver knows none."""
+        try:
+            flags = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
+            devices = self._call("list the host's devices", self._conn.listAllDevices, flags)
+            return [str(self._call("read a device", device.XMLDesc, 0)) for device in devices]
+        except UnsupportedError:
+            return []
+
+    def domain(self, name: str) -> Domain | None:
+        """The domain of that name, or None."""
+        try:
+            return Domain(self, self._call(f"look up domain {name!r}", self._conn.lookupByName, name))
+        except DomainNotFoundError:
+            return None
+
+    def domains(self) -> list[Domain]:
+        """Every domain, by name."""
+        found = self._call("list the domains", self._conn.listAllDomains, 0)
+        return sorted((Domain(self, each) for each in found), key=lambda domain: domain.name)
+
+    def persistent_uuids(self) -> set[str]:
+        """Which domains have a configuration that outlives them."""
+        flags = libvirt.VIR_CONNECT_LIST_DOMAINS_PERSISTENT
+        return {str(each.UUIDString()) for each in self._call("list the domains", self._conn.listAllDomains, flags)}
+
+    def states(self) -> dict[str, str]:
+        """UUID -> state of every domain, in one call."""
+        found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
+        return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
+
+    def define(self, xml: str) -> Domain:
+        """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""
+        return Domain(self, self._call("define the domain", self._conn.defineXML, xml))
+
+    def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
+        self.calls += 1
+        try:
+            return function(*arguments)
+        except libvirt.libvirtError as error:
+            raise _translated(action, error) from None
+
+
+class Domain:
+    """One domain of a connection. Changes are made to the running guest unless a name says config."""
+
+    def __init__(self, connection: Connection, domain: Any) -> None:
+        self._connection = connection
+        self._domain = domain
+        self.name = str(domain.name())
+        self.uuid = str(domain.UUIDString())
+
+    @property
+    def active(self) -> bool:
+        """Whether it ran when it was looked up."""
+        return bool(self._domain.ID() >= 0)
+
+    def definition(self) -> str:
+        """What the next start will use, with secrets."""
+        flags = libvirt.VIR_DOMAIN_XML_SECURE | libvirt.VIR_DOMAIN_XML_INACTIVE
+        return str(self._call("read the definition", self._domain.XMLDesc, flags))
+
+    def live_xml(self) -> str:
+        """What the running guest uses, with secrets; of a domain that does not run, its definition."""
+        return str(self._call("read the live definition", self._domain.XMLDesc, libvirt.VIR_DOMAIN_XML_SECURE))
+
+    def state(self) -> str:
+        """One of STATES."""
+        return STATES[self._call("read the state", self._domain.state)[0]]
+
+    def paused_by_user(self) -> bool:
+        """Whether it is paused because somebody asked so, and not for an error, a migration or a snapshot."""
+        harmless = (
+            libvirt.VIR_DOMAIN_PAUSED_UNKNOWN,
+            libvirt.VIR_DOMAIN_PAUSED_USER,
+            libvirt.VIR_DOMAIN_PAUSED_STARTING_UP,
+        )
+        return self._call("read the state", self._domain.state)[1] in harmless
+
+    def persistent(self) -> bool:
+        return bool(self._call("read whether it is persistent", self._domain.isPersistent))
+
+    def vcpu_maps(self) -> dict[int, CpuSet]:
+        """vCPU -> CPUs it may use now, by the hypervisor's own word."""
+        infos, maps = self._call("read the vCPUs", self._domain.vcpus)
+        return {int(info[0]): CpuSet.from_map(flags) for info, flags in zip(infos, maps)}
+
+    def pin_vcpu(self, vcpu: int, cpus: CpuSet, with_flags: bool) -> None:
+        flags = _map(cpus)
+        if with_flags:
+            live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+            self._call(f"pin vCPU {vcpu}", self._domain.pinVcpuFlags, vcpu, flags, live)
+        else:
+            self._call(f"pin vCPU {vcpu}", self._domain.pinVcpu, vcpu, flags)
+
+    def pin_emulator(self, cpus: CpuSet) -> None:
+        self._call("pin the emulator", self._domain.pinEmulator, _map(cpus), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+    def pin_iothread(self, iothread: int, cpus: CpuSet) -> None:
+        live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._call(f"pin IO thread {iothread}", self._domain.pinIOThread, iothread, _map(cpus), live)
+
+    def bind_memory(self, nodeset: CpuSet) -> None:
+        parameters = {libvirt.VIR_DOMAIN_NUMA_NODESET: str(nodeset)}
+        live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        self._call("change the nodeset", self._domain.setNumaParameters, parameters, live)
+
+    def set_metadata(self, xml: str, prefix: str, namespace: str, live: bool) -> None:
+        flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if live else libvirt.VIR_DOMAIN_AFFECT_CONFIG
+        kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        self._call("store the intent", self._domain.setMetadata, kind, xml, prefix, namespace, flags)
+
+    def start(self, paused: bool) -> None:
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self._call("start the domain", self._domain.createWithFlags, flags)
+
+    def resume(self) -> None:
+        self._call("resume the domain", self._domain.resume)
+
+    def shutdown(self) -> None:
+        self._call("shut the domain down", self._domain.shutdown)
+
+    def destroy(self) -> None:
+        self._call("destroy the domain", self._domain.destroy)
+
+    def undefine(self) -> None:
+        """Forget the definition; firmware variables and TPM state that a start may have made stay on disk."""
+        try:
+            self._call("undefine the domain", self._domain.undefineFlags, 0)
+        except LibvirtCallError:
+            flags = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+            self._call("undefine the domain", self._domain.undefineFlags, flags)
+
+    def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
+        return self._connection._call(action, function, *arguments)
+
+
+def _map(cpus: CpuSet) -> tuple[bool, ...]:
+    return cpus.to_map(cpus.mask.bit_length())
+
+
+def _translated(action: str, error: libvirt.libvirtError) -> Exception:
+    code, reason = error.get_error_code(), error.get_error_message() or str(error)
+    if code == libvirt.VIR_ERR_NO_DOMAIN:
+        return DomainNotFoundError("name", None, reason)
+    if code == libvirt.VIR_ERR_NO_SUPPORT:
+        return UnsupportedError("libvirt", action, reason)
+    return LibvirtCallError(action, reason, code)
+
+
+def _version(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def _ignore_error(_context: object, _error: object) -> None:
+    return None

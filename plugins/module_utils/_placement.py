@@ -1,0 +1,189 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where one domain may run and keep memory, what its user asked for, and what of it matters for placing it.
+
+CPUs and cells are those of the host unless a name says vCPU or guest cell; sizes are KiB.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+
+# Pairs (number of the vCPU or IO thread, its CPUs), ascending by number.
+Pins = tuple[tuple[int, CpuSet], ...]
+
+# libvirt's names; "none" is this collection's word for "no binding".
+MEMORY_MODES = ("strict", "preferred", "interleave", "restrictive")
+# With these the kernel takes memory from nowhere else.
+BINDING_MODES = ("strict", "restrictive")
+
+
+def pins_of(mapping: Mapping[int, CpuSet]) -> Pins:
+    return tuple(sorted(mapping.items(), key=lambda pair: pair[0]))
+
+
+@dataclass(frozen=True)
+class MemoryBinding:
+    """libvirt's numatune: a mode and the cells. ``automatic`` is placement='auto': numad chooses at each start."""
+
+    mode: str
+    nodeset: CpuSet
+    automatic: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.mode} on {'cells that numad chooses' if self.automatic else self.nodeset}"
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What the owned elements of a domain's definition say.
+
+    ``cpuset`` None means every CPU of the host. ``memnodes`` bind single cells of the guest. ``automatic`` is
+    placement='auto' on <vcpu>, where numad chooses the CPUs at each start.
+    """
+
+    cpuset: CpuSet | None = None
+    vcpu_pins: Pins = ()
+    emulator: CpuSet | None = None
+    iothread_pins: Pins = ()
+    memory: MemoryBinding | None = None
+    memnodes: tuple[tuple[int, MemoryBinding], ...] = ()
+    automatic: bool = False
+
+    def of_vcpu(self, vcpu: int) -> CpuSet | None:
+        """The CPUs of one vCPU: its pin, or the domain's CPU set. None means every CPU."""
+        return dict(self.vcpu_pins).get(vcpu, self.cpuset)
+
+    def of_iothread(self, iothread: int) -> CpuSet | None:
+        return dict(self.iothread_pins).get(iothread, self.cpuset)
+
+    @property
+    def of_emulator(self) -> CpuSet | None:
+        return self.emulator if self.emulator is not None else self.cpuset
+
+    def effective_cpuset(self, vcpus: int, everything: CpuSet) -> CpuSet | None:
+        """The OR of the vCPUs' sets, or None where that is the whole host. Stops early when full."""
+        result = CpuSet()
+        for vcpu in range(vcpus):
+            cpus = self.of_vcpu(vcpu)
+            result = result | (everything if cpus is None else cpus)
+            if everything <= result:
+                return None
+        return result
+
+
+@dataclass(frozen=True)
+class MemoryIntent:
+    """``mode`` is one of MEMORY_MODES or "none"; ``cells`` None means those of the CPUs."""
+
+    mode: str = "strict"
+    cells: CpuSet | None = None
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What a user asked for; None where nothing was said. Kept in the domain's own metadata.
+
+    Numbers of vCPUs and IO threads are resolved, sets are canonical: two ways to write one wish are equal.
+    """
+
+    cells: CpuSet | None = None
+    cpuset: CpuSet | None = None
+    memory: MemoryIntent | None = None
+    vcpu_pins: Pins | None = None
+    emulator: CpuSet | None = None
+    iothread_pins: Pins | None = None
+
+    @property
+    def names_region(self) -> bool:
+        """Whether it says where the domain belongs, and not only how it is pinned there."""
+        return self.cells is not None or self.cpuset is not None
+
+    def over(self, stored: Intent | None) -> Intent:
+        """This wish, completed with what was asked before.
+
+        A new region replaces the old one whole, its memory with it; pins that are not mentioned stay.
+        """
+        if stored is None:
+            return self
+        region = self if self.names_region else replace(stored, memory=self.memory or stored.memory)
+        return Intent(
+            cells=region.cells,
+            cpuset=region.cpuset,
+            memory=region.memory,
+            vcpu_pins=self.vcpu_pins if self.vcpu_pins is not None else stored.vcpu_pins,
+            emulator=self.emulator if self.emulator is not None else stored.emulator,
+            iothread_pins=self.iothread_pins if self.iothread_pins is not None else stored.iothread_pins,
+        )
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a domain's definition a placement depends on.
+
+    ``vcpus`` is the largest number it may have; ``memory`` is KiB. ``binds_early`` says that QEMU touches the memory
+    before it runs anything (huge pages, preallocation), which needs a CPU of each memory cell.
+    """
+
+    name: str
+    uuid: str | None
+    type: str
+    vcpus: int
+    iothreads: tuple[int, ...]
+    memory: int
+    binds_early: str | None = None
+
+
+def placement_as_result(placement: Placement) -> dict[str, Any]:
+    """What RV(placement) documents: plain data, absent aspects as None."""
+    return {
+        "cpuset": _text(placement.cpuset),
+        "automatic": placement.automatic,
+        "vcpu_pins": pins_as_result(placement.vcpu_pins),
+        "emulator_cpuset": _text(placement.emulator),
+        "iothread_pins": pins_as_result(placement.iothread_pins),
+        "memory": _memory_as_result(placement.memory),
+        "memnodes": {str(cell): _memory_as_result(binding) for cell, binding in placement.memnodes},
+    }
+
+
+def intent_as_result(intent: Intent | None) -> dict[str, Any] | None:
+    if intent is None:
+        return None
+    memory = intent.memory
+    return {
+        "cells": None if intent.cells is None else list(intent.cells),
+        "cpuset": _text(intent.cpuset),
+        "memory": None
+        if memory is None
+        else {"mode": memory.mode, "cells": None if memory.cells is None else list(memory.cells)},
+        "vcpu_pins": pins_as_result(intent.vcpu_pins or ()),
+        "emulator_cpuset": _text(intent.emulator),
+        "iothread_pins": pins_as_result(intent.iothread_pins or ()),
+    }
+
+
+def pins_as_result(pins: Pins) -> dict[str, str]:
+    return {str(number): str(cpus) for number, cpus in pins}
+
+
+def all_pinned(pins: Pins, count: int) -> CpuSet | None:
+    """The union of the pins where every one of ``count`` vCPUs has one, else None."""
+    return union(cpus for _number, cpus in pins) if {number for number, _cpus in pins} >= set(range(count)) else None
+
+
+def _memory_as_result(binding: MemoryBinding | None) -> dict[str, Any] | None:
+    if binding is None:
+        return None
+    return {"mode": binding.mode, "cells": list(binding.nodeset), "automatic": binding.automatic}
+
+
+def _text(cpus: CpuSet | None) -> str | None:
+    return None if cpus is None else str(cpus)

@@ -1,0 +1,312 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a wish to a placement on one host: every rule that can be known before anything is touched.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Optional
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    BINDING_MODES,
+    Intent,
+    MemoryBinding,
+    MemoryIntent,
+    Pins,
+    Placement,
+    Shape,
+    all_pinned,
+)
+from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+
+# (number, CPUs) of a pin -> (problem, what would be right), or None
+Problem = Callable[[int, CpuSet], Optional[tuple[str, str]]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the domain shall be: the placement as asked, the same encoded for the driver, and the whole intent."""
+
+    placement: Placement
+    encoded: Placement
+    intent: Intent
+
+
+@dataclass(frozen=True)
+class _Region:
+    """The domain's CPU set before (None: unrestricted, or no domain yet) and after."""
+
+    before: CpuSet | None
+    after: CpuSet | None
+
+    @property
+    def moves(self) -> bool:
+        return self.before != self.after
+
+    def leaves(self, cpus: CpuSet) -> bool:
+        """Whether a pin that lay inside the old region lies outside the new one."""
+        if not self.moves or self.after is None or cpus <= self.after:
+            return False
+        return self.before is None or cpus <= self.before
+
+
+def resolve(
+    wish: Intent,
+    stored: Intent | None,
+    current: Placement,
+    settled: CpuSet | None,
+    host: Host,
+    driver: Driver,
+    shape: Shape,
+) -> Target:
+    """The target of a domain.
+
+    ``wish`` is what the user said now, ``stored`` what was said before, ``current`` what the document says without
+    either, ``settled`` the CPU set of the definition that is in force. Pins of old that a new region leaves outside are
+    dropped; pins said now must fit. Raises InputError or UnsupportedError.
+    """
+    driver.check(wish)
+    intent = wish.over(stored)
+    cpuset = _region_cpuset(intent, wish, host, shape, current)
+    automatic = current.automatic and cpuset is None
+    memory, memnodes = _memory(intent, wish, host, driver, shape, cpuset, current)
+    region = _Region(settled, cpuset)
+    vcpus, iothreads = vcpu_problem(shape, cpuset), iothread_problem(shape)
+    vcpu_pins = (
+        checked_pins(wish.vcpu_pins, host, "vcpu_pins", vcpus)
+        if wish.vcpu_pins is not None
+        else _kept(
+            intent.vcpu_pins if intent.vcpu_pins is not None else current.vcpu_pins,
+            host,
+            "vcpu_pins",
+            # A pin once admitted outside the CPU set stays until the region moves.
+            vcpus if region.moves else vcpu_problem(shape, None),
+            region,
+        )
+    )
+    iothread_pins = (
+        checked_pins(wish.iothread_pins, host, "iothread_pins", iothreads)
+        if wish.iothread_pins is not None
+        else _kept(
+            intent.iothread_pins if intent.iothread_pins is not None else current.iothread_pins,
+            host,
+            "iothread_pins",
+            iothreads,
+            region,
+        )
+    )
+    emulator = intent.emulator if intent.emulator is not None else current.emulator
+    if emulator is not None and wish.emulator is None and region.leaves(emulator):
+        emulator = None
+    if emulator is not None:
+        check_cpus(emulator, host, "emulator_cpuset" + ("" if wish.emulator is not None else " of the definition"))
+    placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic)
+    _check_early_binding(placement, host, driver, shape)
+    intent = replace(
+        intent,
+        vcpu_pins=None if intent.vcpu_pins is None else vcpu_pins,
+        emulator=None if intent.emulator is None else emulator,
+        iothread_pins=None if intent.iothread_pins is None else iothread_pins,
+    )
+    return Target(placement, driver.encode(placement, shape.vcpus), intent)
+
+
+def check_cpus(cpus: CpuSet, host: Host, option: str) -> None:
+    """Raises InputError where a CPU does not exist or is offline."""
+    missing = cpus - host.present
+    if missing:
+        raise InputError(
+            option, str(cpus), f"the host has no {_cpus(missing)}", f"its CPUs are {host.online}"
+        )  # fmt: skip
+    offline = cpus - host.online
+    if offline:
+        raise InputError(option, str(cpus), f"{_cpus(offline)} {_is(offline)} offline", f"online are {host.online}")
+
+
+def check_cells(cells: CpuSet, host: Host, option: str) -> None:
+    """Raises InputError where a cell does not exist."""
+    missing = cells - host.cell_ids
+    if missing:
+        raise InputError(option, str(cells), f"the host has no {_cells(missing)}", f"its cells are {host.cell_ids}")
+
+
+def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, current: Placement) -> CpuSet | None:
+    if intent.cells is not None:
+        check_cells(intent.cells, host, "cells")
+        for cell in intent.cells:
+            if not host.cpus_of([cell]):
+                having = CpuSet(each.id for each in host.cells if host.cpus_of([each.id]))
+                raise InputError(
+                    "cells", str(intent.cells), f"cell {cell} has no CPUs", f"cells with CPUs are {having}"
+                )
+        of_cells = host.cpus_of(intent.cells)
+        if intent.cpuset is None:
+            return of_cells
+        check_cpus(intent.cpuset, host, "cpuset")
+        outside = intent.cpuset - of_cells
+        if outside:
+            raise InputError(
+                "cpuset", str(intent.cpuset), f"{_cpus(outside)} {_is(outside)} not on {_cells(intent.cells)}",
+                f"the CPUs there are {of_cells}",
+            )  # fmt: skip
+        return intent.cpuset
+    if intent.cpuset is not None:
+        check_cpus(intent.cpuset, host, "cpuset")
+        return intent.cpuset
+    derived = _pinned_region(intent, wish, shape, current)
+    if derived is not None:
+        check_cpus(derived, host, "vcpu_pins")
+        return derived
+    if current.cpuset is not None:
+        check_cpus(current.cpuset, host, "cpuset of the definition")
+    return current.cpuset
+
+
+def _pinned_region(intent: Intent, wish: Intent, shape: Shape, current: Placement) -> CpuSet | None:
+    """The union of the pins where nothing else says the region and every vCPU has one: memory is born there too."""
+    if intent.names_region or (wish.vcpu_pins is None and current.cpuset is not None):
+        return None
+    return all_pinned(intent.vcpu_pins, shape.vcpus) if intent.vcpu_pins else None
+
+
+def _memory(
+    intent: Intent, wish: Intent, host: Host, driver: Driver, shape: Shape, cpuset: CpuSet | None, current: Placement
+) -> tuple[MemoryBinding | None, tuple[tuple[int, MemoryBinding], ...]]:
+    """The binding of the domain's memory, and those of its own cells that still agree with it."""
+    asked = intent.memory
+    if asked is None:
+        if intent.names_region:
+            asked = MemoryIntent()
+        elif _pinned_region(intent, wish, shape, current) is not None:
+            asked = MemoryIntent(current.memory.mode if current.memory is not None else "strict")
+        else:
+            if current.memory is not None and not current.memory.automatic:
+                check_cells(current.memory.nodeset, host, "numatune of the definition")
+            return current.memory, current.memnodes
+    if asked.mode == "none" or not driver.numatune:
+        return None, ()
+    nodeset = asked.cells
+    if nodeset is not None:
+        check_cells(nodeset, host, "memory.cells")
+    elif intent.cells is not None:
+        nodeset = intent.cells
+    elif cpuset is not None:
+        nodeset = host.cells_touched(cpuset)
+    else:
+        raise InputError(
+            "memory.cells",
+            None,
+            "the domain has no CPU set to take the cells from",
+            "give memory.cells, cells or cpuset",
+        )
+    if not host.implied_cell:
+        _check_memory_cells(nodeset, asked, host, shape)
+    binding = MemoryBinding(asked.mode, nodeset)
+    kept = tuple(
+        (cell, each) for cell, each in current.memnodes if each.mode == binding.mode and each.nodeset <= binding.nodeset
+    )
+    return binding, kept
+
+
+def _check_memory_cells(nodeset: CpuSet, asked: MemoryIntent, host: Host, shape: Shape) -> None:
+    option = "memory.cells" if asked.cells is not None else "cells"
+    empty = nodeset - host.cells_with_memory
+    if empty:
+        raise InputError(
+            option, str(nodeset), f"{_cells(empty)} {_has(empty)} no memory",
+            f"give memory.cells; cells with memory are {host.cells_with_memory}",
+        )  # fmt: skip
+    available = host.memory_of(nodeset)
+    if asked.mode in BINDING_MODES and shape.memory > available:
+        raise InputError(
+            option, str(nodeset),
+            f"the domain needs {shape.memory} KiB and {_cells(nodeset)} {_has(nodeset)} {available} KiB",
+            "give more cells, or memory.mode=preferred",
+        )  # fmt: skip
+
+
+def _check_early_binding(placement: Placement, host: Host, driver: Driver, shape: Shape) -> None:
+    if shape.binds_early is None or not driver.early_binding or placement.cpuset is None:
+        return
+    bindings = [placement.memory, *(binding for _cell, binding in placement.memnodes)]
+    nodeset = union(each.nodeset for each in bindings if each is not None and not each.automatic)
+    untouched = nodeset - host.cells_touched(placement.cpuset)
+    if untouched:
+        raise InputError(
+            "memory.cells", str(nodeset),
+            f"the domain has {shape.binds_early}, which QEMU can only bind on cells where it may run, and its CPU set "
+            f"{placement.cpuset} has no CPU on {_cells(untouched)}",
+            f"choose among {_cells(host.cells_touched(placement.cpuset))}, or add CPUs of {_cells(untouched)}",
+        )  # fmt: skip
+
+
+def vcpu_problem(shape: Shape, limit: CpuSet | None) -> Problem:
+    """The rule for vCPU pins; ``limit`` None admits every CPU."""
+
+    def problem(number: int, cpus: CpuSet) -> tuple[str, str] | None:
+        if number >= shape.vcpus:
+            return f"the domain has no vCPU {number}", f"its vCPUs are {CpuSet(range(shape.vcpus))}"
+        if limit is not None and not cpus <= limit:
+            outside = cpus - limit
+            return (
+                f"{_cpus(outside)} {_is(outside)} outside the domain's CPU set {limit}",
+                "pin inside it, or widen it first",
+            )
+        return None
+
+    return problem
+
+
+def iothread_problem(shape: Shape) -> Problem:
+    """The rule for IO-thread pins."""
+
+    def problem(number: int, _cpus: CpuSet) -> tuple[str, str] | None:
+        if number in shape.iothreads:
+            return None
+        having = f"its IO threads are {CpuSet(shape.iothreads)}" if shape.iothreads else "it has none"
+        return f"the domain has no IO thread {number}", having
+
+    return problem
+
+
+def checked_pins(pins: Pins, host: Host, option: str, problem: Problem) -> Pins:
+    """Pins that the user said now: every one must hold."""
+    for number, cpus in pins:
+        check_cpus(cpus, host, f"{option}[{number}]")
+        found = problem(number, cpus)
+        if found is not None:
+            raise InputError(f"{option}[{number}]", str(cpus), *found)
+    return pins
+
+
+def _kept(pins: Pins, host: Host, option: str, problem: Problem, region: _Region) -> Pins:
+    """Pins of old: those that the new region leaves behind, or whose vCPU or IO thread is gone, are dropped."""
+    kept = tuple((number, cpus) for number, cpus in pins if not problem(number, cpus) and not region.leaves(cpus))
+    for number, cpus in kept:
+        check_cpus(cpus, host, f"{option}[{number}] of the definition")
+    return kept
+
+
+def _cpus(cpus: CpuSet) -> str:
+    return f"CPU {cpus}" if len(cpus) == 1 else f"CPUs {cpus}"
+
+
+def _cells(cells: CpuSet) -> str:
+    return f"cell {cells}" if len(cells) == 1 else f"cells {cells}"
+
+
+def _is(numbers: CpuSet) -> str:
+    return "is" if len(numbers) == 1 else "are"
+
+
+def _has(numbers: CpuSet) -> str:
+    return "has" if len(numbers) == 1 else "have"

@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module reads. It must not change a host, and holds no logic: see module_utils/_engine/cells.py.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: numa_cell_info
+short_description: Show the NUMA cells of a hypervisor host
+version_added: 0.1.0
+author:
+  - Contributors to the numa.virt collection (@numa-virt)
+description:
+  - Shows each NUMA cell of a host as libvirt sees it, with its CPUs, the hardware threads of its cores, its memory,
+    its huge pages, its distances to other cells and the PCI devices that are nearest to it.
+extends_documentation_fragment:
+  - numa.virt._attributes
+  - numa.virt._attributes.info_module
+  - numa.virt._libvirt
+options:
+  devices:
+    description:
+      - Whether to list the PCI devices of each cell, which takes one call for each device of the host.
+    type: bool
+    default: true
+seealso:
+  - module: numa.virt.numa_domain
+  - module: numa.virt.numa_domain_info
+"""
+
+EXAMPLES = r"""
+- name: See the cells of a host
+  numa.virt.numa_cell_info:
+    uri: qemu:///system
+  register: host
+
+- name: Show the CPUs of each cell
+  ansible.builtin.debug:
+    msg: "cell {{ item.id }} has CPUs {{ item.cpuset }} and {{ item.memory.free }} KiB free"
+  loop: "{{ host.cells }}"
+  loop_control:
+    label: "{{ item.id }}"
+"""
+
+RETURN = r"""
+uri:
+  description: The URI that is connected to.
+  returned: success
+  type: str
+  sample: qemu:///system
+driver:
+  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  returned: success
+  type: str
+  sample: qemu
+hypervisor_version:
+  description: The version of the hypervisor.
+  returned: success
+  type: str
+  sample: 7.2.0
+libvirt_version:
+  description: The version of libvirt on the host.
+  returned: success
+  type: str
+  sample: 9.0.0
+cpu_count:
+  description: How many physical CPUs the host has, offline ones included.
+  returned: success
+  type: int
+  sample: 8
+online_cpus:
+  description: The CPUs that are online, as a CPU set.
+  returned: success
+  type: str
+  sample: 0-7
+offline_cpus:
+  description: The CPUs that exist and are offline, as a CPU set. Empty where there are none.
+  returned: success
+  type: str
+  sample: ''
+implied_cell:
+  description: Whether the host reports no cells, so that cell 0 stands for all of it.
+  returned: success
+  type: bool
+  sample: false
+distances_reported:
+  description:
+    - Whether the driver reports the distances between cells. Where it does not, they are taken to be 10 for a cell
+      itself and 20 for every other.
+  returned: success
+  type: bool
+  sample: true
+notes:
+  description: What was assumed because the host or its driver does not say, in words.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+cells:
+  description: The cells, by their ids.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The number of the cell.
+      returned: success
+      type: int
+      sample: 1
+    cpus:
+      description: Its online CPUs. Empty for a cell that has only memory.
+      returned: success
+      type: list
+      elements: int
+      sample: [2, 3]
+    cpuset:
+      description: The same as a CPU set, in libvirt's syntax.
+      returned: success
+      type: str
+      sample: 2-3
+    cores:
+      description: Its cores, each as the list of CPUs that are its hardware threads.
+      returned: success
+      type: list
+      elements: list
+      sample: [[2], [3]]
+    sockets:
+      description: The sockets that its CPUs are on.
+      returned: success
+      type: list
+      elements: int
+      sample: [1]
+    memory:
+      description: Its memory in KiB.
+      returned: success
+      type: dict
+      contains:
+        total:
+          description: All of it. V(0) for a cell that has only CPUs.
+          returned: success
+          type: int
+          sample: 514048
+        free:
+          description: What is free now, or V(null) where the driver does not say.
+          returned: success
+          type: int
+          sample: 401232
+      sample: {total: 514048, free: 401232}
+    huge_pages:
+      description: Its pools of huge pages, one for each size.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        size:
+          description: The size of one page in KiB.
+          returned: success
+          type: int
+          sample: 2048
+        total:
+          description: How many pages the pool has.
+          returned: success
+          type: int
+          sample: 16
+        free:
+          description: How many are free, or V(null) where the driver does not say.
+          returned: success
+          type: int
+          sample: 16
+      sample: [{size: 2048, total: 16, free: 16}]
+    distances:
+      description: The distance to each cell, by its id. 10 is local.
+      returned: success
+      type: dict
+      sample: {'0': 12, '1': 10, '2': 31, '3': 21}
+    devices:
+      description: The PCI devices that are nearest to it.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: libvirt's name of the device.
+          returned: success
+          type: str
+          sample: pci_0000_3b_00_0
+        address:
+          description: Its PCI address.
+          returned: success
+          type: str
+          sample: '0000:3b:00.0'
+        label:
+          description: Vendor and product, as far as they are known.
+          returned: success
+          type: str
+          sample: Intel Corporation Ethernet Controller E810-C
+      sample: [{name: pci_0000_3b_00_0, address: '0000:3b:00.0', label: Intel Corporation Ethernet Controller E810-C}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options
+from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._runner import run
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(connection_options(), devices=dict(type="bool", default=True)),
+        supports_check_mode=True,
+    )
+
+    def work():
+        with Connection(module.params["uri"]) as connection:
+            return cells_info(connection, module.params["devices"])
+
+    result = run(work)
+    if "error" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

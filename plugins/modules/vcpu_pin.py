@@ -1,0 +1,325 @@
+#!/usr/bin/python
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module pins. It must not define, start or stop a domain, and holds no logic: see module_utils/_engine/pin.py.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: vcpu_pin
+short_description: Pin the vCPUs, emulator and IO threads of a domain
+version_added: 0.1.0
+author:
+  - Contributors to the numa.virt collection (@numa-virt)
+description:
+  - Pins single vCPUs of a domain, its emulator threads or its IO threads, in the running guest and in its definition.
+  - What is not mentioned stays as it is. Pins are kept with the intent in the domain's metadata, so that
+    M(numa.virt.numa_domain) leaves them alone.
+  - Where to run a whole domain, and where its memory is, is the business of M(numa.virt.numa_domain). A pin that
+    comes after the start does not move memory.
+extends_documentation_fragment:
+  - numa.virt._attributes
+  - numa.virt._attributes.state_module
+  - numa.virt._libvirt
+  - numa.virt._libvirt.backup
+options:
+  name:
+    description:
+      - The name of the domain.
+    type: str
+    required: true
+  pins:
+    description:
+      - CPU sets of vCPUs, for example V({'0': '4', '1-3': '5-7'}). A key is a vCPU, or vCPUs in the syntax of CPU
+        sets, each of which gets the whole set. A value is text in libvirt's syntax or a list of integers.
+      - With O(state=absent) the vCPUs alone, as text (V(0-3)), as a list, or as such a dictionary whose values do
+        not matter.
+    type: raw
+  emulator_cpuset:
+    description:
+      - The CPUs of the emulator's threads. With O(state=absent) any value takes their pin away.
+    type: raw
+  iothread_pins:
+    description:
+      - CPU sets of IO threads, by IO thread, written like O(pins).
+    type: raw
+  state:
+    description:
+      - V(present) makes the pins as given.
+      - V(absent) takes pins away, so that those vCPUs and threads use the domain's own CPU set again.
+    type: str
+    choices: [present, absent]
+    default: present
+  apply:
+    description:
+      - V(live) changes the running guest only, V(config) its definition only, V(both) both.
+      - By default both where the domain runs and has a definition, and else the one that there is.
+      - Where the driver cannot do a pin live, the default reports a restart as required, and V(live) fails.
+    type: str
+    choices: [live, config, both]
+  outside_cpuset:
+    description:
+      - What to do with a pin of a vCPU outside the domain's own CPU set, or, where it has none, outside the cells
+        that its memory is bound to. The guest would pay for remote memory there.
+    type: str
+    choices: [refuse, allow]
+    default: refuse
+seealso:
+  - module: numa.virt.numa_domain
+  - module: numa.virt.numa_domain_info
+"""
+
+EXAMPLES = r"""
+- name: Pin one vCPU to one CPU, three others to three
+  numa.virt.vcpu_pin:
+    name: web1
+    pins:
+      '0': '4'
+      '1-3': '5-7'
+
+- name: Keep the emulator away from the vCPUs
+  numa.virt.vcpu_pin:
+    name: web1
+    emulator_cpuset: '0'
+
+- name: Give vCPUs 1 to 3 back to the domain's own CPU set
+  numa.virt.vcpu_pin:
+    name: web1
+    pins: 1-3
+    state: absent
+"""
+
+RETURN = r"""
+name:
+  description: The name of the domain.
+  returned: success
+  type: str
+  sample: web1
+uuid:
+  description: The UUID of the domain.
+  returned: success
+  type: str
+  sample: 6695eb01-f6a4-8304-79aa-97f2502e193f
+driver:
+  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  returned: success
+  type: str
+  sample: qemu
+placement:
+  description: The placement that the domain has with the pins.
+  returned: success
+  type: dict
+  contains:
+    cpuset:
+      description: The domain's own CPU set; V(null) where it is not restricted.
+      returned: success
+      type: str
+      sample: 2-3
+    automatic:
+      description: Whether numad chooses the CPUs at each start (C(placement='auto')).
+      returned: success
+      type: bool
+      sample: false
+    vcpu_pins:
+      description: CPU sets of vCPUs that have a pin of their own, by vCPU.
+      returned: success
+      type: dict
+      sample: {'0': '2'}
+    emulator_cpuset:
+      description: The pin of the emulator's threads; V(null) where they use the domain's CPU set.
+      returned: success
+      type: str
+      sample: '3'
+    iothread_pins:
+      description: CPU sets of IO threads that have a pin of their own, by IO thread.
+      returned: success
+      type: dict
+      sample: {'1': '3'}
+    memory:
+      description: The mode and the cells of its memory; V(null) where it is not bound.
+      returned: success
+      type: dict
+      sample: {mode: strict, cells: [1], automatic: false}
+    memnodes:
+      description: The same for single NUMA cells of the guest, by guest cell.
+      returned: success
+      type: dict
+      sample: {}
+  sample:
+    cpuset: 2-3
+    automatic: false
+    vcpu_pins: {'0': '2'}
+    emulator_cpuset: '3'
+    iothread_pins: {'1': '3'}
+    memory: {mode: strict, cells: [1], automatic: false}
+    memnodes: {}
+actual:
+  description: Where the guest really is, as it was read back; V(null) where it does not run or only its definition
+  changed.
+  returned: success
+  type: dict
+  contains:
+    source:
+      description:
+        - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
+          hypervisor says through libvirt; V(definition) is all that libvirt's test driver has.
+      returned: success
+      type: str
+      sample: proc
+    vcpus:
+      description: CPUs that each vCPU may use, by vCPU.
+      returned: success
+      type: dict
+      sample: {'0': '2', '1': '2-3'}
+    emulator:
+      description: CPUs that the emulator's threads may use, all together; V(null) where they cannot be seen.
+      returned: success
+      type: str
+      sample: '3'
+    iothreads:
+      description: CPUs that each IO thread may use, by IO thread, where they can be seen.
+      returned: success
+      type: dict
+      sample: {'1': '3'}
+    memory_cells:
+      description: Cells that the guest's threads may take memory from; V(null) where that cannot be seen.
+      returned: success
+      type: str
+      sample: '1'
+    memory_policy:
+      description: The kernel's memory policy of the guest's largest mapping; V(null) where it cannot be seen.
+      returned: success
+      type: str
+      sample: bind:1
+    memory:
+      description: KiB of the guest's memory on each cell, by cell; V(null) where it cannot be read.
+      returned: success
+      type: dict
+      sample: {'1': 43008}
+  sample:
+    source: proc
+    vcpus: {'0': '2', '1': '2-3'}
+    emulator: '3'
+    iothreads: {'1': '3'}
+    memory_cells: '1'
+    memory_policy: bind:1
+    memory: {'1': 43008}
+changes:
+  description: What was changed, or would be in check mode.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    element:
+      description:
+        - The element of the definition; V(definition) for the document as a whole, V(state) for the guest's state,
+          V(metadata/intent) for what was asked for.
+      returned: success
+      type: str
+      sample: cputune/vcpupin[@vcpu='0']
+    before:
+      description: What it said; V(null) where it was not there.
+      returned: success
+      type: str
+      sample: '2'
+    after:
+      description: What it says now; V(null) where it is gone.
+      returned: success
+      type: str
+      sample: '3'
+    applied:
+      description: Where, V(config) for the definition, V(live) for the running guest, V(both) for both.
+      returned: success
+      type: str
+      sample: both
+    needs_restart:
+      description: Whether the running guest follows it only after a restart.
+      returned: success
+      type: bool
+      sample: false
+  sample:
+    - element: cputune/vcpupin[@vcpu='0']
+      before: '2'
+      after: '3'
+      applied: both
+      needs_restart: false
+restart_required:
+  description: Whether the running guest is other than its definition says, and would follow only after a restart.
+  returned: success
+  type: bool
+  sample: false
+restart_reasons:
+  description: Why, one entry for each element.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    element:
+      description: The element of the definition.
+      returned: success
+      type: str
+      sample: numatune/memory
+    reason:
+      description: Why the running guest cannot follow it.
+      returned: success
+      type: str
+      sample: memory in strict mode is bound when the guest starts; only restrictive memory can move while it runs
+  sample: []
+backup_file:
+  description: The file with the previous definition.
+  returned: when a definition was replaced and O(backup=true)
+  type: path
+  sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
+from ansible_collections.numa.virt.plugins.module_utils._runner import run
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            connection_options(),
+            **backup_options(),
+            name=dict(type="str", required=True),
+            pins=dict(type="raw"),
+            emulator_cpuset=dict(type="raw"),
+            iothread_pins=dict(type="raw"),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            apply=dict(type="str", choices=["live", "config", "both"]),
+            outside_cpuset=dict(type="str", choices=["refuse", "allow"], default="refuse"),
+        ),
+        required_one_of=[("pins", "emulator_cpuset", "iothread_pins")],
+        supports_check_mode=True,
+    )
+    params = module.params
+
+    def work():
+        request = PinRequest(
+            name=params["name"],
+            wish=wish_from_options(params),
+            apply=params["apply"],
+            allow_outside=params["outside_cpuset"] == "allow",
+            backup=params["backup"],
+            backup_dir=params["backup_dir"] or default_directory(),
+            check_mode=module.check_mode,
+        )
+        with Connection(params["uri"]) as connection:
+            return pin_domain(connection, request)
+
+    result = run(work)
+    if "error" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
