@@ -30,6 +30,13 @@ LANES = ("lab",)
 TIME_LIMIT = 40 * 60  # seconds for one check; far beyond any of them, so that a hang ends as a failure
 
 
+#: What pip says while all is well. It is in the log, and is not repeated when a check's log is shown.
+_CHATTER = re.compile(
+    r"\s*(WARNING: Location|Looking in|Collecting|Downloading|Installing|Successfully|Using cached|Processing|━"
+    r"|Building wheel|Getting requirements|Preparing metadata|Created wheel|Stored in|Requirement already)"
+)
+
+
 @dataclass
 class Outcome:
     """How one check went: ``passed``, ``failed`` or ``skipped``, with the reason where there is one."""
@@ -88,7 +95,8 @@ class Runner:
             print(f"{outcome.status:8} {outcome.name:14} {outcome.seconds:7.1f} s{reason}", flush=True)
             if outcome.status == "failed":
                 text = (LOGS / f"{outcome.name}.log").read_text(encoding="utf-8", errors="replace")
-                print("".join(f"    | {line}\n" for line in text.splitlines()[-400:]), flush=True)
+                lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
+                print("".join(f"    | {line}\n" for line in lines[-200:]), flush=True)
 
     @staticmethod
     def _end(child: subprocess.Popen[bytes]) -> None:

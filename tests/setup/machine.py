@@ -70,11 +70,22 @@ def _is_real(python: str, version: str) -> bool:
     return done.returncode == 0 and done.stdout.decode().split() == [version, "True"]
 
 
+def has_headers(python: str) -> bool:
+    """Whether extensions can be compiled for this real interpreter (its Python.h is there)."""
+    real = os.path.realpath(python)
+    prefix = os.path.dirname(os.path.dirname(real))
+    return os.path.exists(os.path.join(prefix, "include", os.path.basename(real), "Python.h"))
+
+
 def find_python(version: str) -> str | None:
-    """Absolute path of a real interpreter of this version, such as ``3.13``; None where there is none."""
-    for folder in _python_folders():
-        python = os.path.join(folder, "python" + version)
-        if os.access(python, os.X_OK) and _is_real(python, version):
+    """Absolute path of a real interpreter of this version, such as ``3.13``; None where there is none.
+
+    One that extensions can be compiled for goes first: libvirt's bindings on the package index are source only.
+    """
+    candidates = [os.path.join(folder, "python" + version) for folder in _python_folders()]
+    candidates = [python for python in candidates if os.access(python, os.X_OK)]
+    for python in sorted(candidates, key=has_headers, reverse=True):
+        if _is_real(python, version):
             return python
     return None
 
@@ -140,14 +151,9 @@ def _missing_packages(purpose: str, dnf: bool) -> list[str]:
             missing.append("git")
         if not _runs("pkg-config", "--exists", "libvirt"):
             missing += ["libvirt-devel", "pkgconf-pkg-config"] if dnf else ["libvirt-dev", "pkg-config"]
-        if controller is None or not _has_headers(controller[1]):
+        if controller is None or not all(map(has_headers, [controller[1], *target_pythons().values()])):
             missing.append("python3-devel" if dnf else "python3-dev")
     return missing
-
-
-def _has_headers(python: str) -> bool:
-    code = "import os, sysconfig; open(os.path.join(sysconfig.get_path('include'), 'Python.h')).close()"
-    return _runs(python, "-c", code)
 
 
 def ensure_packages(purpose: str) -> None:
