@@ -51,8 +51,8 @@ class Thread:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of one process. ``kib`` are pairs (cell, KiB); ``policy`` is that of the largest mapping, as the kernel
-    writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``."""
+    """Memory of one process. ``kib`` are pairs (cell, KiB); ``policy`` is that of the largest mapping that has
+    one of its own, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``."""
 
     kib: tuple[tuple[int, int], ...]
     policy: str
@@ -108,18 +108,18 @@ def memory(pid: int, root: str = "/proc") -> Memory | None:
     total: dict[int, int] = {}
     largest, policy = -1, "default"
     for line in text.splitlines():
+        fields = line.split()
         file = _FILE.search(line)
-        if file is not None and not _MEMORY_FILE.search(file[1]):
+        # The kernel writes the arguments of a program to its stack before the program, and so its policy, is there.
+        if "stack" in fields or (file is not None and not _MEMORY_FILE.search(file[1])):
             continue
         size = _PAGE_SIZE.search(line)
         pages = {int(cell): int(count) * int(size[1] if size else 4) for cell, count in _PAGES.findall(line)}
         for cell, kib in pages.items():
             total[cell] = total.get(cell, 0) + kib
-        # An untouched mapping has no pages yet, but a policy of its own tells what it is bound to.
-        own = line.split()[1]
-        weight = sum(pages.values()) * 2 + (own != "default")
-        if weight > largest:
-            largest, policy = weight, own
+        # The guest's memory has a policy of its own; QEMU's heap, which may be larger, follows that of the process.
+        if fields[1] != "default" and sum(pages.values()) > largest:
+            largest, policy = sum(pages.values()), fields[1]
     return Memory(tuple(sorted(total.items())), policy)
 
 

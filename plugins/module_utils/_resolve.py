@@ -113,9 +113,9 @@ def resolve(
     _check_early_binding(placement, host, driver, shape)
     intent = replace(
         intent,
-        vcpu_pins=None if intent.vcpu_pins is None else vcpu_pins,
+        vcpu_pins=_remembered(wish.vcpu_pins, intent.vcpu_pins, vcpu_pins),
         emulator=None if intent.emulator is None else emulator,
-        iothread_pins=None if intent.iothread_pins is None else iothread_pins,
+        iothread_pins=_remembered(wish.iothread_pins, intent.iothread_pins, iothread_pins),
     )
     return Target(placement, driver.encode(placement, shape.vcpus), intent)
 
@@ -294,6 +294,11 @@ def _kept(pins: Pins, host: Host, option: str, problem: Problem, region: _Region
     for number, cpus in kept:
         check_cpus(cpus, host, f"{option}[{number}] of the definition")
     return kept
+
+
+def _remembered(wished: Pins | None, intended: Pins | None, kept: Pins) -> Pins | None:
+    """What of the pins stays in the intent: "none at all" only where the user said so."""
+    return None if intended is None or (wished is None and not kept) else kept
 
 
 def _cpus(cpus: CpuSet) -> str:
