@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
@@ -48,22 +48,20 @@ def parse_host(text: str, cpu_map: tuple[bool, ...] | None = None) -> Host:
     """Read capabilities.
 
     ``cpu_map`` is what virNodeGetCPUMap() said: an element for each CPU that exists, true where it is online. Without
-    it every CPU that a cell lists counts as present and online.
+    it every CPU that a cell lists counts as present and online, which it need not be: libvirt lists offline CPUs like
+    others, with whatever siblings they last had.
     """
     root = _xml.parse(text, "capabilities")
     cells = tuple(sorted((_cell(element) for element in root.iterfind("host/topology/cells/cell")), key=lambda c: c.id))
-    listed = union(cell.cpus for cell in cells)
-    present, online = (
-        (CpuSet(range(len(cpu_map))), CpuSet.from_map(cpu_map)) if cpu_map is not None else (listed, listed)
-    )
-    if not cells:
-        cells = (Cell(id=0, cpus=online, memory=0, distances=((0, LOCAL_DISTANCE),)),)
-        return Host(_driver(root), cells, present, online, implied_cell=True, distances_reported=False)
-    cells = tuple(replace(cell, cpus=cell.cpus & online) for cell in cells)
-    reported = all(cell.distances for cell in cells)
+    implied = not cells
+    if implied:
+        cells = (Cell(id=0, cpus=EMPTY, memory=0, distances=((0, LOCAL_DISTANCE),)),)
+    reported = not implied and all(cell.distances for cell in cells)
     if not reported:
         cells = tuple(replace(cell, distances=_assumed_distances(cell.id, cells)) for cell in cells)
-    return Host(_driver(root), cells, present, online, distances_reported=reported)
+    listed = union(cell.cpus for cell in cells)
+    host = Host(_driver(root), cells, listed, listed, implied_cell=implied, distances_reported=reported)
+    return host if cpu_map is None else host.with_cpu_map(cpu_map)
 
 
 def parse_pci_device(text: str) -> tuple[int, Device] | None:

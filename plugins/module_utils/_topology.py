@@ -10,8 +10,8 @@ This file must not import ansible, libvirt or lxml, and must know nothing of dom
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
@@ -83,6 +83,19 @@ class Host:
     online: CpuSet
     implied_cell: bool = False
     distances_reported: bool = True
+
+    def with_cpu_map(self, cpu_map: Sequence[bool]) -> Host:
+        """The host with what virNodeGetCPUMap() says: an element for each CPU that exists, true where it is online."""
+        present, online = CpuSet(range(len(cpu_map))), CpuSet.from_map(cpu_map)
+        cells = tuple(
+            replace(
+                cell,
+                cpus=online if self.implied_cell else cell.cpus & online,
+                cores=tuple(replace(core, cpus=core.cpus & online) for core in cell.cores if core.cpus & online),
+            )
+            for cell in self.cells
+        )
+        return replace(self, cells=cells, present=present, online=online)
 
     @property
     def cell_ids(self) -> CpuSet:

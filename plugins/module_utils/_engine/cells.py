@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     """Returns what numa_cell_info documents."""
     session = Session(connection)
-    session.read_cpu_map()
     host = session.host_with_free()
     if with_devices:
         host = _with_devices(host, connection.pci_devices())

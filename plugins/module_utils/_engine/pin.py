@@ -32,7 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._pinning import (
     overlay,
     overlay_intent,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     Record,
     read_placement,
@@ -66,21 +66,19 @@ def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     to_config, to_live = _where(request, known)
     shape = _domain_xml.shape(known.config)
     own = known.placement
-    try:
-        check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
-    except InputError:
-        session.read_cpu_map()  # knows offline CPUs from missing ones: the error is then exact
-        check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
+    check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
     wanted = overlay(own, request.wish)
     encoded = session.driver.encode(wanted, shape.vcpus)
-    intent = overlay_intent(known.intent, wanted, request.wish)
+    intent = _intent(known, request.wish)
     document = copy.deepcopy(known.config)
     write_placement(document, encoded)
     stored = known.record
-    write_record(document, Record(intent, stored.source if stored else None, stored.stored if stored else None))
+    if intent is not None:
+        write_record(document, Record(intent, stored.source if stored else None, stored.stored if stored else None))
     config_changes = []
     if to_config:
-        config_changes = placement_changes(own, read_placement(document)) + intent_change(known.intent, intent)
+        config_changes = placement_changes(own, read_placement(document))
+        config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes and request.backup:
         _backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, to_live)
@@ -132,6 +130,14 @@ def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
     return to_config, to_live
 
 
+def _intent(known: Known, wish: PinWish) -> Intent | None:
+    """What is meant after the wish; None where nobody meant anything and there was no pin to take away."""
+    wanted = overlay(known.placement, wish)
+    if known.intent is None and wish.only_absent and wanted == known.placement:
+        return None
+    return overlay_intent(known.intent, wanted, wish)
+
+
 def _plan_live(session: Session, request: PinRequest, known: Known, to_live: bool) -> LivePlan | None:
     if not to_live or known.live is None:
         return None
@@ -140,7 +146,7 @@ def _plan_live(session: Session, request: PinRequest, known: Known, to_live: boo
     own = known.placement.cpuset
     wanted = replace(overlay(read_placement(known.live), wish), cpuset=own)
     scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
-    intent = overlay_intent(known.intent, overlay(known.placement, wish), wish) if request.apply != "live" else None
+    intent = _intent(known, wish) if request.apply != "live" else None
     plan = plan_live(session, known, wanted, intent, scope)
     if request.apply == "live" and plan.restarts:
         raise UnsupportedError(session.driver.name, "live pins", plan.restarts[0].reason, "apply")

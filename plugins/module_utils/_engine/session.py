@@ -16,7 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _pro
 from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, InputError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import Record, read_placement, read_record
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
@@ -38,31 +38,16 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._capabilities = connection.capabilities()
-        self.host: Host = parse_host(self._capabilities)
-        self.driver: Driver = driver_named(self.host.driver)
+        host = parse_host(connection.capabilities())
+        self.driver: Driver = driver_named(host.driver)
+        self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
         self._map_length: int | None = None
 
     def resolve(
-        self,
-        wish: Intent,
-        stored: Intent | None,
-        current: Placement,
-        settled: CpuSet | None,
-        shape: Shape,
+        self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, shape: Shape
     ) -> Target:
-        """_resolve.resolve() on this host; asks for the host's CPU map only where something is wrong."""
-        try:
-            return resolve(wish, stored, current, settled, self.host, self.driver, shape)
-        except InputError:
-            # The map knows offline CPUs from missing ones: the error is then exact.
-            self.read_cpu_map()
-            return resolve(wish, stored, current, settled, self.host, self.driver, shape)
-
-    def read_cpu_map(self) -> None:
-        """Take offline CPUs into account, where the driver tells the truth about them."""
-        if self.driver.cpu_map:
-            self.host = parse_host(self._capabilities, self.connection.cpu_map())
+        """_resolve.resolve() on this host."""
+        return resolve(wish, stored, current, settled, self.host, self.driver, shape)
 
     def cuts(self, cpus: CpuSet) -> bool:
         """Whether the driver would cut this set off in a call (the test driver has maps of 8 CPUs)."""
