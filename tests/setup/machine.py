@@ -240,6 +240,7 @@ def index_environment() -> dict[str, str]:
         told["UV_DEFAULT_INDEX"] = asked.stdout.decode().strip()
     told["UV_PYTHON_DOWNLOADS"] = "never"
     told["UV_NO_PROGRESS"] = "1"
+    told["UV_SYSTEM_CERTS"] = "1"
     return {name: value for name, value in told.items() if value and name not in os.environ}
 
 
