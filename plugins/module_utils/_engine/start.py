@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
 
 
-class Interrupted(BaseException):
-    """A signal asked this process to end. Not an Exception: only clean-up may catch it."""
+class Interrupted(SystemExit):
+    """A signal asked this process to end, and it does, with a shell's exit status and without a traceback."""
 
 
 @contextlib.contextmanager
@@ -39,7 +39,9 @@ def unwinding_on_signals() -> Iterator[None]:
     """Let SIGTERM, SIGHUP and SIGINT unwind the stack, so that a half-started guest is cleaned up."""
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        raise Interrupted(f"ended by signal {number}")
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)  # a second one must not break into the clean-up
+        raise Interrupted(128 + number)
 
     before = {each: signal.signal(each, interrupt) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     try:
@@ -61,10 +63,11 @@ def start_on_cells(
         try:
             domain.start(paused=session.driver.start_paused)
         except NumaVirtError as error:
+            reason = " ".join(str(error.fields.get("reason") or error).split())
             raise PlacementFailedError(
-                f"domain {domain.name!r} did not start: {error.fields.get('reason') or error}; {roll_back()}",
+                f"domain {domain.name!r} did not start: {reason}; {_room(session, placement)}{roll_back()}",
                 domain=domain.name,
-                reason=error.fields.get("reason") or str(error),
+                reason=reason,
             ) from None
         except BaseException:
             _abandon(domain, roll_back)
@@ -102,10 +105,36 @@ def _verify_and_resume(
             domain=domain.name,
             found=str(found),
         ) from None
+    except NumaVirtError as error:
+        if roll_back is None:
+            raise
+        raise PlacementFailedError(
+            f"domain {domain.name!r} was started, but {error}; {_abandon(domain, roll_back)}",
+            domain=domain.name,
+            reason=str(error),
+        ) from None
     except BaseException:
         if roll_back is not None:
             _abandon(domain, roll_back)
         raise
+
+
+def _room(session: Session, placement: Placement) -> str:
+    """What the cells of the memory have left, in words: the usual reason why a guest does not start there."""
+    if placement.memory is None or placement.memory.automatic:
+        return ""
+    with contextlib.suppress(NumaVirtError):
+        cells = [cell for cell in session.host_with_free().cells if cell.id in placement.memory.nodeset]
+        return "".join(
+            f"cell {cell.id} has {cell.free} KiB free"
+            + "".join(
+                f", {pool.free} free pages of {pool.size} KiB" for pool in cell.huge_pools if pool.free is not None
+            )
+            + "; "
+            for cell in cells
+            if cell.free is not None
+        )
+    return ""
 
 
 class _MisplacedError(Exception):
