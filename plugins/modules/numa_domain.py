@@ -407,7 +407,7 @@ def main():
             connection_options(),
             **backup_options(),
             name=dict(type="str"),
-            xml=dict(type="str"),
+            xml=dict(type="str", no_log=True),  # it may hold passwords, and the invocation is logged on the node
             cells=dict(type="list", elements="int"),
             cpuset=dict(type="raw"),
             memory=dict(
