@@ -47,7 +47,7 @@ class Connection:
         libvirt.registerErrorHandler(_ignore_error, None)
         try:
             self._conn = self._call("connect", libvirt.open, uri)
-        except LibvirtCallError as error:
+        except (LibvirtCallError, UnsupportedError) as error:
             shown = uri or "libvirt's default URI"
             raise ConnectionFailedError(
                 f"uri: {shown}: cannot connect: {error.fields['reason']}; "
