@@ -133,7 +133,8 @@ def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
 def _intent(known: Known, wish: PinWish) -> Intent | None:
     """What is meant after the wish; None where nobody meant anything and there was no pin to take away."""
     wanted = overlay(known.placement, wish)
-    if known.intent is None and wish.only_absent and wanted == known.placement:
+    sets = wish.vcpus or wish.iothreads or wish.emulator is not None
+    if known.intent is None and not sets and wanted == known.placement:
         return None
     return overlay_intent(known.intent, wanted, wish)
 
