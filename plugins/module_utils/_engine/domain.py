@@ -109,9 +109,7 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
         backup_file = _backup.save(request.backup_dir, known.domain.uuid, known.text)
     domain = _define(session, plan, known)
     observation = _bring_to_state(session, request, plan, known, domain, backup_file)
-    stored = _domain_xml.load(
-        domain.definition() if known is None or known.persistent else domain.live_xml(), "definition"
-    )
+    stored = _stored(plan, known, domain)
     result = _result(session, request, plan, stored, observation, backup_file)
     if given is not None:
         lost = _domain_xml.dropped_elements(given, stored)
@@ -172,7 +170,7 @@ def _plan(session: Session, request: Request, given: etree._Element | None, know
     awake = running and state in _AWAKE
     live = plan_live(session, known, target.encoded, record.intent if record else None) if awake and known else None
     restarts = list(live.restarts) if live is not None else []
-    if awake and not transient and redefined:
+    if awake and not transient and (redefined or _runs_another_document(known, record)):
         restarts.append(
             Restart("definition", "the running guest keeps the devices and settings that it was started with")
         )
@@ -219,6 +217,14 @@ def _rest_differs(given: etree._Element, known: Known) -> bool:
         or record.stored != _domain_xml.digest(known.config)
         or not _domain_xml.same_secrets(completed, known.config)
     )
+
+
+def _runs_another_document(known: Known | None, record: Record | None) -> bool:
+    """Whether an earlier run redefined a running guest by a document that it has not been started with since."""
+    if known is None or known.live is None or record is None or record.source is None:
+        return False
+    started_with = read_record(known.live)
+    return started_with is None or started_with.source != record.source
 
 
 def _record(given: etree._Element | None, redefined: bool, stored: Record | None, target: Target) -> Record | None:
@@ -280,12 +286,13 @@ def _bring_to_state(
         return None
     if plan.restarts_now:
         shut_down(domain, request.shutdown_timeout)
-        return start_on_cells(session, domain, wanted, request.verify, roll_back)
+        return start_on_cells(session, domain, wanted, request.verify, lambda: _start_again(domain, roll_back()))
     apply_live(domain, plan.live)
     if plan.resumes:
         return resume_on_cells(session, domain, wanted, request.verify and not plan.restarts)
-    live = _domain_xml.load(domain.live_xml(), "definition")
-    observation = observe(session, domain, live)
+    observation = plan.live.observation
+    if plan.live.steps:
+        observation = observe(session, domain, _domain_xml.load(domain.live_xml(), "definition"))
     if request.verify and not plan.restarts:
         problems = misplaced(wanted, observation)
         if problems:
@@ -295,6 +302,23 @@ def _bring_to_state(
                 found=[str(each) for each in problems],
             )
     return observation
+
+
+def _start_again(domain: Domain, done: str) -> str:
+    """A guest that ran before a restart that failed runs again, as it was. Adds in words what came of it."""
+    try:
+        domain.start(paused=False)
+    except NumaVirtError as error:
+        return f"{done}; it is shut off, and does not start again ({error.fields.get('reason') or error})"
+    return f"{done}, and it was started again as it was before"
+
+
+def _stored(plan: _Plan, known: Known | None, domain: Domain) -> etree._Element:
+    """The definition after the run, of a transient domain the live one; read again only where it changed."""
+    lasting = known is None or known.persistent
+    if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
+        return known.config
+    return _domain_xml.load(domain.definition() if lasting else domain.live_xml(), "definition")
 
 
 def _put_back(session: Session, plan: _Plan, known: Known | None, domain: Domain, backup_file: str | None) -> str:
@@ -340,7 +364,7 @@ def _result(
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
         "xml": serialize(_domain_xml.masked(document)),
-        "diff": diff_of(plan.before, plan.document, changes),
+        "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
     if backup_file is not None:
         result["backup_file"] = backup_file

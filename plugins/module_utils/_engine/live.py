@@ -114,7 +114,7 @@ def plan_live(
     if intent is not None:
         stored = read_record(live)
         if stored is None or stored.intent != intent:
-            steps.append(_intent_step(stored.intent if stored is not None else None, intent))
+            steps.append(_intent_step(stored, intent))
     return LivePlan(tuple(steps), tuple(restarts), observation)
 
 
@@ -161,9 +161,11 @@ def _why_memory(session: Session, bound: bool, binds: bool, modes: set[str]) -> 
     return f"memory in {modes.pop()} mode is bound when the guest starts; only {movable} memory can move while it runs"
 
 
-def _intent_step(before: Intent | None, after: Intent) -> Step:
-    text = serialize(record_element(Record(after), namespaced=False))
-    change = replace(intent_change(before, after)[0], applied=LIVE)
+def _intent_step(before: Record | None, after: Intent) -> Step:
+    # Its source stays that of the document that the guest was started with: numa_domain asks for it.
+    record = replace(before, intent=after) if before is not None else Record(after)
+    text = serialize(record_element(record, namespaced=False))
+    change = replace(intent_change(before.intent if before is not None else None, after)[0], applied=LIVE)
     return Step(change, lambda domain: domain.set_metadata(text, PREFIX, NAMESPACE, live=True))
 
 
