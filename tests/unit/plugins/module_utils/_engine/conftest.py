@@ -1,0 +1,45 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("libvirt")
+pytest.importorskip("lxml")
+
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
+    Hypervisor,
+    TestDriver,
+)
+
+
+@pytest.fixture
+def testdriver(tmp_path):
+    """libvirt's test driver without domains."""
+    driver = TestDriver(str(tmp_path / "backups"))
+    yield driver
+    driver.native.close()
+
+
+@pytest.fixture
+def qemu(tmp_path, monkeypatch):
+    """A stand-in for a qemu host of 4 cells x 2 CPUs on this machine."""
+    hypervisor = Hypervisor(tmp_path)
+    hypervisor.see_processes(monkeypatch)
+    return hypervisor
+
+
+@pytest.fixture
+def far_qemu(tmp_path, monkeypatch):
+    """The same somewhere else: its processes are not to be seen."""
+    hypervisor = Hypervisor(tmp_path, local=False)
+    hypervisor.see_processes(monkeypatch)
+    return hypervisor
+
+
+@pytest.fixture
+def xen(tmp_path):
+    """A stand-in for a Xen host of 4 cells x 2 CPUs."""
+    return Hypervisor(tmp_path, "xen")
