@@ -1,0 +1,384 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A map of a host for a terminal: a block of lines for each cell, with a row for each guest that belongs there.
+
+Made of what numa_cell_info and numa_domain_info return::
+
+    ┌─ cell 0 ── CPUs 0-7 ── 2 GiB ── distance 20 to cell 1
+    │  CPU   0 1 2 3 4 5 6 7
+    │  db1   0 1 . . . . . .  2 vCPUs, 32 MiB strict
+    └  web1  * * * * * * * *  2 vCPUs, 32 MiB strict
+
+No line starts with a blank or holds what YAML would quote, so that a list of them reads well in any of Ansible's
+output formats. This file must not import ansible, libvirt or lxml, and must not decide where anything belongs.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+
+# YAML breaks longer lines where it has to show them.
+WIDTH = 78
+NARROWEST = 60
+ALL = "*"
+NONE = "."
+SEVERAL = "+"
+
+T = TypeVar("T")
+
+_LONGEST_CPUS = 40
+_LONGEST_NAME = 24
+_LONGEST_NOTE = 48
+_SHORTEST_NOTE = 24
+_LONGEST_SYMBOL = 5
+_LONGEST_LABEL = 9
+
+
+@dataclass(frozen=True)
+class _Cell:
+    id: int
+    cpus: CpuSet
+    title: tuple[str, ...]
+    pages: str
+
+
+@dataclass(frozen=True)
+class _Guest:
+    """One guest. ``vcpus`` are the CPUs of each vCPU, None for every CPU of the host; sizes are KiB.
+
+    ``lies`` is the memory on each cell where that is known, else None; ``bound`` the cells it is bound to, in ``mode``.
+    """
+
+    name: str
+    state: str
+    vcpus: tuple[tuple[int, CpuSet | None], ...]
+    memory: int
+    lies: Mapping[int, int] | None
+    bound: CpuSet
+    mode: str
+
+    def reach(self, everything: CpuSet) -> CpuSet:
+        """The CPUs that at least one vCPU may run on."""
+        return union(everything if cpus is None else cpus for _vcpu, cpus in self.vcpus)
+
+    def roams(self, everything: CpuSet) -> bool:
+        """Whether every vCPU may run on every CPU."""
+        return all(cpus is None or everything <= cpus for _vcpu, cpus in self.vcpus)
+
+    def symbol(self, cpu: int) -> str:
+        """Which of its vCPUs may run on a CPU."""
+        here = [vcpu for vcpu, cpus in self.vcpus if cpus is None or cpu in cpus]
+        if not here:
+            return NONE
+        if len(here) == len(self.vcpus):
+            return ALL
+        text = str(CpuSet(here))
+        return text if len(text) <= _LONGEST_SYMBOL else SEVERAL
+
+    def has_memory_on(self, cell: int) -> bool:
+        return cell in self.bound if self.lies is None else bool(self.lies.get(cell))
+
+
+@dataclass(frozen=True)
+class _Column:
+    """CPUs of a cell that no guest tells apart, and the symbol of each guest there."""
+
+    label: str
+    symbols: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return max(len(text) for text in (self.label, *self.symbols))
+
+
+def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width: int = WIDTH) -> list[str]:
+    """The lines. ``host`` is what numa_cell_info returns, ``guests`` are the domains of numa_domain_info.
+
+    Raises InputError where they are something else, or ``width`` is below NARROWEST.
+    """
+    if width < NARROWEST:
+        raise InputError("width", width, "is too narrow for a map", f"give {NARROWEST} or more")
+    cells = [_read(_cell_of, each, "the cells of numa_cell_info") for each in host.get("cells", ())]
+    if not cells:
+        raise InputError("map", None, "there are no cells in it", "give the result of numa.virt.numa_cell_info")
+    everyone = [_read(_guest_of, each, "the domains of numa_domain_info") for each in guests]
+    everything = union(cell.cpus for cell in cells)
+    roaming = [guest for guest in everyone if guest.roams(everything)]
+    placed = [guest for guest in everyone if not guest.roams(everything)]
+    lines: list[str] = []
+    seen: set[str] = set()
+    for cell in cells:
+        rows = [guest for guest in placed if guest.reach(everything) & cell.cpus or guest.has_memory_on(cell.id)]
+        seen |= {guest.symbol(cpu) for guest in rows for cpu in cell.cpus}
+        lines += _block(cell, rows, cells, width)
+    reached = {guest.name: guest.reach(everything) for guest in placed}
+    lost = [(name, _named("CPU", cpus)) for name, cpus in reached.items() if not cpus & everything]
+    lines += _list("not restricted to CPUs", [(guest.name, _roaming_note(guest)) for guest in roaming], width)
+    lines += _list("on CPUs that no cell has", lost, width)
+    lines += _legend(seen, lines, width)
+    for note in host.get("notes", ()):
+        lines += textwrap.wrap(f"note - {note}".replace(": ", ", "), width)
+    return lines
+
+
+def human(kib: int) -> str:
+    """A size as a person says it.
+
+    >>> human(2097152), human(43008), human(3985000)
+    ('2 GiB', '42 MiB', '3.8 GiB')
+    """
+    size, unit = float(kib), "KiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    text = f"{size:.1f}" if size < 10 else f"{size:.0f}"
+    return f"{text.removesuffix('.0')} {unit}"
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def _read(reader: Callable[[Mapping[str, Any]], T], value: Mapping[str, Any], expected: str) -> T:
+    try:
+        return reader(value)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError("map", None, f"this is none of {expected} ({type(error).__name__} {error})") from None
+
+
+def _cell_of(value: Mapping[str, Any]) -> _Cell:
+    cpus = CpuSet(value["cpus"])
+    memory = value["memory"]
+    size = human(memory["total"]) if memory["total"] else "no memory reported"
+    free = f", {human(memory['free'])} free" if memory["free"] is not None and memory["total"] else ""
+    title = (f"cell {value['id']}", _title_cpus(cpus), size + free, *_distances(value))
+    pools = [pool for pool in value["huge_pages"] if pool["total"]]
+    return _Cell(value["id"], cpus, title, "; ".join(_pool(pool) for pool in pools))
+
+
+def _title_cpus(cpus: CpuSet) -> str:
+    text = _named("CPU", cpus) if cpus else "no CPUs"
+    if len(text) <= _LONGEST_CPUS:
+        return text
+    # Some firmware numbers CPUs in turn over the cells: 0,2,4,…
+    numbers = list(cpus)
+    return f"{len(numbers)} CPUs {numbers[0]}..{numbers[-1]}"
+
+
+def _distances(value: Mapping[str, Any]) -> list[str]:
+    """Cells of one distance together, the nearest first."""
+    others: dict[int, list[int]] = {}
+    for other, distance in value["distances"].items():
+        if int(other) != value["id"]:
+            others.setdefault(distance, []).append(int(other))
+    texts = [f"{distance} to {_named('cell', CpuSet(cells))}" for distance, cells in sorted(others.items())]
+    return [f"distance {', '.join(texts)}"] if texts else []
+
+
+def _pool(pool: Mapping[str, Any]) -> str:
+    free = "" if pool["free"] is None else f", {pool['free']} free"
+    return f"{pool['total']} huge pages of {human(pool['size'])}{free}"
+
+
+def _guest_of(value: Mapping[str, Any]) -> _Guest:
+    said = value["live"] or value["configured"] or {}
+    actual = value["actual"]
+    vcpus: dict[int, CpuSet | None]
+    if actual:
+        vcpus = {int(vcpu): CpuSet.coerce(cpus) for vcpu, cpus in actual["vcpus"].items()}
+    else:
+        own = None if said["cpuset"] is None else CpuSet.coerce(said["cpuset"])
+        pins = {int(vcpu): CpuSet.coerce(cpus) for vcpu, cpus in said["vcpu_pins"].items()}
+        vcpus = {vcpu: pins.get(vcpu, own) for vcpu in range(value["vcpus"])}
+    lies = actual["memory"] if actual else None
+    bindings = [each for each in (said["memory"], *said["memnodes"].values()) if each is not None]
+    return _Guest(
+        name=value["name"],
+        state=value["state"],
+        vcpus=tuple(sorted(vcpus.items())),
+        memory=value["memory"],
+        lies=None if lies is None else {int(cell): kib for cell, kib in lies.items()},
+        bound=union(CpuSet(each["cells"]) for each in bindings if not each["automatic"]),
+        mode="where numad chooses" if any(each["automatic"] for each in bindings) else _mode(bindings),
+    )
+
+
+def _mode(bindings: Sequence[Mapping[str, Any]]) -> str:
+    return str(bindings[0]["mode"]) if bindings else "not bound"
+
+
+# --- drawing ---------------------------------------------------------------------------------------------------------
+
+
+def _block(cell: _Cell, rows: Sequence[_Guest], cells: Sequence[_Cell], width: int) -> list[str]:
+    lines = _titled(cell.title, width)
+    if cell.pages:
+        lines += textwrap.wrap(cell.pages, width, initial_indent="│  ", subsequent_indent="│  ")
+    if not rows:
+        return [*lines, "└  no guest"]
+    names = [_cut(guest.name) for guest in rows]
+    name_width = max(len("CPU"), *(len(name) for name in names))
+    room = width - len("│  ") - name_width - 2 * len("  ")
+    columns = _columns(cell, rows, room - _SHORTEST_NOTE)
+    left = room - min(_total(columns), room - _SHORTEST_NOTE)
+    notes = [textwrap.wrap(_note(guest, cell, cells), min(left, _LONGEST_NOTE)) for guest in rows]
+    room -= max(len(line) for note in notes for line in note)
+    for rank, chunk in enumerate(_chunks(columns, room)):
+        if rank and all(symbol == NONE for column in chunk for symbol in column.symbols):
+            continue
+        if chunk:
+            head = " ".join(column.label.rjust(column.width) for column in chunk)
+            lines.append(f"│  {'CPU'.ljust(name_width)}  {head}")
+        for row, name in enumerate(names):
+            if rank and all(column.symbols[row] == NONE for column in chunk):
+                continue
+            marks = " ".join(column.symbols[row].rjust(column.width) for column in chunk)
+            for number, text in enumerate(notes[row] if not rank else [""]):
+                start = f"{name.ljust(name_width)}  {marks}" if not number else " " * (name_width + 2 + len(marks))
+                lines.append(f"│  {start}  {text}".rstrip())
+    return _closed(lines)
+
+
+def _columns(cell: _Cell, rows: Sequence[_Guest], room: int) -> list[_Column]:
+    """CPU by CPU where that fits; else neighbours that no guest tells apart together; else across gaps too."""
+    each = [(cpu, tuple(guest.symbol(cpu) for guest in rows)) for cpu in cell.cpus]
+    digits = max((len(str(cpu)) for cpu in cell.cpus), default=0)
+    columns = [replace(column, label=column.label.rjust(digits)) for column in _merged(each, 0)]
+    for step in (1, None):
+        if _total(columns) <= room:
+            break
+        columns = list(_merged(each, step))
+    return columns
+
+
+def _total(columns: Sequence[_Column]) -> int:
+    return sum(column.width + 1 for column in columns) - 1
+
+
+def _merged(each: Sequence[tuple[int, tuple[str, ...]]], step: int | None) -> Iterator[_Column]:
+    """Join neighbours with equal symbols whose numbers are at most ``step`` apart; None joins whatever is next."""
+    group: list[int] = []
+    symbols: tuple[str, ...] = ()
+    for cpu, found in each:
+        if group and found == symbols and (step is None or cpu - group[-1] <= step):
+            group.append(cpu)
+            continue
+        if group:
+            yield _Column(_label(group), symbols)
+        group, symbols = [cpu], found
+    if group:
+        yield _Column(_label(group), symbols)
+
+
+def _label(group: Sequence[int]) -> str:
+    text = str(CpuSet(group))
+    return text if len(text) <= _LONGEST_LABEL else f"{group[0]}..{group[-1]}"
+
+
+def _chunks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
+    """As many columns on a line as there is room for; at least one line, so that a cell without CPUs has rows too."""
+    chunks: list[list[_Column]] = [[]]
+    used = 0
+    for column in columns:
+        if chunks[-1] and used + column.width > room:
+            chunks.append([])
+            used = 0
+        chunks[-1].append(column)
+        used += column.width + 1
+    return chunks
+
+
+def _note(guest: _Guest, cell: _Cell, cells: Sequence[_Cell]) -> str:
+    parts = [_vcpus(guest)]
+    here = CpuSet([cell.id])
+    if guest.lies is not None:
+        kib = guest.lies.get(cell.id, 0)
+        parts.append(f"{human(kib)} here" if kib else "no memory here")
+    else:
+        where = "" if guest.bound in (here, CpuSet()) else f" on {_named('cell', guest.bound)}"
+        parts.append(f"{human(guest.memory)} {guest.mode}{where}")
+    reach = guest.reach(union(each.cpus for each in cells))
+    others = CpuSet(each.id for each in cells if each.cpus & reach) - here
+    if others:
+        parts.append(f"also {_named('cell', others)}")
+    return ", ".join(parts)
+
+
+def _roaming_note(guest: _Guest) -> str:
+    if guest.lies is not None:
+        parts = [f"{human(kib)} on cell {cell}" for cell, kib in sorted(guest.lies.items()) if kib]
+    else:
+        where = f" on {_named('cell', guest.bound)}" if guest.bound else ""
+        parts = [f"{human(guest.memory)} {guest.mode}{where}"]
+    return ", ".join([_vcpus(guest), *parts])
+
+
+def _vcpus(guest: _Guest) -> str:
+    count = len(guest.vcpus)
+    text = f"{count} vCPU" if count == 1 else f"{count} vCPUs"
+    return text if guest.state == "running" else f"{guest.state}, {text}"
+
+
+def _list(title: str, rows: Sequence[tuple[str, str]], width: int) -> list[str]:
+    if not rows:
+        return []
+    lines = _titled([title], width)
+    name_width = max(len(_cut(name)) for name, _note in rows)
+    for name, note in rows:
+        wrapped = textwrap.wrap(note, width - 3 - name_width - 2)
+        for number, text in enumerate(wrapped):
+            lines.append(f"│  {('' if number else _cut(name)).ljust(name_width)}  {text}")
+    return _closed(lines)
+
+
+def _legend(seen: set[str], lines: Sequence[str], width: int) -> list[str]:
+    said = []
+    if ALL in seen:
+        said.append(f"{ALL} any vCPU of the guest")
+    if seen - {ALL, NONE, SEVERAL}:
+        said.append("a number - that vCPU only")
+    if SEVERAL in seen:
+        said.append(f"{SEVERAL} several vCPUs")
+    if NONE in seen:
+        said.append(f"{NONE} none")
+    if any(".." in line for line in lines):
+        said.append("a..b - all CPUs of this cell from a to b")
+    legend: list[str] = []
+    for text in said:
+        if legend and len(legend[-1]) + 3 + len(text) <= width:
+            legend[-1] += f"   {text}"
+        else:
+            legend.append(f"key  {text}")
+    return legend
+
+
+def _titled(parts: Sequence[str], width: int) -> list[str]:
+    lines = [f"┌─ {parts[0]}"]
+    for part in parts[1:]:
+        if len(lines[-1]) + len(part) + 4 <= width:
+            lines[-1] += f" ── {part}"
+        else:
+            lines += textwrap.wrap(part, width, initial_indent="│  ", subsequent_indent="│  ")
+    return lines
+
+
+def _closed(lines: Sequence[str]) -> list[str]:
+    return [*lines[:-1], "└" + lines[-1][1:]]
+
+
+def _cut(name: str) -> str:
+    """Names of one site often start alike and differ at their ends: cut the middle."""
+    half = (_LONGEST_NAME - 1) // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
+
+
+def _named(kind: str, numbers: CpuSet) -> str:
+    return f"{kind} {numbers}" if len(numbers) == 1 else f"{kind}s {numbers}"
