@@ -146,5 +146,5 @@ KVM = Recipe(
         "numad.service",
         "virtlockd-admin.socket",
     ),
-    enabled_units=("ssh.service", "libvirtd.service"),
+    enabled_units=("ssh.service", "libvirtd.service", "lab-hold.service"),
 )
