@@ -8,6 +8,12 @@ The grammar is that of virBitmapParse() in libvirt's src/util/virbitmap.c, read 
 library over generated strings (tests/unit/plugins/module_utils/test_cpuset_differential.py). The same syntax serves
 sets of cells (libvirt's "nodeset") and of vCPUs.
 
+Where this differs from libvirt, on purpose:
+- libvirt refuses CPU 16,384 and above wherever it is named, even to exclude it; here the end is MAX_CPU.
+- libvirt refuses text that is well-formed and leaves nothing ("^3", "1,^1"); here it is the empty set, which options
+  refuse in words of their own.
+- libvirt takes <vcpu cpuset='0-16383'>, all that it can count, for no CPU set at all, and drops the attribute.
+
 This file must not import ansible, libvirt or lxml, and must know nothing of hosts or domains.
 """
 
@@ -25,7 +31,6 @@ MAX_CPU = (1 << 20) - 1
 
 # What C's isspace() accepts in the C locale, as virSkipSpaces() does.
 _SPACE = " \t\n\v\f\r"
-_LEADING = re.compile(f"[{_SPACE}]*")
 # One element with the white space that may follow its parts. No space may stand between "^" and its number.
 # After the dash libvirt calls strtol(), which also takes a plus sign.
 _ELEMENT = re.compile(
@@ -73,31 +78,32 @@ class CpuSet:
         """From libvirt's Python form: a sequence with one truth value for each CPU."""
         return cls.from_mask(_mask_of(bytearray(0x31 if flag else 0x30 for flag in flags)))
 
+    def __reduce__(self) -> tuple[Any, tuple[int]]:
+        return CpuSet.from_mask, (self._mask,)  # copying must not set attributes
+
     @classmethod
     def parse(cls, text: str, option: str = "cpuset") -> CpuSet:
         """Read libvirt's syntax. Raises CpuSetSyntaxError with the position of the first character that is wrong."""
-        position = _end_of(_LEADING, text, 0)
+        position = _after_spaces(text, 0)
         if position == len(text):
             raise CpuSetSyntaxError(option, text, position, "a CPU number is missing")
         bits = bytearray()
         while position < len(text):
             match = _ELEMENT.match(text, position)
             if match is None:
-                raise _syntax_error(option, text, position)
+                raise _no_element(option, text, position)
             start = _number(option, text, match, "start")
             if match["dash"] is None:
                 _set(bits, start, start, 0x30 if match["neg"] else 0x31)
             elif match["neg"]:
-                raise CpuSetSyntaxError(
-                    option, text, match.start("dash"), "only a single CPU can be excluded, not a range"
-                )
+                raise _excluded_range(option, text, match.start("dash"))
             else:
                 end = _number(option, text, match, "end")
                 if end < start:
                     raise CpuSetSyntaxError(option, text, match.start("end"), "the range ends before it starts")
                 _set(bits, start, end, 0x31)
             if match["comma"] is None and match.end() != len(text):
-                raise _syntax_error(option, text, match.end())
+                raise _no_separator(option, text, match)
             position = match.end()
         return cls.from_mask(_mask_of(bits))
 
@@ -204,17 +210,34 @@ def _number(option: str, text: str, match: re.Match[str], group: str) -> int:
     return int(digits)
 
 
-def _syntax_error(option: str, text: str, position: int) -> CpuSetSyntaxError:
-    caret = text[position : position + 1] == "^"
-    after = position + caret
-    if after < len(text):
-        return CpuSetSyntaxError(option, text, after, f"unexpected {text[after]!r}")
-    return CpuSetSyntaxError(option, text, after, "a CPU number is missing")
+def _no_element(option: str, text: str, position: int) -> CpuSetSyntaxError:
+    """Where an element should begin, none does."""
+    return _unexpected(option, text, position + (text[position] == "^"))
 
 
-def _end_of(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    return match.end() if match else position
+def _no_separator(option: str, text: str, match: re.Match[str]) -> CpuSetSyntaxError:
+    """What follows an element is neither a comma nor the end: a range without an end, or something else."""
+    position = match.end()
+    if text[position] != "-" or match["dash"] is not None:
+        return _unexpected(option, text, position)
+    if match["neg"]:
+        return _excluded_range(option, text, position)
+    position = _after_spaces(text, position + 1)
+    return _unexpected(option, text, position + (text[position : position + 1] == "+"))
+
+
+def _unexpected(option: str, text: str, position: int) -> CpuSetSyntaxError:
+    if position < len(text):
+        return CpuSetSyntaxError(option, text, position, f"unexpected {text[position]!r}")
+    return CpuSetSyntaxError(option, text, position, "a CPU number is missing")
+
+
+def _excluded_range(option: str, text: str, position: int) -> CpuSetSyntaxError:
+    return CpuSetSyntaxError(option, text, position, "only a single CPU can be excluded, not a range")
+
+
+def _after_spaces(text: str, position: int) -> int:
+    return len(text) - len(text[position:].lstrip(_SPACE))
 
 
 EMPTY = CpuSet()
