@@ -50,6 +50,8 @@ def pins_from_option(option: Mapping[Any, Any] | None, name: str, kind: str) -> 
     pins: dict[int, CpuSet] = {}
     for key, value in option.items():
         numbers = CpuSet.coerce(key, f"{name} key")
+        if not numbers:
+            raise InputError(f"{name} key", key, f"names no {kind}", f"give at least one {kind}")
         cpus = _some(value, f"{name}[{key}]", "CPU")
         if cpus is None:
             raise InputError(f"{name}[{key}]", value, "names no CPU", "give a CPU set such as '4-7'")
