@@ -175,8 +175,9 @@ def pins_as_result(pins: Pins) -> dict[str, str]:
 
 
 def all_pinned(pins: Pins, count: int) -> CpuSet | None:
-    """The union of the pins where every one of ``count`` vCPUs has one, else None."""
-    return union(cpus for _number, cpus in pins) if {number for number, _cpus in pins} >= set(range(count)) else None
+    """The union of the pins where every one of ``count`` vCPUs has one, else None. Pins of other vCPUs do not count."""
+    own = {number: cpus for number, cpus in pins if number < count}
+    return union(own.values()) if len(own) == count else None
 
 
 def _memory_as_result(binding: MemoryBinding | None) -> dict[str, Any] | None:
