@@ -6,9 +6,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("libvirt")
-pytest.importorskip("lxml")
-
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -32,9 +29,9 @@ def qemu(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def far_qemu(tmp_path, monkeypatch):
+def far_qemu(tmp_path_factory, monkeypatch):
     """The same somewhere else: its processes are not to be seen."""
-    hypervisor = Hypervisor(tmp_path, local=False)
+    hypervisor = Hypervisor(tmp_path_factory.mktemp("far"), local=False)
     hypervisor.see_processes(monkeypatch)
     return hypervisor
 
