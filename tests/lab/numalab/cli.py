@@ -95,10 +95,14 @@ def cmd_build(options: argparse.Namespace) -> int:
 
 
 def cmd_prune(_: argparse.Namespace) -> int:
-    """Delete the images that no recipe of this checkout makes."""
+    """Delete the images that no recipe of this checkout makes and no machine of it runs on."""
+    in_use = {machine.image.directory for machine in load_machines(run_folder()) if machine.pid is not None}
     for directory in outdated(_recipes(list(HOSTS.values())), cache_folder()):
-        remove_image(directory)
-        print(f"deleted {directory}")
+        if directory in in_use:
+            print(f"kept {directory}: a machine runs on it")
+        else:
+            remove_image(directory)
+            print(f"deleted {directory}")
     return 0
 
 
