@@ -15,37 +15,54 @@ import hashlib
 import re
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
-from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import kib
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import strip_owned
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree
 
 MASK = "********"
-_QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
-_SUSPECT = re.compile(r"passw|passphrase|secret|token|credential|\bkey=|\bdata=", re.IGNORECASE)
+
+# Namespaces of <qemu:commandline>, <qemu:override>, <xen:commandline> and others.
+_PASSTHROUGH = "{http://libvirt.org/schemas/domain/"
+_SUSPECT = re.compile(r"passw|passphrase|secret|token|credential|api_?key|private_?key|\bkey=|\bdata=", re.IGNORECASE)
 _SECRET_ATTRIBUTES = ("passwd", "password")
+# Free text that libvirt keeps as it is.
+_FREE_TEXT = ("title", "description", "os/cmdline", "os/initarg", "os/initenv")
+
+# virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
+_UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
+
+# Of these libvirt takes the first or the sum: it could not be told what a second one means.
+_ONCE = ("name", "uuid", "metadata", "memory", "vcpu", "iothreads", "cputune", "numatune")
 
 
 def load(text: str, option: str = "xml") -> etree._Element:
     """The root of a domain document that can be placed. Raises XmlError."""
     root = _xml.parse(text, option)
     if root.tag != "domain":
+        name = etree.QName(root)
+        where = " in a namespace" if name.namespace else ""
         raise XmlError(
-            option, f"the document is a <{etree.QName(root).localname}>", "give a libvirt <domain>", _xml.line_of(root)
+            option, f"the document is a <{name.localname}>{where}", "give a libvirt <domain>", _xml.line_of(root)
         )
-    if not (root.findtext("name") or "").strip():
-        raise XmlError(option, "the domain has no <name>", "add one")
+    seen = set()
+    for each in root:
+        if each.tag in seen:
+            raise XmlError(option, f"<{each.tag}> stands there twice", "put them into one", _xml.line_of(each))
+        if each.tag in _ONCE:
+            seen.add(each.tag)
+    if not _text(root, "name").strip():
+        raise XmlError(option, "the domain has no <name>", "add one", _xml.line_of(root.find("name")))
     for path in ("vcpu", "iothreads"):
-        text_ = root.findtext(path)
-        if text_ is not None and not re.fullmatch(r"\s*\d{1,6}\s*", text_):
-            raise XmlError(option, f"<{path}> is not a number", None, _xml.line_of(root.find(path)))
+        element = root.find(path)
+        if element is not None and not re.fullmatch(r"\s*[0-9]{1,6}\s*", _xml.text_of(element)):
+            raise XmlError(option, f"<{path}> is not a number", None, _xml.line_of(element))
+    _memory(root, option)
     return root
 
 
 def shape(root: etree._Element) -> Shape:
     """What of a definition a placement depends on."""
-    memory = root.find("memory")
     backing = root.find("memoryBacking")
     early = None
     if backing is not None and backing.find("hugepages") is not None:
@@ -53,19 +70,19 @@ def shape(root: etree._Element) -> Shape:
     elif backing is not None and backing.find("allocation[@mode='immediate']") is not None:
         early = "preallocated memory"
     return Shape(
-        name=(root.findtext("name") or "").strip(),
+        name=_text(root, "name").strip(),
         uuid=uuid(root),
         type=root.get("type", ""),
-        vcpus=int(root.findtext("vcpu") or "1"),
+        vcpus=int(_text(root, "vcpu") or "1"),
         iothreads=_iothreads(root),
-        memory=kib(memory.text, memory.get("unit", "KiB")) if memory is not None else 0,
+        memory=_memory(root, "xml"),
         binds_early=early,
     )
 
 
 def uuid(root: etree._Element) -> str | None:
     """The UUID in libvirt's form, or None where the document has none."""
-    text = re.sub(r"[\s-]", "", root.findtext("uuid") or "").lower()
+    text = re.sub(r"[\s-]", "", _text(root, "uuid")).lower()
     if not text:
         return None
     if not re.fullmatch("[0-9a-f]{32}", text):
@@ -83,22 +100,24 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
     wanted, there = uuid(given), uuid(existing)
     if wanted is not None and wanted != there:
         raise InputError(
-            "xml", wanted, f"is not the UUID of the existing domain {existing.findtext('name')!r}",
+            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
             f"leave <uuid> out or write {there}",
         )  # fmt: skip
     if wanted is None:
-        element = etree.Element("uuid")
+        element = given.find("uuid")
+        if element is None:
+            element = etree.Element("uuid")
+            name = given.find("name")
+            assert name is not None
+            tail = name.tail
+            name.addnext(element)
+            name.tail = element.tail = tail
         element.text = there
-        name = given.find("name")
-        assert name is not None
-        element.tail, tail = name.tail, name.tail
-        name.addnext(element)
-        name.tail = tail
     for new, old in _graphics_pairs(given, existing):
         if new.get("passwd") is None and old.get("passwd") is not None:
             for attribute in ("passwd", "passwdValidTo", "connected"):
                 value = old.get(attribute)
-                if value is not None:
+                if value is not None and new.get(attribute) is None:
                     new.set(attribute, value)
     cookies = {_disk_key(disk): disk.find("source/cookies") for disk in existing.iterfind("devices/disk")}
     for disk in given.iterfind("devices/disk"):
@@ -116,23 +135,27 @@ def digest(root: etree._Element) -> str:
 
 
 def same_rest(one: etree._Element, other: etree._Element) -> bool:
-    """Whether two documents say the same outside the owned elements, secrets included."""
+    """Whether two documents of one domain say the same outside the owned elements, secrets included."""
     return _canonical(one) == _canonical(other)
 
 
 def same_secrets(one: etree._Element, other: etree._Element) -> bool:
-    """Whether two documents hold the same secrets, in order."""
+    """Whether two documents hold the same secrets: those of one kind in the same order."""
     return _secrets(one) == _secrets(other)
 
 
 def masked(root: etree._Element) -> etree._Element:
     """A copy that can be shown: every secret is MASK."""
     result = copy.deepcopy(root)
-    for element in result.iter(etree.Element):
-        for name in _secret_attributes(element):
-            element.set(name, MASK)
-        if (element.tag == "cookie" and element.text) or (element.tag == "entry" and _is_secret_entry(element)):
+    for element, attribute in _places(result):
+        if attribute is None:
             element.text = MASK
+        else:
+            element.set(attribute, MASK)
+    for note in result.iter(etree.Comment, etree.ProcessingInstruction):
+        # A device that somebody has commented out, say. libvirt does not keep it.
+        if _SUSPECT.search(note.text or ""):
+            note.text = MASK
     return result
 
 
@@ -166,35 +189,67 @@ def _canonical(root: etree._Element) -> bytes:
     result = copy.deepcopy(root)
     strip_owned(result)
     _drop_blank_text(result)
-    # Only a running domain has an id.
+    # Only a running domain has an id, and one UUID has many spellings; complete() has compared it.
     if "id" in result.attrib:
         del result.attrib["id"]
+    for each in result.findall("uuid"):
+        result.remove(each)
     return bytes(etree.tostring(result, method="c14n", with_comments=True))
 
 
-def _secrets(root: etree._Element) -> list[str]:
-    found = []
+def _secrets(root: etree._Element) -> list[tuple[str, str]]:
+    # libvirt puts the sections of a document into an order of its own, and keeps it within each.
+    found = [
+        (_path(element), str(element.get(attribute)) if attribute is not None else element.text or "")
+        for element, attribute in _places(root)
+    ]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def _places(root: etree._Element) -> list[tuple[etree._Element, str | None]]:
+    """Where secrets are: an element and its attribute, or None for its text."""
+    metadata = _xml.child(root, "metadata")
+    foreign = set(metadata.iterdescendants(etree.Element)) if metadata is not None else set()
+    free = {each for path in _FREE_TEXT for each in root.iterfind(path)}
+    found: list[tuple[etree._Element, str | None]] = []
     for element in root.iter(etree.Element):
-        found += [str(element.get(name)) for name in _secret_attributes(element)]
-        if element.tag == "cookie" or (element.tag == "entry" and _is_secret_entry(element)):
-            found.append(element.text or "")
+        attributes = [name for name in element.attrib if etree.QName(name).localname in _SECRET_ATTRIBUTES]
+        if element in foreign:
+            # <app:root_password>…</app:root_password>, <app:entry name="token" value="…"/>
+            said = " ".join((str(element.tag).rpartition("}")[2], *element.attrib, *element.attrib.values()))
+            text = bool(_SUSPECT.search(f"{said} {element.text}")) and etree.QName(element).namespace != NAMESPACE
+            attributes = list(element.attrib) if text else attributes
+        else:
+            text = (
+                element.tag == "cookie"
+                or (element.tag == "entry" and _is_handed_over(element))
+                or (element in free and bool(_SUSPECT.search(" ".join((*element.attrib.values(), element.text or "")))))
+            )
+            if str(element.tag).startswith(_PASSTHROUGH) and _is_suspect_argument(element):
+                attributes.append("value")
+            if element.tag == "source" and element.get("query") is not None:
+                attributes.append("query")  # of a signed URL
+        found += [(element, str(name)) for name in attributes]
+        if text and element.text:
+            found.append((element, None))
     return found
 
 
-def _secret_attributes(element: etree._Element) -> list[str]:
-    names = [name for name in _SECRET_ATTRIBUTES if element.get(name) is not None]
+def _is_suspect_argument(element: etree._Element) -> bool:
     # <qemu:arg value='secret,data=…'/> and <qemu:env name='TOKEN' value='…'/> may hold anything.
-    if str(element.tag) in (f"{_QEMU}arg", f"{_QEMU}env") and _SUSPECT.search(
-        f"{element.get('name', '')} {element.get('value', '')}"
-    ):
-        names.append("value")
-    return names
+    if element.get("value") is None:
+        return False
+    if _SUSPECT.search(f"{element.get('name', '')} {element.get('value', '')}"):
+        return True
+    # A value of its own behind its option: -fw_cfg name=…,string=…  --token …
+    before = next((each.get("value", "") for each in element.itersiblings(element.tag, preceding=True)), "")
+    return before == "-fw_cfg" or (before.startswith("-") and "=" not in before and bool(_SUSPECT.search(before)))
 
 
-def _is_secret_entry(element: etree._Element) -> bool:
+def _is_handed_over(entry: etree._Element) -> bool:
     # Ignition and cloud-init hand credentials to a guest through fw_cfg and OEM strings.
-    parent = element.getparent()
-    return bool(element.text) and parent is not None and (parent.tag == "oemStrings" or parent.get("type") == "fwcfg")
+    parent = entry.getparent()
+    return parent is not None and (parent.tag == "oemStrings" or parent.get("type") == "fwcfg")
 
 
 def _graphics_pairs(given: etree._Element, existing: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
@@ -221,12 +276,35 @@ def _disk_key(disk: etree._Element) -> tuple[str, str]:
 def _iothreads(root: etree._Element) -> tuple[int, ...]:
     """Ids of the IO threads: those listed, then the lowest free ones up to the count (virDomainDefPostParse)."""
     ids = {_xml.number(each, "id") for each in root.iterfind("iothreadids/iothread")}
-    count = int(root.findtext("iothreads") or "0")
+    count = int(_text(root, "iothreads") or "0")
     candidate = 1
     while len(ids) < count:
         ids.add(candidate)
         candidate += 1
     return tuple(sorted(ids))
+
+
+def _memory(root: etree._Element, option: str) -> int:
+    """<memory> in KiB, rounded up as libvirt does; 0 where there is none. Raises XmlError."""
+    element = root.find("memory")
+    if element is None:
+        return 0
+    text = _xml.text_of(element).strip(" \t\r\n")
+    unit = _UNIT.fullmatch(element.get("unit") or "KiB")
+    if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
+        wrong = "unit is unknown" if unit is None else "is not a number"
+        raise XmlError(option, f"<memory> {wrong}", "write <memory unit='KiB'>1048576</memory>", _xml.line_of(element))
+    factor = 1
+    if unit["prefix"]:
+        base = 1000 if (unit["suffix"] or "").lower() == "b" else 1024
+        factor = base ** (1 + "kmgtpe".index(unit["prefix"].lower()))
+    return -(-int(text) * factor // 1024)
+
+
+def _text(root: etree._Element, path: str) -> str:
+    """The text of a child, or nothing."""
+    element = root.find(path)
+    return _xml.text_of(element) if element is not None else ""
 
 
 def _drop_blank_text(root: etree._Element) -> None:

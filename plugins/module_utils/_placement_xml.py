@@ -11,12 +11,13 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    MEMORY_MODES,
     Intent,
     MemoryBinding,
     MemoryIntent,
@@ -32,11 +33,24 @@ PREFIX = "numa"
 _INTENT = f"{{{NAMESPACE}}}intent"
 _PIN_TAGS = ("vcpupin", "emulatorpin", "iothreadpin")
 
-# Where libvirt itself writes each element: after the last of these that is there.
+# What owned_fragment() shows: element, its attributes, its children with theirs.
+_BINDING = ("mode", "placement", "nodeset")
+_OWNED: tuple[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]], ...] = (
+    ("vcpu", ("placement", "cpuset", "current"), {}),
+    (
+        "cputune",
+        (),
+        {"vcpupin": ("vcpu", "cpuset"), "emulatorpin": ("cpuset",), "iothreadpin": ("iothread", "cpuset")},
+    ),
+    ("numatune", (), {"memory": _BINDING, "memnode": ("cellid", *_BINDING)}),
+)
+
+# Where libvirt itself writes each element: after the first of these that is there.
+_MEMORY = ("currentMemory", "memory", "maxMemory", "metadata", "description", "title", "uuid", "name")
 _AFTER = {
-    "vcpu": ("currentMemory", "maxMemory", "memory", "metadata", "description", "title", "uuid", "name"),
-    "cputune": ("iothreadids", "defaultiothread", "iothreads", "vcpus", "vcpu"),
-    "numatune": ("memtune", "blkiotune", "cputune", "iothreadids", "iothreads", "vcpus", "vcpu"),
+    "vcpu": ("memoryBacking", *_MEMORY),
+    "cputune": ("iothreadids", "defaultiothread", "iothreads", "vcpus", "vcpu", "memoryBacking", *_MEMORY),
+    "numatune": ("cputune", "iothreadids", "iothreads", "vcpus", "vcpu", "memoryBacking", *_MEMORY),
     "metadata": ("description", "title", "hwuuid", "genid", "uuid", "name"),
 }
 
@@ -62,33 +76,33 @@ def read_placement(root: etree._Element) -> Placement:
     memory = _xml.child(numatune, "memory") if numatune is not None else None
     automatic = vcpu is not None and vcpu.get("placement") == "auto"
     cpuset = _set(vcpu.get("cpuset"), "vcpu/@cpuset") if vcpu is not None and not automatic else None
+    vcpu_pins = _pins(cputune, "vcpupin", "vcpu")
+    emulatorpin = _xml.child(cputune, "emulatorpin") if cputune is not None else None
+    emulator = _set(emulatorpin.get("cpuset"), "emulatorpin") if emulatorpin is not None else None
+    iothread_pins = _pins(cputune, "iothreadpin", "iothread")
+    memnodes = tuple(
+        sorted(
+            (
+                (_xml.number(each, "cellid"), _binding(each))
+                for each in (numatune.iterchildren("memnode") if numatune is not None else ())
+            ),
+            key=lambda pair: pair[0],
+        )
+    )
     binding = _binding(memory) if memory is not None else None
-    if cpuset is None and binding is not None and binding.automatic and (vcpu is None or vcpu.get("placement") is None):
-        automatic = True  # libvirt lets <vcpu> follow an automatic <numatune>
-    if (
-        automatic
-        and binding is not None
-        and memory is not None
-        and memory.get("placement") is None
-        and not binding.nodeset
-    ):
-        binding = MemoryBinding(binding.mode, CpuSet(), automatic=True)
-    emulator = _xml.child(cputune, "emulatorpin") if cputune is not None else None
+    if automatic and (memory is None or not (memory.get("placement") or memory.get("nodeset"))):
+        # Memory follows an automatic <vcpu> unless it says otherwise, …
+        binding = MemoryBinding(binding.mode if binding is not None else "strict", CpuSet(), automatic=True)
+    elif binding is not None and binding.automatic:
+        # … and <vcpu> follows automatic memory, whatever its @placement, unless anything is pinned.
+        automatic = automatic or not (cpuset or vcpu_pins or emulator or iothread_pins)
     return Placement(
         cpuset=cpuset,
-        vcpu_pins=_pins(cputune, "vcpupin", "vcpu"),
-        emulator=_set(emulator.get("cpuset"), "emulatorpin") if emulator is not None else None,
-        iothread_pins=_pins(cputune, "iothreadpin", "iothread"),
+        vcpu_pins=vcpu_pins,
+        emulator=emulator,
+        iothread_pins=iothread_pins,
         memory=binding,
-        memnodes=tuple(
-            sorted(
-                (
-                    (_xml.number(each, "cellid"), _binding(each))
-                    for each in (numatune.iterchildren("memnode") if numatune is not None else ())
-                ),
-                key=lambda pair: pair[0],
-            )
-        ),
+        memnodes=memnodes,
         automatic=automatic,
     )
 
@@ -114,24 +128,31 @@ def read_record(root: etree._Element) -> Record | None:
     element = _find_intent(root)
     if element is None:
         return None
-    memory = element.find(f"{{{NAMESPACE}}}memory")
-    pins = {tag: element.find(f"{{{NAMESPACE}}}{tag}") for tag in ("vcpus", "iothreads")}
-    emulator = element.get("emulator")
-    intent = Intent(
-        cells=_set(element.get("cells"), "intent cells"),
-        cpuset=_set(element.get("cpuset"), "intent cpuset"),
-        memory=MemoryIntent(memory.get("mode", "strict"), _set(memory.get("cells"), "intent memory"))
-        if memory is not None
-        else None,
-        vcpu_pins=_pins(pins["vcpus"], f"{{{NAMESPACE}}}pin", "id") if pins["vcpus"] is not None else None,
-        emulator=_set(emulator, "intent emulator"),
-        iothread_pins=_pins(pins["iothreads"], f"{{{NAMESPACE}}}pin", "id") if pins["iothreads"] is not None else None,
-    )
     source = element.find(f"{{{NAMESPACE}}}source")
+    try:
+        intent = _read_intent(element)
+    except InputError:
+        return None
     return Record(
         intent,
         source.get("given") if source is not None else None,
         source.get("stored") if source is not None else None,
+    )
+
+
+def _read_intent(element: etree._Element) -> Intent:
+    memory = element.find(f"{{{NAMESPACE}}}memory")
+    mode = memory.get("mode", "strict") if memory is not None else "none"
+    if mode not in (*MEMORY_MODES, "none"):
+        raise XmlError("definition", "an intent with an unknown mode")
+    pins = {tag: element.find(f"{{{NAMESPACE}}}{tag}") for tag in ("vcpus", "iothreads")}
+    return Intent(
+        cells=_set(element.get("cells"), "intent cells"),
+        cpuset=_set(element.get("cpuset"), "intent cpuset"),
+        memory=MemoryIntent(mode, _set(memory.get("cells"), "intent memory")) if memory is not None else None,
+        vcpu_pins=_pins(pins["vcpus"], f"{{{NAMESPACE}}}pin", "id") if pins["vcpus"] is not None else None,
+        emulator=_set(element.get("emulator"), "intent emulator"),
+        iothread_pins=_pins(pins["iothreads"], f"{{{NAMESPACE}}}pin", "id") if pins["iothreads"] is not None else None,
     )
 
 
@@ -148,15 +169,13 @@ def write_record(root: etree._Element, record: Record) -> None:
 
 
 def remove_record(root: etree._Element) -> None:
-    """Take the record out, and <metadata> with it where that leaves it empty."""
-    element = _find_intent(root)
-    if element is None:
+    """Take the record out, all there is of NAMESPACE, and <metadata> with it where that leaves it empty."""
+    metadata = _xml.child(root, "metadata")
+    if metadata is None:
         return
-    metadata = element.getparent()
-    assert metadata is not None
-    _remove(element)
-    if len(metadata) == 0:
-        _remove(metadata)
+    for element in list(metadata.iterchildren(f"{{{NAMESPACE}}}*")):
+        _remove(element)
+        _remove_if_empty(metadata)
 
 
 def record_element(record: Record, namespaced: bool = True) -> etree._Element:
@@ -183,40 +202,48 @@ def record_element(record: Record, namespaced: bool = True) -> etree._Element:
 
 
 def strip_owned(root: etree._Element) -> None:
-    """Take every owned element out: what is left is the rest, which no placement may change."""
+    """Take every owned element out, whatever it says: what is left is the rest, which no placement may change.
+
+    What would say nothing then goes too: libvirt writes no empty <metadata> and <cputune>, and one vCPU where no
+    <vcpu> says how many.
+    """
     remove_record(root)
-    write_placement(root, Placement())
-    vcpu = _xml.child(root, "vcpu")
-    if vcpu is not None:
-        _drop_attribute(vcpu, "placement")
-    cputune = _xml.child(root, "cputune")
-    if cputune is not None and len(cputune) == 0:
-        _remove(cputune)
-    numatune = _xml.child(root, "numatune")
-    if numatune is not None:
-        _remove(numatune)
+    for tag in ("metadata", "cputune", "numatune", "vcpu"):
+        for element in list(root.iterchildren(tag)):
+            if tag == "numatune":
+                _remove(element)
+                continue
+            if tag == "cputune":
+                for pin in list(element.iterchildren(*_PIN_TAGS)):
+                    _remove(pin)
+            if tag == "vcpu":
+                _drop_attribute(element, "cpuset")
+                _drop_attribute(element, "placement")
+            _remove_if_empty(element, "1" if tag == "vcpu" else "")
 
 
 def owned_fragment(root: etree._Element) -> str:
-    """The owned elements alone, indented, one after the other: what a diff shows. Holds no secret."""
+    """The owned elements alone, indented, one after the other: what a diff shows. Holds no secret.
+
+    Only what is known is shown: no comment, and nothing that others may have put inside.
+    """
     parts: list[etree._Element] = []
-    vcpu = _xml.child(root, "vcpu")
-    if vcpu is not None:
-        parts.append(copy.deepcopy(vcpu))
-    cputune = _xml.child(root, "cputune")
-    if cputune is not None:
-        pins = etree.Element("cputune")
-        pins.extend(copy.deepcopy(each) for each in cputune.iterchildren(*_PIN_TAGS))
-        if len(pins):
-            parts.append(pins)
-    numatune = _xml.child(root, "numatune")
-    if numatune is not None:
-        parts.append(copy.deepcopy(numatune))
+    for tag, attributes, children in _OWNED:
+        element = _xml.child(root, tag)
+        if element is None:
+            continue
+        part = etree.Element(tag, {name: element.get(name, "") for name in attributes if name in element.attrib})
+        if tag == "vcpu":
+            part.text = _xml.text_of(element).strip()
+        for each in element.iterchildren(*children) if children else ():
+            names = [name for name in children[str(each.tag)] if name in each.attrib]
+            etree.SubElement(part, each.tag, {name: each.get(name, "") for name in names})
+        if tag != "cputune" or len(part):
+            parts.append(part)
     record = read_record(root)
     if record is not None:
         parts.append(record_element(Record(record.intent)))
     for each in parts:
-        _strip_blank(each)
         etree.indent(each)
     return "".join(_xml.serialize(each) + "\n" for each in parts)
 
@@ -245,11 +272,9 @@ def _single(cpus: CpuSet | None) -> Pins:
 
 
 def _binding(element: etree._Element) -> MemoryBinding:
-    return MemoryBinding(
-        element.get("mode", "strict"),
-        _set(element.get("nodeset"), "nodeset") or CpuSet(),
-        element.get("placement") == "auto",
-    )
+    automatic = element.get("placement") == "auto"
+    nodeset = None if automatic else _set(element.get("nodeset"), "nodeset")  # libvirt drops it
+    return MemoryBinding(element.get("mode", "strict"), nodeset or CpuSet(), automatic)
 
 
 def _write_vcpu(root: etree._Element, placement: Placement) -> None:
@@ -258,7 +283,10 @@ def _write_vcpu(root: etree._Element, placement: Placement) -> None:
         vcpu = etree.Element("vcpu")
         vcpu.text = "1"  # libvirt's default
         _insert(root, vcpu)
-    vcpu.set("placement", "auto" if placement.automatic else "static")
+    if placement.automatic:
+        vcpu.set("placement", "auto")
+    elif vcpu.get("placement") == "auto":
+        _drop_attribute(vcpu, "placement")  # libvirt adds "static" itself
     if placement.cpuset is None or placement.automatic:
         _drop_attribute(vcpu, "cpuset")
     else:
@@ -267,21 +295,18 @@ def _write_vcpu(root: etree._Element, placement: Placement) -> None:
 
 def _write_pins(root: etree._Element, tag: str, key: str | None, pins: Pins) -> None:
     cputune = _xml.child(root, "cputune")
-    for each in list(cputune.iterchildren(tag)) if cputune is not None else ():
-        _remove(each)
-    if pins and cputune is None:
+    if cputune is None:
         cputune = etree.Element("cputune")
         _insert(root, cputune)
-    if cputune is None:
-        return
+    for each in list(cputune.iterchildren(tag)):
+        _remove(each)
     for number, cpus in pins:
         element = etree.Element(tag)
         if key is not None:
             element.set(key, str(number))
         element.set("cpuset", str(cpus))
         _append(cputune, element, 2)
-    if len(cputune) == 0:
-        _remove(cputune)
+    _remove_if_empty(cputune)
 
 
 def _write_numatune(root: etree._Element, placement: Placement) -> None:
@@ -298,13 +323,11 @@ def _write_numatune(root: etree._Element, placement: Placement) -> None:
     if placement.memory is not None:
         _append(numatune, _numatune_element("memory", placement.memory), 2)
     for cell, binding in placement.memnodes:
-        element = _numatune_element("memnode", binding)
-        element.set("cellid", str(cell))
-        _append(numatune, element, 2)
+        _append(numatune, _numatune_element("memnode", binding, cellid=str(cell)), 2)
 
 
-def _numatune_element(tag: str, binding: MemoryBinding) -> etree._Element:
-    element = etree.Element(tag, mode=binding.mode)
+def _numatune_element(tag: str, binding: MemoryBinding, **attributes: str) -> etree._Element:
+    element = etree.Element(tag, {**attributes, "mode": binding.mode})
     if binding.automatic:
         element.set("placement", "auto")
     else:
@@ -332,17 +355,23 @@ def _insert(root: etree._Element, element: etree._Element) -> None:
 
 
 def _append(parent: etree._Element, element: etree._Element, level: int) -> None:
-    """Put a new last child on a line of its own."""
+    """Put a new last child on a line of its own; removing it again restores the text exactly where others are left."""
     etree.indent(element, level=level)
     inner, outer = "\n" + "  " * level, "\n" + "  " * (level - 1)
     if len(parent):
         last = parent[-1]
-        element.tail = last.tail if last.tail is not None else outer
-        last.tail = inner
-    else:
+        element.tail, last.tail = last.tail, inner
+    elif parent.text and parent.text.strip():
         element.tail = outer
-        parent.text = inner
+    else:
+        element.tail, parent.text = outer, inner
     parent.append(element)
+
+
+def _remove_if_empty(element: etree._Element, nothing: str = "") -> None:
+    """Take an element out that has neither children nor attributes nor other text than ``nothing``."""
+    if not len(element) and not element.attrib and (element.text or "").strip() == nothing:
+        _remove(element)
 
 
 def _remove(element: etree._Element) -> None:
@@ -364,11 +393,3 @@ def _remove(element: etree._Element) -> None:
 def _drop_attribute(element: etree._Element, name: str) -> None:
     if name in element.attrib:
         del element.attrib[name]
-
-
-def _strip_blank(element: etree._Element) -> None:
-    for each in element.iter():
-        if each.text is not None and not each.text.strip():
-            each.text = None
-        if each.tail is not None and not each.tail.strip():
-            each.tail = None

@@ -16,7 +16,7 @@ from typing import Optional, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 
-__all__ = ["LXML_IMPORT_ERROR", "child", "etree", "line_of", "number", "parse", "serialize"]
+__all__ = ["LXML_IMPORT_ERROR", "child", "etree", "line_of", "number", "parse", "serialize", "text_of"]
 
 LXML_IMPORT_ERROR: str | None = None
 try:
@@ -27,7 +27,35 @@ except ImportError:
     etree = None  # type: ignore[assignment]
 
 # An encoding that a text document declares is no longer true once it is a Python string.
-_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+_DECLARATION = re.compile(r"[ \t\r\n]*<\?xml[ \t\r\n][^>]*\?>")
+
+# libxml2's own messages quote the document, which may hold secrets: what stands between two quotes too many is a name
+# to it. So these are ours, by libxml2's number of the error (xmlParserErrors in libxml/xmlerror.h).
+_OTHER_END = 76
+_REASONS = {
+    4: "it is empty, or does not begin with an element",
+    5: "something stands behind the end of the document",
+    9: "a character that XML does not allow",
+    23: "an & without an entity and a semicolon (write &amp; for the character)",
+    26: "an entity that XML does not have",
+    38: "a < inside the value of an attribute",
+    39: "the value of an attribute is not in quotes",
+    41: "an attribute without a value",
+    42: "an attribute twice in one element",
+    45: "a comment that does not end",
+    63: "a CDATA section that does not end",
+    64: "an XML declaration that is not at the start",
+    65: "white space is missing between attributes, or a quote is missing",
+    68: "a name is missing",
+    73: "a tag that does not end",
+    74: "an element that does not end",
+    _OTHER_END: "the end of another element than the one that is open",
+    77: "it ends too early",
+    80: "two hyphens inside a comment",
+    81: "characters that are not UTF-8",
+    114: "it is nested too deep, too large, or grows without end",
+    201: "a name whose prefix has no namespace",
+}
 
 
 def parse(text: str, option: str = "xml") -> etree._Element:
@@ -36,8 +64,9 @@ def parse(text: str, option: str = "xml") -> etree._Element:
     A document type declaration is refused whole, so neither entities nor external files are ever looked at.
     """
     declaration = _DECLARATION.match(text)
-    # Keep the line numbers of what follows.
-    body = "\n" * text.count("\n", 0, declaration.end()) + text[declaration.end() :] if declaration else text
+    # White space in its place keeps the lines and columns of what follows.
+    blank = re.sub(r"[^\n]", " ", declaration[0]) if declaration else ""
+    body = blank + text[len(blank) :]
     parser = etree.XMLParser(
         resolve_entities=False,
         load_dtd=False,
@@ -45,6 +74,7 @@ def parse(text: str, option: str = "xml") -> etree._Element:
         no_network=True,
         huge_tree=False,
         strip_cdata=False,
+        encoding="utf-8",  # never guessed
     )
     try:
         root = etree.fromstring(body.encode("utf-8", "surrogatepass"), parser)
@@ -68,13 +98,18 @@ def child(parent: etree._Element, tag: str) -> etree._Element | None:
     return next((each for each in parent.iterchildren(tag=etree.Element) if each.tag == tag), None)
 
 
+def text_of(element: etree._Element) -> str:
+    """The text inside an element, as libvirt reads it: comments do not interrupt it."""
+    return str(element.xpath("string()")) if len(element) else element.text or ""
+
+
 def number(element: etree._Element, attribute: str, option: str = "xml") -> int:
     """A whole number in an attribute that has to be there. Raises XmlError."""
-    text = element.get(attribute, "")
-    if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise XmlError(
-            option, f"<{element.tag}> has {attribute}={text!r}", f"{attribute} is a whole number", line_of(element)
-        )
+    text = element.get(attribute)
+    if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
+        name = etree.QName(element).localname
+        problem = f"has no {attribute}" if text is None else f"has {attribute}={_short(text)!r}"
+        raise XmlError(option, f"<{name}> {problem}", f"{attribute} is a whole number", line_of(element))
     return int(text)
 
 
@@ -83,6 +118,11 @@ def line_of(element: etree._Element | None) -> int | None:
     return cast(Optional[int], element.sourceline) if element is not None else None
 
 
-def _reason(error: Exception) -> str:
-    # lxml repeats line and column, and names the input "<string>".
-    return re.sub(r",? ?(line \d+, column \d+)? ?(\(.*\))?$", "", str(error.args[0])) or "syntax error"
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _reason(error: etree.XMLSyntaxError) -> str:
+    code = int(error.code)  # type: ignore[attr-defined]
+    opened = re.search(r" line ([0-9]+) and ", str(error.msg)) if code == _OTHER_END else None
+    return _REASONS.get(code, f"libxml2 error {code}") + (f" since line {opened[1]}" if opened else "")
