@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documents that are not what they should be: refused in one line that quotes nothing, reading no file and no network."""
+"""Documents that are not what they should be: refused in one line that quotes nothing; nothing else is read."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 
 pytest.importorskip("lxml")
 
-from ansible_collections.numa.virt.plugins.module_utils import _xml  # noqa: E402
-from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError  # noqa: E402
-from ansible_collections.numa.virt.plugins.module_utils._xml import (  # noqa: E402
+from ansible_collections.numa.virt.plugins.module_utils import _xml
+from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
+from ansible_collections.numa.virt.plugins.module_utils._xml import (
     child,
     line_of,
     number,
@@ -28,7 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xml import (  # noqa: E
     serialize,
     text_of,
 )
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils.golden_domains import SECRET  # noqa: E402
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.golden_domains import SECRET
 
 IN_OPEN = 0x20
 
@@ -250,7 +250,7 @@ def test_number_refuses(text):
 
 
 def test_number_is_missing():
-    with pytest.raises(XmlError, match="^xml: line 1: <d> has no n; n is a whole number$"):
+    with pytest.raises(XmlError, match=r"^xml: line 1: <d> has no n; n is a whole number$"):
         number(parse("<d/>"), "n")
 
 
