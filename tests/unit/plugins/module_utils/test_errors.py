@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     CpuSetSyntaxError,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError, InputError
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options, pins_from_option

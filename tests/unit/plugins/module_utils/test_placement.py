@@ -7,6 +7,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Intent,
@@ -20,8 +23,6 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     pins_of,
     placement_as_result,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 ALL = CpuSet(range(8))
 

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._topology import (
     Cell,
@@ -13,8 +16,6 @@ from ansible_collections.numa.virt.plugins.module_utils._topology import (
     PagePool,
     cell_as_result,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def cpus(text: str) -> CpuSet:
