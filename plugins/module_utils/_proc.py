@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError
 
 # QEMU names its threads for libvirt (-name …,debug-threads=on); the kernel cuts a name to 15 characters.
 _VCPU = re.compile(r"CPU (\d+)/")
@@ -26,6 +27,8 @@ _PAGE_SIZE = re.compile(r"\bkernelpagesize_kB=(\d+)")
 # File mappings are QEMU's own code and libraries, shared with everybody; memory of the guest is anonymous, or of a
 # memory file or of huge pages.
 _FILE = re.compile(r"\bfile=(\S+)")
+# The second word of a line, which in two modes has a space in it (policy_modes[] in the kernel's mm/mempolicy.c).
+_POLICY = re.compile(r"\S+ (prefer \(many\)\S*|weighted interleave\S*|\S+)")
 _MEMORY_FILE = re.compile(r"/memfd:|/dev/shm/|/anon_hugepage|/dev/hugepages|/libvirt/qemu/")
 
 
@@ -62,9 +65,7 @@ def find_process(uuids: Iterable[str], root: str = "/proc") -> dict[str, int]:
     """UUID of a domain -> pid of its QEMU, for those that run on this machine. One pass over the processes."""
     wanted = {uuid.encode(): uuid for uuid in uuids}
     found: dict[str, int] = {}
-    for entry in os.listdir(root):
-        if not entry.isdigit():
-            continue
+    for entry in sorted(filter(str.isdigit, _entries(root)), key=int):
         arguments = _read(os.path.join(root, entry, "cmdline")).split(b"\0")
         if b"-uuid" in arguments[:-1]:
             uuid = wanted.get(arguments[arguments.index(b"-uuid") + 1])
@@ -77,26 +78,16 @@ def threads(pid: int, root: str = "/proc") -> tuple[Thread, ...]:
     """The threads of a process, by id. One that ends meanwhile is left out."""
     found = []
     folder = os.path.join(root, str(pid), "task")
-    try:
-        entries = os.listdir(folder)
-    except OSError:
-        return ()
-    for entry in sorted(entries, key=int):
+    for entry in sorted(_entries(folder), key=int):
         fields = dict(
             line.split(":\t", 1)
-            for line in _read(os.path.join(folder, entry, "status")).decode(errors="replace").splitlines()
+            for line in _read(os.path.join(folder, entry, "status")).decode(errors="replace").split("\n")
             if ":\t" in line
         )
-        if "Cpus_allowed_list" in fields:
-            mems = fields.get("Mems_allowed_list", "").strip()
-            found.append(
-                Thread(
-                    int(entry),
-                    fields.get("Name", ""),
-                    CpuSet.parse(fields["Cpus_allowed_list"]),
-                    CpuSet.parse(mems) if mems else CpuSet(),
-                )
-            )
+        cpus = _set(fields.get("Cpus_allowed_list", ""))
+        if cpus is not None:
+            mems = _set(fields.get("Mems_allowed_list", ""))
+            found.append(Thread(int(entry), fields.get("Name", ""), cpus, mems if mems is not None else CpuSet()))
     return tuple(found)
 
 
@@ -108,19 +99,36 @@ def memory(pid: int, root: str = "/proc") -> Memory | None:
     total: dict[int, int] = {}
     largest, policy = -1, "default"
     for line in text.splitlines():
-        fields = line.split()
+        policy_of_line = _POLICY.match(line)
+        if policy_of_line is None:
+            continue
+        own = policy_of_line[1]
         file = _FILE.search(line)
         # The kernel writes the arguments of a program to its stack before the program, and so its policy, is there.
-        if "stack" in fields or (file is not None and not _MEMORY_FILE.search(file[1])):
+        if "stack" in line.split() or (file is not None and not _MEMORY_FILE.search(file[1])):
             continue
         size = _PAGE_SIZE.search(line)
         pages = {int(cell): int(count) * int(size[1] if size else 4) for cell, count in _PAGES.findall(line)}
         for cell, kib in pages.items():
             total[cell] = total.get(cell, 0) + kib
         # The guest's memory has a policy of its own; QEMU's heap, which may be larger, follows that of the process.
-        if fields[1] != "default" and sum(pages.values()) > largest:
-            largest, policy = sum(pages.values()), fields[1]
+        if own != "default" and sum(pages.values()) > largest:
+            largest, policy = sum(pages.values()), own
     return Memory(tuple(sorted(total.items())), policy)
+
+
+def _entries(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []  # the process has ended, or this system has no such folder
+
+
+def _set(text: str) -> CpuSet | None:
+    try:
+        return CpuSet.parse(text.strip())
+    except CpuSetSyntaxError:
+        return None
 
 
 def _read(path: str) -> bytes:
