@@ -15,7 +15,7 @@ import hashlib
 import re
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree
@@ -107,8 +107,7 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
         element = given.find("uuid")
         if element is None:
             element = etree.Element("uuid")
-            name = given.find("name")
-            assert name is not None
+            name = certain(given.find("name"))
             tail = name.tail
             name.addnext(element)
             name.tail = element.tail = tail

@@ -9,7 +9,16 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def certain(value: T | None) -> T:
+    """The value, where the types cannot tell that it is there."""
+    if value is None:
+        raise AssertionError("a value that has to be there is missing")
+    return value
 
 
 class NumaVirtError(Exception):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     MEMORY_MODES,
     Intent,
@@ -376,8 +376,7 @@ def _remove_if_empty(element: etree._Element, nothing: str = "") -> None:
 
 def _remove(element: etree._Element) -> None:
     """Take a child out with the white space that stood before it; what follows it stays."""
-    parent = element.getparent()
-    assert parent is not None
+    parent = certain(element.getparent())
     tail = element.tail or ""
     previous = element.getprevious()
     before = (previous.tail if previous is not None else parent.text) or ""

@@ -382,7 +382,7 @@ restart_reasons:
 backup_file:
   description: The file with the previous definition.
   returned: when a definition was replaced and O(backup=true)
-  type: path
+  type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
 xml:
   description: The definition, with every secret masked.

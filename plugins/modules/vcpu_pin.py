@@ -32,8 +32,8 @@ options:
     required: true
   pins:
     description:
-      - CPU sets of vCPUs, for example V({'0': '4', '1-3': '5-7'}). A key is a vCPU, or vCPUs in the syntax of CPU
-        sets, each of which gets the whole set. A value is text in libvirt's syntax or a list of integers.
+      - "CPU sets of vCPUs, for example V({'0': '4', '1-3': '5-7'}). A key is a vCPU, or vCPUs in the syntax of CPU
+        sets, each of which gets the whole set. A value is text in libvirt's syntax or a list of integers."
       - With O(state=absent) the vCPUs alone, as text (V(0-3)), as a list, or as such a dictionary whose values do
         not matter.
     type: raw
@@ -156,8 +156,7 @@ placement:
     memory: {mode: strict, cells: [1], automatic: false}
     memnodes: {}
 actual:
-  description: Where the guest really is, as it was read back; V(null) where it does not run or only its definition
-  changed.
+  description: Where the guest really is; V(null) where it does not run or only its definition changed.
   returned: success
   type: dict
   contains:
@@ -270,7 +269,7 @@ restart_reasons:
 backup_file:
   description: The file with the previous definition.
   returned: when a definition was replaced and O(backup=true)
-  type: path
+  type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
 """
 

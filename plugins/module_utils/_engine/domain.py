@@ -37,6 +37,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     NumaVirtError,
     PlacementFailedError,
+    certain,
 )
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, intent_as_result, placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
@@ -146,8 +147,7 @@ def _plan(session: Session, request: Request, given: etree._Element | None, know
         if known is not None:
             _domain_xml.complete(document, known.config)
     else:
-        assert known is not None  # or given, and then it would have been redefined
-        redefined, document = False, copy.deepcopy(known.config)
+        redefined, document = False, copy.deepcopy(certain(known).config)
     stored = known.record if known is not None else None
     own = read_record(given) if given is not None else None
     basis = stored.intent if stored is not None else (own.intent if own is not None else None)
@@ -261,8 +261,7 @@ def _config_changes(
 def _define(session: Session, plan: _Plan, known: Known | None) -> Domain:
     """Write the definition where it changes. A definition that libvirt refuses leaves the old one as it was."""
     if not plan.redefines:
-        assert known is not None
-        return known.domain
+        return certain(known).domain
     domain = session.connection.define(serialize(plan.document))
     if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
         made = _domain_xml.digest(_domain_xml.load(domain.definition(), "definition"))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     intent_as_result,
@@ -51,8 +51,7 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
     for domain in domains:
         live_text = domain.live_xml() if domain.active else None
         lasting = not domain.active or domain.uuid in persistent
-        text = domain.definition() if lasting else live_text
-        assert text is not None
+        text = domain.definition() if lasting else certain(live_text)
         config = _domain_xml.load(text, "definition")
         live = _domain_xml.load(live_text, "definition") if live_text is not None else None
         known = Known(domain, lasting, text, config, live)

@@ -24,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
+from ansible_collections.numa.virt.plugins.module_utils._errors import certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     NAMESPACE,
@@ -73,8 +74,7 @@ def plan_live(
 
     ``intent`` is put into the live metadata; None leaves those alone. Without a ``scope`` it is about everything.
     """
-    live = known.live
-    assert live is not None
+    live = certain(known.live)
     now = read_placement(live)
     observation = observe(session, known.domain, live)
     steps: list[Step] = []

@@ -72,14 +72,14 @@ def _refresh_inventory() -> Path:
     return path
 
 
-def cmd_doctor(_: argparse.Namespace) -> int:
+def cmd_doctor(_options: argparse.Namespace) -> int:
     """Say whether the lab can run here."""
     examine(_recipes(list(HOSTS.values())), cache_folder(), run_folder())
     print("the lab can run here")
     return 0
 
 
-def cmd_packages(_: argparse.Namespace) -> int:
+def cmd_packages(_options: argparse.Namespace) -> int:
     """Print the Debian packages that this machine needs."""
     print("\n".join(sorted(HOST_PACKAGES)))
     return 0
@@ -94,7 +94,7 @@ def cmd_build(options: argparse.Namespace) -> int:
     return 0
 
 
-def cmd_prune(_: argparse.Namespace) -> int:
+def cmd_prune(_options: argparse.Namespace) -> int:
     """Delete the images that no recipe of this checkout makes and no machine of it runs on."""
     in_use = {machine.image.directory for machine in load_machines(run_folder()) if machine.pid is not None}
     for directory in outdated(_recipes(list(HOSTS.values())), cache_folder()):
@@ -110,7 +110,7 @@ def cmd_up(options: argparse.Namespace) -> int:
     """Boot one machine and say how to reach it."""
     host = find_host(options.host)
     examine([host.recipe], cache_folder(), run_folder())
-    machine, _ = boot(host, options.name or host.name, run_folder(), say)
+    machine, _fresh = boot(host, options.name or host.name, run_folder(), say)
     path = _refresh_inventory()
     target = inventory_name(machine.name)
     print(f"{machine.name} is up ({host.summary}); it booted in {machine.boot_seconds} s")
@@ -144,7 +144,7 @@ def cmd_down(options: argparse.Namespace) -> int:
     return 0
 
 
-def cmd_status(_: argparse.Namespace) -> int:
+def cmd_status(_options: argparse.Namespace) -> int:
     """List the hosts, their images and the machines that were booted."""
     for host in HOSTS.values():
         image = image_of(host.recipe, cache_folder())
@@ -182,7 +182,7 @@ def cmd_run(options: argparse.Namespace) -> int:
     try:
         with ThreadPoolExecutor(len(hosts)) as pool:
             booted = list(pool.map(lambda host: boot(host, host.name, folder, say), hosts))
-        _write_inventory(path, [machine for machine, _ in booted])
+        _write_inventory(path, [machine for machine, _fresh in booted])
         environment = {**os.environ, INVENTORY_VARIABLE: str(path)}
         return subprocess.run(options.command, env=environment, check=False).returncode
     finally:

@@ -22,8 +22,9 @@ from numalab.recipes import Recipe
 _BUILDING = ".building-"
 
 
-def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     """Return the folder of all images: ``NUMA_VIRT_LAB_CACHE``, or ``numa-virt-lab`` in the user's cache."""
+    environment = os.environ if environment is None else environment
     if environment.get("NUMA_VIRT_LAB_CACHE"):
         return Path(environment["NUMA_VIRT_LAB_CACHE"]).absolute()
     base = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -35,8 +35,9 @@ _PORT_TAKEN = "Could not set up host forwarding rule"
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
-def run_folder(environment: Mapping[str, str] = os.environ) -> Path:
+def run_folder(environment: Mapping[str, str] | None = None) -> Path:
     """Return the folder of all run directories: ``NUMA_VIRT_LAB_RUN``, or ``.lab`` at the root of the checkout."""
+    environment = os.environ if environment is None else environment
     if environment.get("NUMA_VIRT_LAB_RUN"):
         return Path(environment["NUMA_VIRT_LAB_RUN"]).absolute()
     return Path(__file__).resolve().parents[3] / ".lab"

@@ -40,7 +40,7 @@ class Topology:
         if numbered != list(range(self.cpu_count)):
             raise ValueError(f"cells must hold each of the CPUs 0-{self.cpu_count - 1} once, not {numbered}")
         indices = range(len(self.cells))
-        if [len(row) for row in self.distances] != [len(self.cells) for _ in indices]:
+        if [len(row) for row in self.distances] != [len(self.cells)] * len(indices):
             raise ValueError(f"distances must be a square of {len(self.cells)} rows")
         if any(self.distances[i][i] != LOCAL_DISTANCE for i in indices):
             raise ValueError(f"the distance of a cell to itself is {LOCAL_DISTANCE}")

@@ -35,7 +35,7 @@ def test_a_free_port_can_be_listened_on() -> None:
 def test_a_port_in_use_is_not_free() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        assert listener.getsockname()[1] not in {free_port() for _ in range(20)}
+        assert listener.getsockname()[1] not in {free_port() for _attempt in range(20)}
 
 
 def test_run_directories_are_in_the_checkout_unless_told_otherwise() -> None:
@@ -114,7 +114,7 @@ class FakeMonitor(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        connection, _ = self._server.accept()
+        connection, _address = self._server.accept()
         with connection, connection.makefile("rwb") as stream:
             stream.write(b'{"QMP": {}}\n')
             stream.flush()

@@ -97,7 +97,7 @@ def test_a_cache_that_is_not_there_holds_nothing_outdated(tmp_path: Path) -> Non
 
 def test_a_lock_can_be_taken_again_once_it_is_let_go(tmp_path: Path) -> None:
     said: list[str] = []
-    for _ in range(2):
+    for _attempt in range(2):
         with locked(tmp_path / "new" / "a.lock", said.append):
             pass
     assert said == []
