@@ -68,6 +68,16 @@ class Driver:
             placement = replace(placement, memory=None, memnodes=())
         return placement
 
+    def decode(self, placement: Placement) -> Placement:
+        """What owned elements mean that encode() may have written: the way back."""
+        if self.pins_each_vcpu and placement.cpuset is not None:
+            # A vCPU that may run wherever the domain may has no pin of its own.
+            pins = tuple(pair for pair in placement.vcpu_pins if pair[1] != placement.cpuset)
+            placement = replace(placement, vcpu_pins=pins)
+        if not self.numatune:
+            placement = replace(placement, memory=None, memnodes=())
+        return placement
+
 
 _DRIVERS = {
     "qemu": Driver(
