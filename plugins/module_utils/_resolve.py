@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
@@ -71,52 +71,60 @@ def resolve(
     """The target of a domain.
 
     ``wish`` is what the user said now, ``stored`` what was said before, ``current`` what the document says without
-    either, ``settled`` the CPU set of the definition that is in force. Pins of old that a new region leaves outside are
-    dropped; pins said now must fit. Raises InputError or UnsupportedError.
+    either, ``settled`` the CPU set of the definition that is in force, which counts as the old region where none was
+    said. Pins of old that a new region leaves outside are dropped; pins said now must fit.
+    Raises InputError or UnsupportedError.
     """
     driver.check(wish)
+    current = driver.decode(current)
     intent = wish.over(stored)
     cpuset = _region_cpuset(intent, wish, host, shape, current)
     automatic = current.automatic and cpuset is None
     memory, memnodes = _memory(intent, wish, host, driver, shape, cpuset, current)
-    region = _Region(settled, cpuset)
-    vcpus, iothreads = vcpu_problem(shape, cpuset), iothread_problem(shape)
-    vcpu_pins = (
-        checked_pins(wish.vcpu_pins, host, "vcpu_pins", vcpus)
-        if wish.vcpu_pins is not None
-        else _kept(
-            intent.vcpu_pins if intent.vcpu_pins is not None else current.vcpu_pins,
-            host,
-            "vcpu_pins",
-            # A pin once admitted outside the CPU set stays until the region moves.
-            vcpus if region.moves else vcpu_problem(shape, None),
-            region,
-        )
+    # Pins that were said before belong to the region that was said with them, even if the definition was changed by
+    # hand since. The pins of a document belong to its own CPU set: one that comes in every run means the same in each.
+    before = _said_region(stored, host) if stored is not None and stored.names_region else settled
+    said, written = _Region(before, cpuset), _Region(current.cpuset, cpuset)
+
+    def settle(
+        option: str, now: Pins | None, meant: Pins | None, there: Pins, rule: Callable[[CpuSet | None], Problem]
+    ) -> tuple[Pins, Pins | None]:
+        """The pins, and those of them that are meant."""
+        if now is not None:
+            pins = checked_pins(now, host, option, rule(cpuset))
+            return pins, pins
+        if meant is not None:
+            pins = _kept(meant, host, option, rule, said)
+            if pins or not meant:
+                return pins, pins
+        # Nothing was said, or a move has left all of it behind.
+        return _kept(there, host, option, rule, written), None
+
+    vcpu_pins, vcpu_pins_said = settle(
+        "vcpu_pins", wish.vcpu_pins, intent.vcpu_pins, current.vcpu_pins, lambda limit: vcpu_problem(shape, limit)
     )
-    iothread_pins = (
-        checked_pins(wish.iothread_pins, host, "iothread_pins", iothreads)
-        if wish.iothread_pins is not None
-        else _kept(
-            intent.iothread_pins if intent.iothread_pins is not None else current.iothread_pins,
-            host,
-            "iothread_pins",
-            iothreads,
-            region,
-        )
+    iothread_pins, iothread_pins_said = settle(
+        "iothread_pins",
+        wish.iothread_pins,
+        intent.iothread_pins,
+        current.iothread_pins,
+        lambda _limit: iothread_problem(shape),
     )
-    emulator = intent.emulator if intent.emulator is not None else current.emulator
-    if emulator is not None and wish.emulator is None and region.leaves(emulator):
-        emulator = None
+    emulator, emulator_said = wish.emulator, wish.emulator
     if emulator is not None:
-        check_cpus(emulator, host, "emulator_cpuset" + ("" if wish.emulator is not None else " of the definition"))
+        check_cpus(emulator, host, "emulator_cpuset")
+    else:
+        if intent.emulator is not None and not said.leaves(intent.emulator):
+            emulator = emulator_said = intent.emulator
+        elif current.emulator is not None and not written.leaves(current.emulator):
+            emulator = current.emulator
+        if emulator is not None:
+            check_cpus(emulator, host, "emulator_cpuset of the definition")
     placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic)
+    if vcpu_pins_said is None:
+        placement = driver.decode(placement)  # a pin that nobody meant may repeat the new CPU set by chance
     _check_early_binding(placement, host, driver, shape)
-    intent = replace(
-        intent,
-        vcpu_pins=_remembered(wish.vcpu_pins, intent.vcpu_pins, vcpu_pins),
-        emulator=None if intent.emulator is None else emulator,
-        iothread_pins=_remembered(wish.iothread_pins, intent.iothread_pins, iothread_pins),
-    )
+    intent = replace(intent, vcpu_pins=vcpu_pins_said, emulator=emulator_said, iothread_pins=iothread_pins_said)
     return Target(placement, driver.encode(placement, shape.vcpus), intent)
 
 
@@ -137,6 +145,10 @@ def check_cells(cells: CpuSet, host: Host, option: str) -> None:
     missing = cells - host.cell_ids
     if missing:
         raise InputError(option, str(cells), f"the host has no {_cells(missing)}", f"its cells are {host.cell_ids}")
+
+
+def _said_region(intent: Intent, host: Host) -> CpuSet:
+    return intent.cpuset if intent.cpuset is not None else host.cpus_of(intent.cells or ())
 
 
 def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, current: Placement) -> CpuSet | None:
@@ -164,7 +176,10 @@ def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, curre
         return intent.cpuset
     derived = _pinned_region(intent, wish, shape, current)
     if derived is not None:
-        check_cpus(derived, host, "vcpu_pins")
+        origin = "" if wish.vcpu_pins is not None else " of the definition"
+        for number, cpus in intent.vcpu_pins or ():
+            if number < shape.vcpus:
+                check_cpus(cpus, host, f"vcpu_pins[{number}]{origin}")
         return derived
     if current.cpuset is not None:
         check_cpus(current.cpuset, host, "cpuset of the definition")
@@ -182,6 +197,8 @@ def _memory(
     intent: Intent, wish: Intent, host: Host, driver: Driver, shape: Shape, cpuset: CpuSet | None, current: Placement
 ) -> tuple[MemoryBinding | None, tuple[tuple[int, MemoryBinding], ...]]:
     """The binding of the domain's memory, and those of its own cells that still agree with it."""
+    if not driver.numatune:
+        return None, ()
     asked = intent.memory
     if asked is None:
         if intent.names_region:
@@ -189,27 +206,27 @@ def _memory(
         elif _pinned_region(intent, wish, shape, current) is not None:
             asked = MemoryIntent(current.memory.mode if current.memory is not None else "strict")
         else:
-            if current.memory is not None and not current.memory.automatic:
-                check_cells(current.memory.nodeset, host, "numatune of the definition")
+            bindings = [current.memory, *(binding for _cell, binding in current.memnodes)]
+            nodeset = union(each.nodeset for each in bindings if each is not None and not each.automatic)
+            check_cells(nodeset, host, "numatune of the definition")
+            if current.memory is None and current.automatic and cpuset is None:
+                # As libvirt completes it: where numad chooses the CPUs it chooses the cells too.
+                return MemoryBinding("strict", EMPTY, automatic=True), current.memnodes
             return current.memory, current.memnodes
-    if asked.mode == "none" or not driver.numatune:
+    if asked.mode == "none":
+        if current.automatic and cpuset is None:
+            raise InputError(
+                "memory.mode",
+                "none",
+                "numad chooses the CPUs of the domain at each start, and libvirt then binds its memory too",
+                "give cells or cpuset with it, or leave it out",
+            )
         return None, ()
-    nodeset = asked.cells
-    if nodeset is not None:
-        check_cells(nodeset, host, "memory.cells")
-    elif intent.cells is not None:
-        nodeset = intent.cells
-    elif cpuset is not None:
-        nodeset = host.cells_touched(cpuset)
-    else:
-        raise InputError(
-            "memory.cells",
-            None,
-            "the domain has no CPU set to take the cells from",
-            "give memory.cells, cells or cpuset",
-        )
+    option, nodeset, value = _memory_cells(intent, asked, cpuset, host)
+    if not nodeset:
+        raise InputError(option, value, "these CPUs are on no cell", "give memory.cells or cells")
     if not host.implied_cell:
-        _check_memory_cells(nodeset, asked, host, shape)
+        _check_memory_cells(nodeset, asked, host, shape, option, value)
     binding = MemoryBinding(asked.mode, nodeset)
     kept = tuple(
         (cell, each) for cell, each in current.memnodes if each.mode == binding.mode and each.nodeset <= binding.nodeset
@@ -217,18 +234,37 @@ def _memory(
     return binding, kept
 
 
-def _check_memory_cells(nodeset: CpuSet, asked: MemoryIntent, host: Host, shape: Shape) -> None:
-    option = "memory.cells" if asked.cells is not None else "cells"
+def _memory_cells(intent: Intent, asked: MemoryIntent, cpuset: CpuSet | None, host: Host) -> tuple[str, CpuSet, str]:
+    """The cells that the memory shall come from, between the option that says so and its value."""
+    if asked.cells is not None:
+        check_cells(asked.cells, host, "memory.cells")
+        return "memory.cells", asked.cells, str(asked.cells)
+    if intent.cells is not None:
+        return "cells", intent.cells, str(intent.cells)
+    if cpuset is None:
+        raise InputError(
+            "memory.cells",
+            None,
+            "the domain has no CPU set to take the cells from",
+            "give memory.cells, cells or cpuset",
+        )
+    option = "cpuset" if intent.cpuset is not None else "cpuset of the domain"
+    return option, host.cells_touched(cpuset), str(cpuset)
+
+
+def _check_memory_cells(
+    nodeset: CpuSet, asked: MemoryIntent, host: Host, shape: Shape, option: str, value: str
+) -> None:
     empty = nodeset - host.cells_with_memory
     if empty:
         raise InputError(
-            option, str(nodeset), f"{_cells(empty)} {_has(empty)} no memory",
+            option, value, f"{_cells(empty)} {_has(empty)} no memory",
             f"give memory.cells; cells with memory are {host.cells_with_memory}",
         )  # fmt: skip
     available = host.memory_of(nodeset)
     if asked.mode in BINDING_MODES and shape.memory > available:
         raise InputError(
-            option, str(nodeset),
+            option, value,
             f"the domain needs {shape.memory} KiB and {_cells(nodeset)} {_has(nodeset)} {available} KiB",
             "give more cells, or memory.mode=preferred",
         )  # fmt: skip
@@ -249,8 +285,8 @@ def _check_early_binding(placement: Placement, host: Host, driver: Driver, shape
         )  # fmt: skip
 
 
-def vcpu_problem(shape: Shape, limit: CpuSet | None) -> Problem:
-    """The rule for vCPU pins; ``limit`` None admits every CPU."""
+def vcpu_problem(shape: Shape, limit: CpuSet | None, called: str = "the domain's CPU set") -> Problem:
+    """The rule for vCPU pins; ``limit`` None admits every CPU, and ``called`` is what the limit is."""
 
     def problem(number: int, cpus: CpuSet) -> tuple[str, str] | None:
         if number >= shape.vcpus:
@@ -258,7 +294,7 @@ def vcpu_problem(shape: Shape, limit: CpuSet | None) -> Problem:
         if limit is not None and not cpus <= limit:
             outside = cpus - limit
             return (
-                f"{_cpus(outside)} {_is(outside)} outside the domain's CPU set {limit}",
+                f"{_cpus(outside)} {_is(outside)} outside {called} {limit}",
                 "pin inside it, or widen it first",
             )
         return None
@@ -288,17 +324,14 @@ def checked_pins(pins: Pins, host: Host, option: str, problem: Problem) -> Pins:
     return pins
 
 
-def _kept(pins: Pins, host: Host, option: str, problem: Problem, region: _Region) -> Pins:
+def _kept(pins: Pins, host: Host, option: str, rule: Callable[[CpuSet | None], Problem], region: _Region) -> Pins:
     """Pins of old: those that the new region leaves behind, or whose vCPU or IO thread is gone, are dropped."""
+    # A pin once admitted outside the CPU set stays until the region moves.
+    problem = rule(region.after if region.moves else None)
     kept = tuple((number, cpus) for number, cpus in pins if not problem(number, cpus) and not region.leaves(cpus))
     for number, cpus in kept:
         check_cpus(cpus, host, f"{option}[{number}] of the definition")
     return kept
-
-
-def _remembered(wished: Pins | None, intended: Pins | None, kept: Pins) -> Pins | None:
-    """What of the pins stays in the intent: "none at all" only where the user said so."""
-    return None if intended is None or (wished is None and not kept) else kept
 
 
 def _cpus(cpus: CpuSet) -> str:
