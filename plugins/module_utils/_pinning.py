@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
@@ -60,7 +60,8 @@ class PinWish:
 
 def wish_from_options(options: Mapping[str, Any]) -> PinWish:
     """Options ``pins``, ``emulator_cpuset``, ``iothread_pins`` and ``state``. Raises InputError."""
-    if all(options.get(name) in (None, {}, []) for name in ("pins", "emulator_cpuset", "iothread_pins")):
+    nothing = all(options.get(name) in (None, {}, []) for name in ("pins", "iothread_pins"))
+    if nothing and options.get("emulator_cpuset") is None:
         raise InputError("pins", None, "there is nothing to pin", "give pins, emulator_cpuset or iothread_pins")
     if options.get("state") == "absent":
         return PinWish(
@@ -86,7 +87,8 @@ def check_wish(wish: PinWish, own: Placement, host: Host, driver: Driver, shape:
     """Whether the wish can be met by a domain whose placement is ``own``. Raises InputError or UnsupportedError."""
     driver.check(Intent(emulator=wish.emulator, iothread_pins=wish.iothreads))
     limit = None if allow_outside else own_cpus(own, host)
-    checked_pins(wish.vcpus, host, "pins", vcpu_problem(shape, limit))
+    called = "the domain's CPU set" if own.cpuset is not None else "its memory's cells, CPUs"
+    checked_pins(wish.vcpus, host, "pins", vcpu_problem(shape, limit, called))
     checked_pins(wish.iothreads, host, "iothread_pins", iothread_problem(shape))
     for numbers, option, problem in (
         (wish.vcpus_absent, "pins", vcpu_problem(shape, None)),
@@ -141,8 +143,8 @@ def _numbers(option: Any, name: str) -> CpuSet:
     """For state=absent: numbers as text, list, or the keys of a dictionary."""
     if option is None or option in ([], {}):
         return CpuSet()
-    keys = list(option) if isinstance(option, dict) else [option]
-    result = CpuSet()
-    for key in keys:
-        result = result | CpuSet.coerce(key, name)
-    return result
+    keys = list(option) if isinstance(option, (dict, list)) else [option]
+    numbers = [CpuSet.coerce(key, name) for key in keys]
+    if not all(numbers):
+        raise InputError(name, option, "names nothing that could have a pin", "give numbers, such as '0-3'")
+    return union(numbers)
