@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 
 KEPT = 10
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STAMP = r"\.[0-9]{8}T[0-9]{6}\.[0-9]{9}\.xml"
 
 
 def default_directory() -> str:
@@ -42,25 +43,25 @@ def check_directory(directory: str, option: str = "backup_dir") -> None:
 
 
 def save(directory: str, uuid: str, xml: str) -> str:
-    """Write a definition to a new file and drop the oldest beyond KEPT. Returns the file's path."""
+    """Write a definition to a new file and drop the oldest beyond KEPT. Returns the file's path.
+
+    Raises InputError where that is not possible; then nothing is left behind.
+    """
     if not _UUID.fullmatch(uuid):
         raise ValueError("not a UUID")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f".{time.time_ns() % 10**9:09d}"
+    now = time.time_ns()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}"
     path = os.path.join(directory, f"{uuid}.{stamp}.xml")
-    # mkstemp makes the file 0600 whatever the umask; it gets its name only when it is whole.
-    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=directory)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(xml)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    for old in backups(directory, uuid)[:-KEPT]:
+        _make_directory(os.path.abspath(directory))
+        _write(path, xml)
+    except OSError as error:
+        raise InputError(
+            "backup_dir", directory, f"a backup cannot be written there: {error.strerror}", "give another directory"
+        ) from None
+    # Never the new one, whatever the clock did.
+    older = [each for each in backups(directory, uuid) if each != path]
+    for old in older[: max(0, len(older) - KEPT + 1)]:
         with contextlib.suppress(OSError):
             os.unlink(old)
     return path
@@ -68,5 +69,31 @@ def save(directory: str, uuid: str, xml: str) -> str:
 
 def backups(directory: str, uuid: str) -> list[str]:
     """Files of one domain, the oldest first."""
-    names = sorted(name for name in os.listdir(directory) if name.startswith(f"{uuid}.") and name.endswith(".xml"))
-    return [os.path.join(directory, name) for name in names]
+    ours = re.compile(re.escape(uuid) + _STAMP)
+    return [os.path.join(directory, name) for name in sorted(filter(ours.fullmatch, os.listdir(directory)))]
+
+
+def _make_directory(directory: str) -> None:
+    """The directory and its missing parents, each 0700 whatever the umask: os.makedirs() leaves parents to it."""
+    if os.path.isdir(directory):
+        return
+    _make_directory(os.path.dirname(directory))
+    with contextlib.suppress(FileExistsError):  # another run was faster
+        os.mkdir(directory, 0o700)
+        os.chmod(directory, 0o700)
+
+
+def _write(path: str, text: str) -> None:
+    # mkstemp makes the file 0600 whatever the umask; it gets its name only when it is whole.
+    handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

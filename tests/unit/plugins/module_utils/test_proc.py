@@ -225,7 +225,7 @@ def _memory(tmp_path, *lines):
 
 MAPS = {
     "huge pages": (
-        ["7f00 bind:1 file=/dev/hugepages/libvirt/qemu/1-web/qemu_back_mem.a\\040(deleted) huge N1=16 kernelpagesize_kB=2048"],
+        ["7f00 bind:1 file=/dev/hugepages/libvirt/qemu/1-web/mem.a\\040(deleted) huge N1=16 kernelpagesize_kB=2048"],
         Memory(((1, 32768),), "bind:1"),
     ),
     "huge pages of 1 GiB": (
