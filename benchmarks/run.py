@@ -1,0 +1,190 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the collection costs, as ratios of two things measured in one run on a private test daemon.
+
+    python3 benchmarks/run.py            every figure, a few minutes
+    python3 benchmarks/run.py --quick    one round of each, to see that it works; its ratios are noisy
+
+The two things of a ratio are run by turns, so that a busy machine slows both, and the smallest time of each counts.
+Nothing here passes or fails by its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd")]
+import machine
+import testd
+
+DOMAINS = 500
+TASKS = 20
+
+DOMAIN = """<domain type='test'><name>bench-{0}</name><memory unit='MiB'>8</memory><vcpu cpuset='8-15'>2</vcpu>
+<os><type>hvm</type></os><devices><disk type='file' device='disk'><source file='/bench/{0}'/><target dev='vda'/></disk>
+<interface type='network'><mac address='52:54:00:00:{1:02x}:{2:02x}'/><source network='default'/></interface></devices></domain>"""
+
+DEFINE = """
+import sys, libvirt
+connection = libvirt.open(sys.argv[1])
+for number in range(int(sys.argv[2])):
+    connection.defineXML(sys.argv[3].format(number, number // 256, number % 256))
+"""
+
+# What an operator would write to look at every definition: list, dump, parse.
+BARE = """
+import sys, libvirt
+from lxml import etree
+connection = libvirt.open(sys.argv[1])
+found = [etree.fromstring(domain.XMLDesc(0)) for domain in connection.listAllDomains(0)]
+assert len(found) >= int(sys.argv[2]), len(found)
+"""
+
+# The same through the engine of numa_domain_info, as the module calls it.
+INFO = """
+import sys
+sys.path.insert(0, sys.argv[3])
+from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+with Connection(sys.argv[1]) as connection:
+    found = domains_info(connection, None)["domains"]
+assert len(found) >= int(sys.argv[2]), len(found)
+"""
+
+PARSE = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+text = ",".join(str(cpu) for cpu in range(0, 200_000, 2))
+start = time.perf_counter()
+cpus = CpuSet.parse(text)
+middle = time.perf_counter()
+assert str(cpus) == text
+end = time.perf_counter()
+assert len(cpus) == 100_000
+wide = time.perf_counter()
+assert str(CpuSet.parse("0-99999")) == "0-99999"
+print(middle - start, end - middle, time.perf_counter() - wide)
+"""
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Two things that are compared: ``at_most`` is what the project aims for."""
+
+    title: str
+    one: Callable[[], float]
+    other: Callable[[], float]
+    at_most: float
+
+
+def timed(command: list[str], environment: dict[str, str] | None = None) -> float:
+    """Seconds of one run; a run that fails ends the benchmark with what it said."""
+    start = time.perf_counter()
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        sys.exit(f"{' '.join(command[:2])}… failed:\n{done.stdout}")
+    return seconds
+
+
+def play(folder: str, name: str, task: str) -> Callable[[], float]:
+    """A playbook that runs one task many times; gives its seconds."""
+    path = os.path.join(folder, f"{name}.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            f"- hosts: localhost\n  gather_facts: false\n  tasks:\n"
+            f'    - {task}\n      loop: "{{{{ range({TASKS}) | list }}}}"\n      register: result\n'
+            "      failed_when: result is changed or result is failed\n"
+        )
+    command = [
+        str(machine.VENV / "bin" / "ansible-playbook"),
+        "--inventory=localhost,",
+        "--connection=local",
+        f"--extra-vars=ansible_python_interpreter={machine.SYSTEM_PYTHON}",
+        path,
+    ]
+    return lambda: timed(command, machine.ansible_environment())
+
+
+def ratios(uri: str, folder: str) -> list[Ratio]:
+    """Everything that is compared."""
+    python, tree = str(machine.SYSTEM_PYTHON), str(machine.link_tree())
+    place = f"numa.virt.numa_domain: {{uri: '{uri}', name: bench-0, cells: [1], state: defined}}"
+    ping = play(folder, "ping", "ansible.builtin.ping: {}")
+    return [
+        Ratio(
+            f"a play of {TASKS} numa_domain that change nothing / of {TASKS} ping",
+            play(folder, "place", place),
+            ping,
+            1.5,
+        ),
+        Ratio(
+            f"numa_domain_info over {DOMAINS} domains / a script that lists, dumps and parses them",
+            lambda: timed([python, "-c", INFO, uri, str(DOMAINS), tree]),
+            lambda: timed([python, "-c", BARE, uri, str(DOMAINS)]),
+            2.0,
+        ),
+    ]
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="one round of each")
+    rounds = 1 if parser.parse_args().quick else 5
+    python = str(machine.SYSTEM_PYTHON)
+    with testd.TestDaemon() as daemon, tempfile.TemporaryDirectory() as folder:
+        timed([python, "-c", DEFINE, daemon.uri, str(DOMAINS), DOMAIN])
+        place = (
+            f"numa.virt.numa_domain: {{uri: '{daemon.uri}', name: bench-0, cells: [1], state: defined, backup: false}}"
+        )
+        path = os.path.join(folder, "first.yml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"- hosts: localhost\n  gather_facts: false\n  tasks:\n    - {place}\n")
+        timed(
+            [
+                str(machine.VENV / "bin" / "ansible-playbook"),
+                "--inventory=localhost,",
+                "--connection=local",
+                f"--extra-vars=ansible_python_interpreter={python}",
+                path,
+            ],
+            machine.ansible_environment(),
+        )
+        print(f"{'ratio':>6}  {'aim':>6}  {'one':>9}  {'other':>9}  what")
+        for ratio in ratios(daemon.uri, folder):
+            pairs = [(ratio.one(), ratio.other()) for _round in range(rounds)]
+            one, other = (min(times) for times in zip(*pairs))
+            print(f"{one / other:6.2f}  {ratio.at_most:6.2f}  {one:7.2f} s  {other:7.2f} s  {ratio.title}")
+    printed = subprocess.run(
+        [python, "-c", PARSE, str(machine.link_tree())], stdout=subprocess.PIPE, encoding="utf-8", check=True
+    ).stdout
+    parse, write, span = (float(each) * 1000 for each in printed.split())
+    print(
+        f"a CPU set of 100,000 single CPUs: parsed in {parse:.0f} ms, printed in {write:.0f} ms; 0-99999 both in {span:.1f} ms"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
