@@ -32,14 +32,21 @@ _DECLARATION = re.compile(r"[ \t\r\n]*<\?xml[ \t\r\n][^>]*\?>")
 # libxml2's own messages quote the document, which may hold secrets: what stands between two quotes too many is a name
 # to it. So these are ours, by libxml2's number of the error (xmlParserErrors in libxml/xmlerror.h).
 _OTHER_END = 76
+_TOO_MUCH = "it is nested too deep, too large, or grows without end"
+_NO_CHARACTER = "a character that XML does not allow"
 _REASONS = {
+    1: _TOO_MUCH,
     4: "it is empty, or does not begin with an element",
     5: "something stands behind the end of the document",
-    9: "a character that XML does not allow",
+    6: _NO_CHARACTER,
+    7: _NO_CHARACTER,
+    8: _NO_CHARACTER,
+    9: _NO_CHARACTER,
     23: "an & without an entity and a semicolon (write &amp; for the character)",
     26: "an entity that XML does not have",
     38: "a < inside the value of an attribute",
     39: "the value of an attribute is not in quotes",
+    40: "the value of an attribute does not end, or is too large",
     41: "an attribute without a value",
     42: "an attribute twice in one element",
     45: "a comment that does not end",
@@ -52,8 +59,8 @@ _REASONS = {
     _OTHER_END: "the end of another element than the one that is open",
     77: "it ends too early",
     80: "two hyphens inside a comment",
-    81: "characters that are not UTF-8",
-    114: "it is nested too deep, too large, or grows without end",
+    81: _NO_CHARACTER,
+    114: _TOO_MUCH,
     201: "a name whose prefix has no namespace",
 }
 
