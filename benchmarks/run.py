@@ -33,7 +33,8 @@ TASKS = 20
 
 DOMAIN = """<domain type='test'><name>bench-{0}</name><memory unit='MiB'>8</memory><vcpu cpuset='8-15'>2</vcpu>
 <os><type>hvm</type></os><devices><disk type='file' device='disk'><source file='/bench/{0}'/><target dev='vda'/></disk>
-<interface type='network'><mac address='52:54:00:00:{1:02x}:{2:02x}'/><source network='default'/></interface></devices></domain>"""
+<interface type='network'><mac address='52:54:00:00:{1:02x}:{2:02x}'/><source network='default'/></interface>
+</devices></domain>"""
 
 DEFINE = """
 import sys, libvirt
@@ -181,7 +182,8 @@ def main() -> int:
     ).stdout
     parse, write, span = (float(each) * 1000 for each in printed.split())
     print(
-        f"a CPU set of 100,000 single CPUs: parsed in {parse:.0f} ms, printed in {write:.0f} ms; 0-99999 both in {span:.1f} ms"
+        f"a CPU set of 100,000 single CPUs: parsed in {parse:.0f} ms, printed in {write:.0f} ms; "
+        f"0-99999 both in {span:.1f} ms"
     )
     return 0
 
