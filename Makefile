@@ -6,6 +6,7 @@
 
 PYTHON ?= python3
 URI ?=
+HOST ?= kvm
 NOX = .venv/bin/nox
 
 .PHONY: help setup demo test check lint format types units target lab clean
@@ -34,8 +35,8 @@ format: setup  ## rewrite Python files in the project's format
 target: setup  ## one integration target without ansible-test: make target T=vcpu_pin
 	@$(PYTHON) tests/setup/target.py $(T)
 
-lab:  ## build and boot a real host with several cells, and say how to reach it
-	@$(PYTHON) tests/lab/lab.py up kvm
+lab:  ## build and boot a real host with several cells (HOST=kvm, smt, memonly, wide), and say how to reach it
+	@$(PYTHON) tests/setup/bootstrap.py lab && $(PYTHON) tests/lab/lab.py up $(HOST)
 
 clean:  ## forget everything that checks have made here
 	rm -rf .venv .nox .cache .ansible tests/output

@@ -293,6 +293,10 @@ def labtests(session: nox.Session) -> None:
 @nox.session(tags=["lab"])
 def molecule(session: nox.Session) -> None:
     """Scenarios on real hosts with several cells, booted under emulation."""
+    try:
+        machine.ensure_packages("lab")
+    except machine.MissingError as missing:
+        session.log(f"the lab's packages are not all here: {missing}")  # and the doctor will say so
     doctor = subprocess.run(
         [sys.executable, "tests/lab/lab.py", "doctor"],
         stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@
 
 """Makes a bare machine ready for ``make demo`` or ``make test``: packages where we may, and the virtual environment.
 
-usage: bootstrap.py demo|test     prints nothing where there is nothing to do
+usage: bootstrap.py demo|test|lab     prints nothing where there is nothing to do
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import machine
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in ("demo", "test"):
+    if len(arguments) != 1 or arguments[0] not in ("demo", "test", "lab"):
         print(__doc__, file=sys.stderr)
         return 2
     try:
         machine.ensure_packages(arguments[0])
+        if arguments[0] == "lab":
+            return 0
         machine.ensure_venv("demo")
         if arguments[0] == "test":
             machine.ensure_venv("nox")

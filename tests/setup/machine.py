@@ -129,7 +129,13 @@ def _runs(*argv: str) -> bool:
 
 
 def _missing_packages(purpose: str, dnf: bool) -> list[str]:
-    """Names of the packages to install for ``demo`` or ``test``, in apt's or dnf's words; empty on a ready machine."""
+    """Names of the packages to install for ``demo``, ``test`` or ``lab``, in apt's or dnf's words; empty when ready."""
+    if purpose == "lab":
+        # The lab builds Debian images with Debian's tools, and knows itself which; elsewhere its doctor says no.
+        sys.path.insert(0, str(REPO / "tests" / "lab"))
+        from numalab.packages import missing_packages
+
+        return [] if dnf else missing_packages()
     missing = []
     if not _runs(SYSTEM_PYTHON, "-c", "import libvirt"):
         missing.append("python3-libvirt")
