@@ -109,7 +109,7 @@ def test_what_stands_before_the_position_was_not_wrong(text: str) -> None:
     assert error is not None
     begun = text[: error.position]
     # Something else in this place makes it right, or leaves only the number or the comma to be given.
-    assert not all(failure(begun + rest) for rest in ("", "99", ",99")), error.message
+    assert not all(failure(begun + rest) for rest in ("", f"{MAX_CPU}", f",{MAX_CPU}")), error.message
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     UnsupportedError,
     XmlError,
+    certain,
 )
 
 
@@ -126,3 +127,9 @@ def test_every_kind_has_a_code_of_its_own() -> None:
         RestartFailedError,
     ]
     assert len({kind.code for kind in kinds}) == len(kinds)
+
+
+def test_certain() -> None:
+    assert certain(0) == 0
+    with pytest.raises(AssertionError):
+        certain(None)
