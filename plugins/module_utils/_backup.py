@@ -42,6 +42,17 @@ def check_directory(directory: str, option: str = "backup_dir") -> None:
         raise InputError(option, directory, f"{existing} cannot be written to", "give a directory of your own")
 
 
+def keep(directory: str, uuid: str, xml: str) -> str:
+    """save(), unless the newest backup holds this very definition: a run that fails and is repeated adds nothing, and
+    so pushes no older definition out. Returns the file's path. Raises InputError."""
+    with contextlib.suppress(OSError, ValueError):
+        for newest in backups(directory, uuid)[-1:]:
+            with open(newest, encoding="utf-8", newline="") as file:
+                if file.read() == xml:
+                    return newest
+    return save(directory, uuid, xml)
+
+
 def save(directory: str, uuid: str, xml: str) -> str:
     """Write a definition to a new file and drop the oldest beyond KEPT. Returns the file's path.
 

@@ -107,7 +107,7 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
         return _result(session, request, plan, plan.document, plan.live.observation if plan.live else None, None)
     backup_file = None
     if plan.backs_up and known is not None:
-        backup_file = _backup.save(request.backup_dir, known.domain.uuid, known.text)
+        backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
     domain = _define(session, plan, known)
     observation = _bring_to_state(session, request, plan, known, domain, backup_file)
     stored = _stored(plan, known, domain)

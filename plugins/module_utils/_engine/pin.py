@@ -90,7 +90,7 @@ def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     if not request.check_mode:
         if config_changes:
             if request.backup:
-                backup_file = _backup.save(request.backup_dir, known.domain.uuid, known.text)
+                backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
             connection.define(serialize(document))
         if live is not None:
             apply_live(known.domain, live)

@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._backup import (
     backups,
     check_directory,
     default_directory,
+    keep,
     save,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -73,6 +74,26 @@ def test_the_newest_are_kept_for_each_domain(tmp_path):
     assert backups(str(tmp_path), UUID) == written[3:]
     assert [Path(path).read_text(encoding="utf-8") for path in written[3:]] == [str(n) for n in range(3, KEPT + 3)]
     assert backups(str(tmp_path), OTHER) == theirs
+
+
+def test_what_the_newest_holds_already_is_not_kept_twice(tmp_path):
+    first = keep(str(tmp_path / "new"), UUID, "one")
+    assert keep(str(tmp_path / "new"), UUID, "one") == first
+    second = keep(str(tmp_path / "new"), UUID, "two\r\nlines")
+    assert keep(str(tmp_path / "new"), UUID, "two\r\nlines") == second
+    assert keep(str(tmp_path / "new"), UUID, "one") not in (first, second)
+    assert keep(str(tmp_path / "new"), OTHER, "one") != first
+    assert len(backups(str(tmp_path / "new"), UUID)) == 3
+
+
+def test_a_newest_that_cannot_be_read_is_no_reason_to_keep_nothing(tmp_path):
+    for number, content in enumerate((b"\xff", None)):
+        newest = tmp_path / f"{UUID}.2999010{number + 1}T000000.000000000.xml"
+        if content is None:
+            newest.mkdir()
+        else:
+            newest.write_bytes(content)
+        assert os.path.isfile(keep(str(tmp_path), UUID, XML))
 
 
 def test_the_new_one_is_kept_although_the_clock_was_set_back(tmp_path, monkeypatch):

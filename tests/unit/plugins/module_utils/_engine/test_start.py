@@ -202,6 +202,20 @@ def test_a_rollback_that_fails_says_where_the_definition_is(qemu):
         assert handle.read() == before
 
 
+def test_runs_that_fail_again_and_again_push_no_backup_out(qemu):
+    qemu.add(on_cell_0(**STRICT_0))
+    first = qemu.place("web1", cells=[1], state="defined")["backup_file"]
+    for _each in range(12):
+        qemu.failures["start"] = refuse("no memory")
+        with pytest.raises(PlacementFailedError):
+            qemu.place("web1", cells=[2])
+        qemu.failures["define"] = refuse("no", "define the domain")
+        with pytest.raises(LibvirtCallError):
+            qemu.pin(pins={"0": "2"})
+    assert os.path.basename(first) in qemu.backup_files()
+    assert len(qemu.backup_files()) == 2
+
+
 def test_a_define_that_is_refused_changes_nothing(qemu):
     qemu.add(on_cell_0(**STRICT_0))
     before = qemu.everything()
