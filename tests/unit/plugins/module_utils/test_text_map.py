@@ -52,8 +52,8 @@ def actual(vcpus, memory):
 TWO_CELLS = {"cells": [cell(0, range(8)), cell(1, range(8, 16), distances={"0": 20, "1": 10})], "notes": []}
 
 
-def plain(*guests, host=TWO_CELLS, **more):
-    return text_map(host, list(guests), **more)
+def plain(*guests, host=None, **more):
+    return text_map(TWO_CELLS if host is None else host, list(guests), **more)
 
 
 def test_small_host_cpu_by_cpu():
