@@ -25,14 +25,14 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, required_domain
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
 from ansible_collections.numa.virt.plugins.module_utils._pinning import (
     PinWish,
     check_wish,
     overlay,
     overlay_intent,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     Record,
     read_placement,
@@ -65,11 +65,11 @@ def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     known = required_domain(session, request.name)
     to_config, to_live = _where(request, known)
     shape = _domain_xml.shape(known.config)
-    own = known.placement
+    own = session.driver.decode(known.placement)
     check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
     wanted = overlay(own, request.wish)
     encoded = session.driver.encode(wanted, shape.vcpus)
-    intent = _intent(known, request.wish)
+    intent = _intent(known, own, request.wish)
     document = copy.deepcopy(known.config)
     write_placement(document, encoded)
     stored = known.record
@@ -77,11 +77,11 @@ def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
         write_record(document, Record(intent, stored.source if stored else None, stored.stored if stored else None))
     config_changes = []
     if to_config:
-        config_changes = placement_changes(own, read_placement(document))
+        config_changes = placement_changes(known.placement, read_placement(document))
         config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes and request.backup:
         _backup.check_directory(request.backup_dir)
-    live = _plan_live(session, request, known, to_live)
+    live = _plan_live(session, request, known, own) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
@@ -130,24 +130,22 @@ def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
     return to_config, to_live
 
 
-def _intent(known: Known, wish: PinWish) -> Intent | None:
+def _intent(known: Known, own: Placement, wish: PinWish) -> Intent | None:
     """What is meant after the wish; None where nobody meant anything and there was no pin to take away."""
-    wanted = overlay(known.placement, wish)
+    wanted = overlay(own, wish)
     sets = wish.vcpus or wish.iothreads or wish.emulator is not None
-    if known.intent is None and not sets and wanted == known.placement:
+    if known.intent is None and not sets and wanted == own:
         return None
     return overlay_intent(known.intent, wanted, wish)
 
 
-def _plan_live(session: Session, request: PinRequest, known: Known, to_live: bool) -> LivePlan | None:
-    if not to_live or known.live is None:
-        return None
+def _plan_live(session: Session, request: PinRequest, known: Known, own: Placement) -> LivePlan:
     wish = request.wish
     # A guest that was moved while it ran still has its old CPU set in the live XML: its own is the definition's.
-    own = known.placement.cpuset
-    wanted = replace(overlay(read_placement(known.live), wish), cpuset=own)
+    now = session.driver.decode(read_placement(certain(known.live)))
+    wanted = replace(overlay(now, wish), cpuset=own.cpuset)
     scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
-    intent = _intent(known, wish) if request.apply != "live" else None
+    intent = _intent(known, own, wish) if request.apply != "live" else None
     plan = plan_live(session, known, wanted, intent, scope)
     if request.apply == "live" and plan.restarts:
         raise UnsupportedError(session.driver.name, "live pins", plan.restarts[0].reason, "apply")
