@@ -30,12 +30,14 @@ class NumaVirtError(Exception):
         super().__init__(message)
         self.message = message
         self.fields = fields
+        # Whether something had been changed, and was not put back, when this was raised.
+        self.changed = False
 
     def as_result(self) -> dict[str, Any]:
-        """Shape: ``{"msg": str, "error": {"code": str, ...}}``, plain data only."""
+        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only."""
         error: dict[str, Any] = {"code": self.code}
         error.update(self.fields)
-        return {"msg": self.message, "error": error}
+        return {"msg": self.message, "changed": self.changed, "error": error}
 
 
 class InputError(NumaVirtError):

@@ -10,7 +10,7 @@ This file must not import ansible or libvirt.
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
@@ -39,7 +39,12 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     PlacementFailedError,
     certain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, intent_as_result, placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    Intent,
+    Placement,
+    intent_as_result,
+    placement_as_result,
+)
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     NAMESPACE,
     PREFIX,
@@ -109,7 +114,11 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     if plan.backs_up and known is not None:
         backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
     domain = _define(session, plan, known)
-    observation = _bring_to_state(session, request, plan, known, domain, backup_file)
+    try:
+        observation = _bring_to_state(session, request, plan, known, domain, backup_file)
+    except NumaVirtError as error:
+        error.changed = _left_changed(plan, error)
+        raise
     stored = _stored(plan, known, domain)
     result = _result(session, request, plan, stored, observation, backup_file)
     if given is not None:
@@ -287,13 +296,14 @@ def _bring_to_state(
         shut_down(domain, request.shutdown_timeout)
         return start_on_cells(session, domain, wanted, request.verify, lambda: _start_again(domain, roll_back()))
     apply_live(domain, plan.live)
+    held_to = _held_to(plan) if request.verify else None
     if plan.resumes:
-        return resume_on_cells(session, domain, wanted, request.verify and not plan.restarts)
+        return resume_on_cells(session, domain, held_to or wanted, held_to is not None)
     observation = plan.live.observation
     if plan.live.steps:
         observation = observe(session, domain, _domain_xml.load(domain.live_xml(), "definition"))
-    if request.verify and not plan.restarts:
-        problems = misplaced(wanted, observation)
+    if held_to is not None:
+        problems = misplaced(held_to, observation)
         if problems:
             raise PlacementFailedError(
                 f"domain {domain.name!r} runs, but not where it should: {'; '.join(str(each) for each in problems)}",
@@ -301,6 +311,24 @@ def _bring_to_state(
                 found=[str(each) for each in problems],
             )
     return observation
+
+
+def _left_changed(plan: _Plan, error: NumaVirtError) -> bool:
+    """Whether a run that failed leaves a change: a start that failed was undone, the rest waits for the next run."""
+    if plan.starts:
+        return False
+    if plan.restarts_now:
+        return plan.redefines or isinstance(error, PlacementFailedError)
+    return plan.redefines or (plan.live is not None and bool(plan.live.steps))
+
+
+def _held_to(plan: _Plan) -> Placement | None:
+    """The placement that a guest that runs on can be held to: without what waits for a restart."""
+    waiting = {restart.element.split("/")[0] for restart in plan.restarts}
+    if "cputune" in waiting:
+        return None
+    wanted = plan.target.encoded
+    return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
 def _start_again(domain: Domain, done: str) -> str:

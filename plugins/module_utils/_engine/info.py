@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, certain
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     intent_as_result,
@@ -25,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement_xml import re
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
 
 
 def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[str, Any]:
@@ -49,15 +49,26 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
     pids = _proc.find_process([domain.uuid for domain in running]) if session.driver.name == "qemu" and running else {}
     result = []
     for domain in domains:
-        live_text = domain.live_xml() if domain.active else None
-        lasting = not domain.active or domain.uuid in persistent
-        text = domain.definition() if lasting else certain(live_text)
-        config = _domain_xml.load(text, "definition")
-        live = _domain_xml.load(live_text, "definition") if live_text is not None else None
-        known = Known(domain, lasting, text, config, live)
-        observation = observe(session, domain, live, pids.get(domain.uuid, 0)) if live is not None else None
-        result.append(_info(session, known, states.get(domain.uuid, "shut off"), observation))
+        lasting, pid = not domain.active or domain.uuid in persistent, pids.get(domain.uuid, 0)
+        try:
+            result.append(_read(session, domain, lasting, states.get(domain.uuid, "shut off"), pid))
+        except (DomainNotFoundError, LibvirtCallError):
+            # It stopped or went away since it was listed: once more, as it is now.
+            again = connection.domain(domain.name)
+            if again is not None:
+                result.append(_read(session, again, again.persistent(), again.state(), None))
+            elif names is not None:
+                raise
     return {"driver": session.driver.name, "domains": result}
+
+
+def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None) -> dict[str, Any]:
+    live_text = domain.live_xml() if domain.active else None
+    text = domain.definition() if lasting else certain(live_text)
+    config = _domain_xml.load(text, "definition")
+    live = _domain_xml.load(live_text, "definition") if live_text is not None else None
+    observation = observe(session, domain, live, pid) if live is not None else None
+    return _info(session, Known(domain, lasting, text, config, live), state, observation)
 
 
 def _info(session: Session, known: Known, state: str, observation: Observation | None) -> dict[str, Any]:

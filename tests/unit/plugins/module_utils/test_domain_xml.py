@@ -59,6 +59,8 @@ REFUSED = {
     "<domain><name>x</name>\n<vcpu>x</vcpu></domain>": ("line 2", "<vcpu> is not a number"),
     "<domain><name>x</name>\n<vcpu/></domain>": ("line 2", "<vcpu> is not a number"),
     "<domain><name>x</name><vcpu>-1</vcpu></domain>": ("line 1", "<vcpu> is not a number"),
+    "<domain><name>x</name><vcpu>0</vcpu></domain>": ("line 1", "<vcpu> is 0; a domain has at least one vCPU"),
+    "<domain><name>x</name><vcpu/></domain>": ("line 1", "<vcpu> is not a number"),
     "<domain><name>x</name><vcpu>٣</vcpu></domain>": ("line 1", "<vcpu> is not a number"),
     "<domain><name>x</name><vcpu>1234567</vcpu></domain>": ("line 1", "<vcpu> is not a number"),
     "<domain><name>x</name><iothreads>many</iothreads></domain>": ("line 1", "<iothreads> is not a number"),
@@ -466,9 +468,12 @@ def test_sections_may_come_in_any_order_and_devices_may_not():
 
 def test_the_rest_as_text():
     assert rest_text(load(read("one-line", "out"))) == (
-        '<domain type="qemu">\n  <name>one-line</name>\n  <memory>262144</memory>\n  <vcpu>4</vcpu>\n'
+        '<domain type="qemu">\n  <!-- without the placement -->\n  <name>one-line</name>\n  <memory>262144</memory>\n  <vcpu>4</vcpu>\n'
         "  <iothreads>2</iothreads>\n  <os>\n    <type>hvm</type>\n  </os>\n</domain>\n"
     )
+    # Ansible masks whatever contains the whole text of xml: the neatest document must not be found again here.
+    neat = '<domain type="qemu">\n  <name>x</name>\n</domain>'
+    assert neat not in rest_text(load(neat))
     assert rest_text(load(read("tabs", "in"))) == rest_text(load(read("tabs", "out")))
 
 

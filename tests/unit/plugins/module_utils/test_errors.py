@@ -105,7 +105,7 @@ def test_of_another_option_it_is_the_same_error() -> None:
     ],
 )
 def test_as_result_is_plain_data(error: NumaVirtError, data: dict[str, object]) -> None:
-    assert error.as_result() == {"msg": error.message, "error": data}
+    assert error.as_result() == {"msg": error.message, "changed": False, "error": data}
     assert json.loads(json.dumps(error.as_result())) == error.as_result()
 
 

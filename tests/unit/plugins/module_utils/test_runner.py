@@ -32,6 +32,7 @@ def test_an_error_becomes_a_line_and_its_parts():
     result = run(work)
     assert result == {
         "msg": "cells: [7]: the host has no cell 7; its cells are 0-1",
+        "changed": False,
         "error": {
             "code": "invalid_input",
             "option": "cells",

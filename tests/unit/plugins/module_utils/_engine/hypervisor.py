@@ -336,7 +336,7 @@ class FakeDomain:
         return self._read(self.guest.config)
 
     def live_xml(self):
-        return self._read(self.guest.live or self.guest.config)
+        return self.connection.call("live_xml", lambda: self.guest.live or self.guest.config)
 
     def state(self):
         return self._read(self.guest.state)

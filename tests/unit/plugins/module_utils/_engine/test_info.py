@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 
 
@@ -117,3 +117,32 @@ def test_calls_for_each_running_domain(request, host, each):
         host.add(document(f"guest{number}", kind="kvm", vcpu=" cpuset='0-1'"), running=True)
     host.info()
     assert host.calls == 6 + 20 * each  # and the CPU map, persistence and states
+
+
+def test_a_guest_that_goes_away_meanwhile(qemu):
+    for name in ("a", "b"):
+        qemu.add(document(name, kind="qemu"), running=True)
+
+    def gone(_real):
+        del qemu.guests["a"]
+        raise DomainNotFoundError("name", None, "Domain not found")
+
+    qemu.failures["live_xml"] = gone
+    assert [each["name"] for each in qemu.info()] == ["b"]
+
+    qemu.add(document("a", kind="qemu"), running=True)
+    qemu.failures["live_xml"] = gone
+    with pytest.raises(DomainNotFoundError):
+        qemu.info("a")
+
+
+def test_a_guest_that_stops_meanwhile(qemu):
+    guest = qemu.add(document("a", kind="qemu"), running=True)
+
+    def stopped(_real):
+        qemu.end(guest)
+        raise LibvirtCallError("read the live definition", "domain is not running", 55)
+
+    qemu.failures["live_xml"] = stopped
+    (info,) = qemu.info()
+    assert (info["state"], info["live"], info["actual"]) == ("shut off", None, None)

@@ -409,8 +409,13 @@ def test_an_allowed_restart_shuts_down_and_starts_on_the_new_cells(qemu):
 def test_a_guest_that_does_not_shut_down_runs_on(qemu):
     guest = qemu.add(on_cell_0(**STRICT_0), running=True)
     qemu.obeys_shutdown = False
-    with pytest.raises(RestartFailedError, match="did not shut down within 0 s; it runs on as it was"):
+    with pytest.raises(RestartFailedError, match="did not shut down within 0 s; it runs on as it was") as error:
         qemu.place("web1", cells=[2], restart=True)
+    assert error.value.changed  # its definition is the new one
+    with pytest.raises(RestartFailedError) as error:
+        qemu.place("web1", cells=[2], restart=True)
+    assert not error.value.changed
+    qemu.log.remove("shutdown")
     assert (guest.state, qemu.log) == ("running", ["define", "shutdown"])
     assert guest.where[0] == CpuSet.parse("0-1")
     # The next run goes on from there.
@@ -431,6 +436,7 @@ def test_a_restart_that_fails_brings_the_old_guest_back(qemu):
     )
     assert qemu.everything() == before
     assert guest.state == "running"
+    assert error.value.changed  # it was restarted all the same
 
 
 def test_a_restart_that_cannot_be_undone_says_that_the_guest_is_off(qemu):
