@@ -48,6 +48,12 @@ def threads(pid: int) -> list[dict]:
     return found
 
 
+def numbered(seen: list[dict], pattern: str) -> dict:
+    """CPUs of the threads whose name has a number, by that number."""
+    found = [(re.match(pattern, each["name"]), each["cpus"]) for each in seen]
+    return {match[1]: cpus for match, cpus in found if match}
+
+
 def ram(pid: int, kib: int) -> dict:
     """The mapping of the guest's memory: the one of just that size, or the largest with a policy."""
     sizes = {line.split()[0].split("-")[0]: line for line in lines(f"/proc/{pid}/maps")}
@@ -86,22 +92,14 @@ def main() -> None:
                 number, size = cell[1:].split("=")
                 pages[number] = pages.get(number, 0) + int(size) // 1024
     seen = threads(pid)
+    rest = [each for each in seen if not re.match("CPU |IO iothread", each["name"])]
     print(
         json.dumps(
             {
                 "threads": seen,
-                "vcpus": {
-                    match[1]: each["cpus"] for each in seen for match in [re.match(r"CPU (\d+)/", each["name"])] if match
-                },
-                "iothreads": {
-                    match[1]: each["cpus"]
-                    for each in seen
-                    for match in [re.match(r"IO iothread(\d+)", each["name"])]
-                    if match
-                },
-                "emulator": sorted(
-                    {cpu for each in seen if not re.match("CPU |IO iothread", each["name"]) for cpu in each["cpus"]}
-                ),
+                "vcpus": numbered(seen, r"CPU (\d+)/"),
+                "iothreads": numbered(seen, r"IO iothread(\d+)"),
+                "emulator": sorted({cpu for each in rest for cpu in each["cpus"]}),
                 "cgroups": groups,
                 "ram": ram(pid, kib),
                 "pages": {cell: size for cell, size in pages.items() if size},

@@ -468,7 +468,8 @@ def test_sections_may_come_in_any_order_and_devices_may_not():
 
 def test_the_rest_as_text():
     assert rest_text(load(read("one-line", "out"))) == (
-        '<domain type="qemu">\n  <!-- without the placement -->\n  <name>one-line</name>\n  <memory>262144</memory>\n  <vcpu>4</vcpu>\n'
+        '<domain type="qemu">\n  <!-- without the placement -->\n  <name>one-line</name>\n'
+        "  <memory>262144</memory>\n  <vcpu>4</vcpu>\n"
         "  <iothreads>2</iothreads>\n  <os>\n    <type>hvm</type>\n  </os>\n</domain>\n"
     )
     # Ansible masks whatever contains the whole text of xml: the neatest document must not be found again here.
