@@ -32,9 +32,9 @@ MAX_CPU = (1 << 20) - 1
 # What C's isspace() accepts in the C locale, as virSkipSpaces() does.
 _SPACE = " \t\n\v\f\r"
 # One element with the white space that may follow its parts. No space may stand between "^" and its number.
-# After the dash libvirt calls strtol(), which also takes a plus sign.
+# After the dash libvirt calls strtol(), which also takes a plus sign, and a minus sign before zero.
 _ELEMENT = re.compile(
-    rf"(?P<neg>\^)?(?P<start>[0-9]+)[{_SPACE}]*(?P<dash>-[{_SPACE}]*(?P<end>\+?[0-9]+)[{_SPACE}]*)?"
+    rf"(?P<neg>\^)?(?P<start>[0-9]+)[{_SPACE}]*(?P<dash>-[{_SPACE}]*(?P<end>\+?[0-9]+|-0+)[{_SPACE}]*)?"
     rf"(?P<comma>,[{_SPACE}]*)?"
 )
 _RUN = re.compile("1+")
@@ -204,7 +204,7 @@ def _set(bits: bytearray, first: int, last: int, digit: int) -> None:
 
 
 def _number(option: str, text: str, match: re.Match[str], group: str) -> int:
-    digits = match[group].lstrip("+").lstrip("0") or "0"
+    digits = match[group].lstrip("+-").lstrip("0") or "0"
     if len(digits) > 9 or int(digits) > MAX_CPU:
         raise CpuSetSyntaxError(option, text, match.start(group), f"the number is larger than {MAX_CPU}")
     return int(digits)

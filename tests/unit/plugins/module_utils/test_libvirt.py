@@ -111,6 +111,7 @@ def test_errors_have_parts_and_no_cause(connection, domain):
     reason = "Requested operation is not valid: domain is not running"
     assert error.value.as_result() == {
         "msg": f"cannot destroy the domain: {reason}",
+        "changed": False,
         "error": {
             "code": "libvirt",
             "action": "destroy the domain",
@@ -129,12 +130,11 @@ def test_a_domain_that_went_away_meanwhile(connection, domain):
     assert error.value.code == "domain_not_found"
 
 
-class FailingLibvirt(libvirt.libvirtError):
+def failure(code, message):
     """An error as libvirt's binding raises it, of any code and text."""
-
-    def __init__(self, code, message):
-        Exception.__init__(self, "the binding's own words")
-        self.err = (code, 0, message, 0, "", None, None, 0, 0)
+    error = libvirt.libvirtError.__new__(libvirt.libvirtError, "the binding's own words")
+    error.err = (code, 0, message, 0, "", None, None, 0, 0)
+    return error
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ class FailingLibvirt(libvirt.libvirtError):
 )
 def test_translation(connection, code, kind, said):
     def fails():
-        raise FailingLibvirt(code, "why")
+        raise failure(code, "why")
 
     before = connection.calls
     with pytest.raises(kind) as error:
@@ -160,7 +160,7 @@ def test_translation(connection, code, kind, said):
 
 def test_an_error_without_a_text(connection):
     def fails():
-        raise FailingLibvirt(libvirt.VIR_ERR_INTERNAL_ERROR, None)
+        raise failure(libvirt.VIR_ERR_INTERNAL_ERROR, None)
 
     with pytest.raises(LibvirtCallError, match="cannot do it: the binding's own words"):
         connection._call("do it", fails)
@@ -168,7 +168,7 @@ def test_an_error_without_a_text(connection):
 
 def test_what_a_driver_does_not_say_is_none(connection):
     def unsupported(*_arguments):
-        raise FailingLibvirt(libvirt.VIR_ERR_NO_SUPPORT, "no")
+        raise failure(libvirt.VIR_ERR_NO_SUPPORT, "no")
 
     native = connection._conn
     connection._conn = types.SimpleNamespace(
@@ -263,7 +263,7 @@ class Recorder:
         def call(*arguments):
             self.asked.append((name, *arguments))
             if (name, *arguments) in self.refuses:
-                raise FailingLibvirt(libvirt.VIR_ERR_OPERATION_INVALID, "no")
+                raise failure(libvirt.VIR_ERR_OPERATION_INVALID, "no")
             return ("nothing", 1)
 
         return call
@@ -308,7 +308,7 @@ def test_closing_a_lost_connection_is_no_error():
     connection = Connection(URI)
 
     def gone():
-        raise FailingLibvirt(libvirt.VIR_ERR_INTERNAL_ERROR, "connection reset")
+        raise failure(libvirt.VIR_ERR_INTERNAL_ERROR, "connection reset")
 
     native, connection._conn = connection._conn, types.SimpleNamespace(close=gone)
     connection.close()
