@@ -395,8 +395,10 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
-from ansible_collections.numa.virt.plugins.module_utils._engine.domain import Request, place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
@@ -446,6 +448,7 @@ def main():
             backup=params["backup"],
             backup_dir=params["backup_dir"] or default_directory(),
             check_mode=module.check_mode,
+            lock_dir=lock_directory(),
         )
         with Connection(params["uri"]) as connection:
             return place_domain(connection, request)

@@ -279,6 +279,7 @@ from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_o
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
@@ -310,6 +311,7 @@ def main():
             backup=params["backup"],
             backup_dir=params["backup_dir"] or default_directory(),
             check_mode=module.check_mode,
+            lock_dir=lock_directory(),
         )
         with Connection(params["uri"]) as connection:
             return pin_domain(connection, request)

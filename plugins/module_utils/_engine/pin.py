@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.live import Live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, required_domain
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
+from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._pinning import (
     PinWish,
     check_wish,
@@ -57,10 +58,16 @@ class PinRequest:
     backup: bool = True
     backup_dir: str = field(default_factory=_backup.default_directory)
     check_mode: bool = False
+    lock_dir: str | None = None
 
 
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
+    with one_at_a_time(None if request.check_mode else request.lock_dir, request.name):
+        return _pin(connection, request)
+
+
+def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
     session = Session(connection)
     known = required_domain(session, request.name)
     to_config, to_live = _where(request, known)

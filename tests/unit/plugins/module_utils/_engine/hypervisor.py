@@ -22,9 +22,10 @@ from lxml import etree
 from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
-from ansible_collections.numa.virt.plugins.module_utils._engine.domain import Request, place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCallError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options

@@ -1,0 +1,225 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What numa_domain is going to do, decided before the first write: check mode and a real run share all of this.
+
+This file must not import ansible or libvirt, and must not write anything.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._changes import (
+    Change,
+    Restart,
+    intent_change,
+    placement_changes,
+)
+from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    InputError,
+    certain,
+)
+from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    Intent,
+)
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
+    Record,
+    read_placement,
+    read_record,
+    write_placement,
+    write_record,
+)
+from ansible_collections.numa.virt.plugins.module_utils._resolve import Target
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree
+
+# States in which a guest has a process and can be pinned.
+_AWAKE = ("running", "blocked", "no state", "paused", "shutting down", "suspended")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of numa_domain, read. ``state`` is "defined" or "running"; ``shutdown_timeout`` is in seconds."""
+
+    name: str | None
+    xml: str | None
+    wish: Intent
+    state: str = "running"
+    restart: bool = False
+    shutdown_timeout: int = 120
+    verify: bool = True
+    backup: bool = True
+    backup_dir: str = field(default_factory=_backup.default_directory)
+    check_mode: bool = False
+    lock_dir: str | None = None
+
+
+@dataclass
+class Plan:
+    """Everything that is decided before the first write."""
+
+    target: Target
+    document: etree._Element
+    record: Record | None
+    before: etree._Element | None
+    config_changes: list[Change]
+    redefines: bool
+    backs_up: bool
+    live: LivePlan | None
+    restarts: list[Restart]
+    state_before: str
+    starts: bool
+    resumes: bool
+    restarts_now: bool
+
+
+def name_of(request: Request, given: etree._Element | None) -> str:
+    """The name of the domain, which the option and the document have to agree on. Raises InputError."""
+    if given is None:
+        if not request.name:
+            raise InputError("name", None, "is missing", "give the name of a domain, or xml to define one")
+        return request.name
+    in_document = _domain_xml.shape(given).name
+    if request.name and request.name != in_document:
+        raise InputError(
+            "name", request.name, f"but xml is the definition of domain {in_document!r}", "let both say one name"
+        )
+    return in_document
+
+
+def plan_domain(
+    session: Session, request: Request, given: etree._Element | None, known: Known | None, name: str
+) -> Plan:
+    """Decide everything, and write nothing. ``given`` is the user's document, ``known`` the domain as it is.
+
+    Raises what its parts raise: all that can be said before the first write.
+    """
+    if given is None and known is None:
+        raise DomainNotFoundError("name", name, "there is no such domain on this host", "give xml to define it")
+    if given is not None and known is not None and not known.persistent:
+        raise InputError(
+            "xml",
+            name,
+            "the domain is transient, and a definition would make it persistent",
+            "leave xml out to place it live",
+        )
+    if given is not None and (known is None or _rest_differs(given, known)):
+        redefined, document = True, copy.deepcopy(given)
+        if known is not None:
+            _domain_xml.complete(document, known.config)
+    else:
+        redefined, document = False, copy.deepcopy(certain(known).config)
+    stored = known.record if known is not None else None
+    own = read_record(given) if given is not None else None
+    basis = stored.intent if stored is not None else (own.intent if own is not None else None)
+    target = session.resolve(
+        request.wish,
+        basis,
+        read_placement(given if given is not None else document),
+        known.placement.cpuset if known is not None else None,
+        _domain_xml.shape(given if given is not None else document),
+    )
+    record = _record(given, redefined, stored, target)
+    write_placement(document, target.encoded)
+    if record is not None:
+        write_record(document, record)
+    before = known.config if known is not None else None
+    changes = _config_changes(before, document, target, redefined, basis if stored is not None else None, record)
+    transient = known is not None and not known.persistent
+    running = known is not None and known.live is not None
+    state = known.domain.state() if running and known is not None else ("shut off" if known is not None else "absent")
+    awake = running and state in _AWAKE
+    live = plan_live(session, known, target.encoded, record.intent if record else None) if awake and known else None
+    restarts = list(live.restarts) if live is not None else []
+    if awake and not transient and (redefined or _runs_another_document(known, record)):
+        restarts.append(
+            Restart("definition", "the running guest keeps the devices and settings that it was started with")
+        )
+    backs_up = bool(changes) and not transient and known is not None and request.backup
+    if backs_up:
+        _backup.check_directory(request.backup_dir)
+    restarts_now = bool(restarts) and request.restart and request.state == "running" and not transient
+    resumes = request.state == "running" and state == "paused" and not restarts_now
+    if resumes and known is not None and not known.domain.paused_by_user():
+        raise InputError(
+            "state", "running", f"domain {name!r} was paused by the hypervisor, for an error or a migration",
+            "find out why, and resume it by hand",
+        )  # fmt: skip
+    return Plan(
+        target=target,
+        document=document,
+        record=record,
+        before=before,
+        config_changes=[] if transient else changes,
+        redefines=bool(changes) and not transient,
+        backs_up=backs_up,
+        live=live,
+        restarts=restarts,
+        state_before=state,
+        starts=request.state == "running" and not awake,
+        resumes=resumes,
+        restarts_now=restarts_now,
+    )
+
+
+def _rest_differs(given: etree._Element, known: Known) -> bool:
+    """Whether the user's document asks for something that the definition does not have.
+
+    It does not where both say the same, or where the definition is just what libvirt once made of this very document.
+    """
+    completed = copy.deepcopy(given)
+    _domain_xml.complete(completed, known.config)
+    if _domain_xml.same_rest(completed, known.config):
+        return False
+    record = known.record
+    return (
+        record is None
+        or record.source != _domain_xml.digest(given)
+        or record.stored != _domain_xml.digest(known.config)
+        or not _domain_xml.same_secrets(completed, known.config)
+    )
+
+
+def _runs_another_document(known: Known | None, record: Record | None) -> bool:
+    """Whether an earlier run redefined a running guest by a document that it has not been started with since."""
+    if known is None or known.live is None or record is None or record.source is None:
+        return False
+    started_with = read_record(known.live)
+    return started_with is None or started_with.source != record.source
+
+
+def _record(given: etree._Element | None, redefined: bool, stored: Record | None, target: Target) -> Record | None:
+    """What the metadata shall hold; nothing where nobody has asked for anything."""
+    source = _domain_xml.digest(given) if given is not None and redefined else (stored.source if stored else None)
+    # The digest of what libvirt makes of the document is only known once it has.
+    made = None if redefined else (stored.stored if stored else None)
+    if target.intent == Intent() and stored is None and source is None:
+        return None
+    return Record(target.intent, source, made)
+
+
+def _config_changes(
+    before: etree._Element | None,
+    document: etree._Element,
+    target: Target,
+    redefined: bool,
+    intent: Intent | None,
+    record: Record | None,
+) -> list[Change]:
+    changes: list[Change] = []
+    if before is None:
+        changes.append(Change("definition", None, "defined"))
+    elif redefined:
+        changes.append(Change("definition", "as it was", "as given in xml"))
+    changes += placement_changes(
+        read_placement(before if before is not None else etree.Element("domain")), read_placement(document)
+    )
+    if record is not None:
+        changes += intent_change(intent, target.intent)
+    return changes
