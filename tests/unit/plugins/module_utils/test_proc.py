@@ -291,8 +291,10 @@ def test_memory_where_opening_is_refused(monkeypatch):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's own files are Linux's")
 def test_of_this_very_process():
-    child = subprocess.Popen([sys.executable, "-c", "input()", "-uuid", KVM], stdin=subprocess.PIPE)
+    command = [sys.executable, "-c", "print(flush=True); input()", "-uuid", KVM]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        child.stdout.readline()  # the kernel shows a command line only some time after exec()
         assert find_process([KVM]).get(KVM) == child.pid
         (thread,) = threads(child.pid)
         assert thread.cpus == CpuSet(os.sched_getaffinity(child.pid))
