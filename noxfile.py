@@ -317,7 +317,6 @@ def molecule(session: nox.Session) -> None:
         "--",
         "molecule",
         "test",
-        "--all",
-        *session.posargs,
+        *(session.posargs or ["--all"]),
         env=machine.ansible_environment(),
     )
