@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -74,6 +75,16 @@ class Connection:
     def uri(self) -> str:
         """The URI that libvirt chose."""
         return str(self._call("read the URI", self._conn.getURI))
+
+    @property
+    def local(self) -> bool:
+        """Whether the hypervisor runs on this machine, so that its guests' processes are to be seen here.
+
+        A guest elsewhere may well have the UUID of one here: a copy, or one that is being migrated.
+        """
+        # libvirt knows its URI without asking the daemon.
+        parts = urlsplit(str(self._conn.getURI()))
+        return not parts.hostname and parts.scheme.partition("+")[2] in ("", "unix")
 
     def capabilities(self) -> str:
         return str(self._call("read the host's capabilities", self._conn.getCapabilities))

@@ -46,7 +46,8 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
     running = [domain for domain in domains if domain.active]
     persistent = connection.persistent_uuids() if running else set()
     states = connection.states() if running else {}
-    pids = _proc.find_process([domain.uuid for domain in running]) if session.driver.name == "qemu" and running else {}
+    looks = session.driver.name == "qemu" and connection.local
+    pids = _proc.find_process([domain.uuid for domain in running]) if looks and running else {}
     result = []
     for domain in domains:
         lasting, pid = not domain.active or domain.uuid in persistent, pids.get(domain.uuid, 0)

@@ -125,7 +125,7 @@ def observe(session: Session, domain: Domain, live: etree._Element, pid: int | N
 
     ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine.
     """
-    if session.driver.name == "qemu":
+    if session.driver.name == "qemu" and session.connection.local:
         if pid is None:
             pid = _proc.find_process([domain.uuid]).get(domain.uuid, 0)
         if pid:

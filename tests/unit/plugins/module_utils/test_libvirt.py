@@ -313,3 +313,24 @@ def test_closing_a_lost_connection_is_no_error():
     native, connection._conn = connection._conn, types.SimpleNamespace(close=gone)
     connection.close()
     native.close()
+
+
+@pytest.mark.parametrize(
+    ("uri", "local"),
+    [
+        ("qemu:///system", True),
+        ("qemu:///session?socket=/x", True),
+        ("qemu+unix:///system", True),
+        ("xen:///system", True),
+        ("qemu+ssh:///system", False),
+        ("qemu+ssh://root@host:22/system", False),
+        ("qemu://host/system", False),
+        ("qemu+tls://[::1]/system", False),
+    ],
+)
+def test_whether_guests_are_to_be_seen_here(connection, uri, local):
+    native, connection._conn = connection._conn, types.SimpleNamespace(getURI=lambda: uri)
+    before = connection.calls
+    assert connection.local is local
+    assert connection.calls == before  # no round trip
+    connection._conn = native

@@ -255,6 +255,7 @@ class FakeConnection:
     """The interface of _libvirt.Connection."""
 
     def __init__(self, hypervisor):
+        self.local = hypervisor.local
         self.hypervisor = hypervisor
         self.calls = 1  # connecting is one
         self.uri = f"{hypervisor.kind}:///system"
