@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -54,8 +55,11 @@ class Thread:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of one process. ``kib`` are pairs (cell, KiB); ``policy`` is that of the largest mapping that has
-    one of its own, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``."""
+    """Memory of one process.
+
+    ``kib`` are pairs (cell, KiB). ``policy`` is that of the largest mapping that has another than the process, or that
+    of the process, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``.
+    """
 
     kib: tuple[tuple[int, int], ...]
     policy: str
@@ -96,13 +100,13 @@ def memory(pid: int, root: str = "/proc") -> Memory | None:
     text = _read(os.path.join(root, str(pid), "numa_maps")).decode(errors="replace")
     if not text:
         return None
+    lines = [(match[1], line) for line in text.splitlines() for match in [_POLICY.match(line)] if match]
+    # QEMU's own memory follows the policy of the process, which is that of most mappings; the guest's may have another.
+    common = Counter(own for own, _line in lines).most_common(1)
+    policy = common[0][0] if common else "default"
+    general, largest = (policy, "default"), -1
     total: dict[int, int] = {}
-    largest, policy = -1, "default"
-    for line in text.splitlines():
-        policy_of_line = _POLICY.match(line)
-        if policy_of_line is None:
-            continue
-        own = policy_of_line[1]
+    for own, line in lines:
         file = _FILE.search(line)
         # The kernel writes the arguments of a program to its stack before the program, and so its policy, is there.
         if "stack" in line.split() or (file is not None and not _MEMORY_FILE.search(file[1])):
@@ -111,8 +115,7 @@ def memory(pid: int, root: str = "/proc") -> Memory | None:
         pages = {int(cell): int(count) * int(size[1] if size else 4) for cell, count in _PAGES.findall(line)}
         for cell, kib in pages.items():
             total[cell] = total.get(cell, 0) + kib
-        # The guest's memory has a policy of its own; QEMU's heap, which may be larger, follows that of the process.
-        if own != "default" and sum(pages.values()) > largest:
+        if own not in general and sum(pages.values()) > largest:
             largest, policy = sum(pages.values()), own
     return Memory(tuple(sorted(total.items())), policy)
 

@@ -252,6 +252,21 @@ MAPS = {
         Memory(((0, 404), (1, 12), (2, 12)), "bind:1"),
     ),
     "nothing is touched yet": (["7f00 bind:3"], Memory((), "bind:3")),
+    "the policy that the process has not": (
+        [
+            "7f00 prefer (many):3 anon=9 N3=9 kernelpagesize_kB=4",
+            "7f01 prefer (many):3 file=/usr/lib/x mapped=1 N0=1 kernelpagesize_kB=4",
+            "7f02 prefer:3 anon=1 N3=1 kernelpagesize_kB=4",
+        ],
+        Memory(((3, 40),), "prefer:3"),
+    ),
+    "one policy for all": (
+        [
+            "7f00 interleave:0-1 anon=9 N0=5 N1=4 kernelpagesize_kB=4",
+            "7f02 interleave:0-1 anon=1 N1=1 kernelpagesize_kB=4",
+        ],
+        Memory(((0, 20), (1, 20)), "interleave:0-1"),
+    ),
     "no policy": (["7f00 default anon=1 N0=1 kernelpagesize_kB=4"], Memory(((0, 4),), "default")),
     "an old kernel names no page size": (["7f00 default anon=2 N1=2"], Memory(((1, 8),), "default")),
     "static": (["7f00 bind=static:0-1 anon=1 N0=1"], Memory(((0, 4),), "bind=static:0-1")),
