@@ -11,7 +11,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -66,6 +66,11 @@ class Record:
     intent: Intent
     source: str | None = None
     stored: str | None = None
+
+
+def with_intent(record: Record | None, intent: Intent) -> Record:
+    """The record with another intent; what it says of the document stays. A new one where there was none."""
+    return replace(record, intent=intent) if record is not None else Record(intent)
 
 
 def read_placement(root: etree._Element) -> Placement:

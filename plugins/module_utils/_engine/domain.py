@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan, Request, name_of, plan_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read_domain, store_record
 from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     resume_on_cells,
     shut_down,
@@ -39,12 +39,6 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     intent_as_result,
     placement_as_result,
-)
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    NAMESPACE,
-    PREFIX,
-    Record,
-    record_element,
 )
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced, observation_as_result
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
@@ -92,8 +86,7 @@ def _define(session: Session, plan: Plan, known: Known | None) -> Domain:
     domain = session.connection.define(serialize(plan.document))
     if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
         made = _domain_xml.digest(_domain_xml.load(domain.definition(), "definition"))
-        record = Record(plan.record.intent, plan.record.source, made)
-        domain.set_metadata(serialize(record_element(record, namespaced=False)), PREFIX, NAMESPACE, live=False)
+        store_record(domain, replace(plan.record, stored=made), live=False)
     return domain
 
 
@@ -113,13 +106,10 @@ def _bring_to_state(
     if plan.restarts_now:
         shut_down(domain, request.shutdown_timeout)
         return start_on_cells(session, domain, wanted, request.verify, lambda: _start_again(domain, roll_back()))
-    apply_live(domain, plan.live)
+    observation = apply_live(session, domain, plan.live)
     held_to = _held_to(plan) if request.verify else None
     if plan.resumes:
         return resume_on_cells(session, domain, held_to or wanted, held_to is not None)
-    observation = plan.live.observation
-    if plan.live.steps:
-        observation = observe(session, domain, _domain_xml.load(domain.live_xml(), "definition"))
     if held_to is not None:
         problems = misplaced(held_to, observation)
         if problems:
@@ -190,12 +180,12 @@ def _result(
     backup_file: str | None,
 ) -> dict[str, Any]:
     live_changes = [step.change for step in plan.live.steps] if plan.live is not None and not plan.restarts_now else []
-    changes = mark_restarts(merge(plan.config_changes, live_changes), [] if plan.restarts_now else plan.restarts)
+    restarts = [] if plan.restarts_now else plan.restarts
+    changes = mark_restarts(merge(plan.config_changes, live_changes), restarts)
     if plan.starts or plan.resumes:
         changes.append(Change("state", plan.state_before, "running", "live"))
     elif plan.restarts_now:
         changes.append(Change("state", plan.state_before, "restarted", "live"))
-    restarts = [] if plan.restarts_now else plan.restarts
     result: dict[str, Any] = {
         "changed": bool(changes),
         "name": _domain_xml.shape(plan.document).name,

@@ -23,19 +23,16 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     pin_element,
 )
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, store_record
 from ansible_collections.numa.virt.plugins.module_utils._errors import certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    NAMESPACE,
-    PREFIX,
     Record,
     read_placement,
     read_record,
-    record_element,
+    with_intent,
 )
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
-from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
@@ -118,10 +115,16 @@ def plan_live(
     return LivePlan(tuple(steps), tuple(restarts), observation)
 
 
-def apply_live(domain: Domain, plan: LivePlan) -> None:
-    """Carry a plan out. A call that fails leaves the steps before it applied: the next run goes on from there."""
+def apply_live(session: Session, domain: Domain, plan: LivePlan) -> Observation:
+    """Carry a plan out and read back where the guest is then.
+
+    A call that fails leaves the steps before it applied: the next run goes on from there.
+    """
     for step in plan.steps:
         step.apply(domain)
+    if not plan.steps:
+        return plan.observation
+    return observe(session, domain, _domain_xml.load(domain.live_xml(), "definition"))
 
 
 def _plan_memory(
@@ -163,10 +166,9 @@ def _why_memory(session: Session, bound: bool, binds: bool, modes: set[str]) -> 
 
 def _intent_step(before: Record | None, after: Intent) -> Step:
     # Its source stays that of the document that the guest was started with: numa_domain asks for it.
-    record = replace(before, intent=after) if before is not None else Record(after)
-    text = serialize(record_element(record, namespaced=False))
+    record = with_intent(before, after)
     change = replace(intent_change(before.intent if before is not None else None, after)[0], applied=LIVE)
-    return Step(change, lambda domain: domain.set_metadata(text, PREFIX, NAMESPACE, live=True))
+    return Step(change, lambda domain: store_record(domain, record, live=True))
 
 
 def _vcpu_pinner(vcpu: int, with_flags: bool) -> Callable[[Domain, CpuSet], None]:

@@ -24,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, required_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, required_domain
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._pinning import (
@@ -35,8 +35,8 @@ from ansible_collections.numa.virt.plugins.module_utils._pinning import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    Record,
     read_placement,
+    with_intent,
     write_placement,
     write_record,
 )
@@ -76,19 +76,18 @@ def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
     check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
     wanted = overlay(own, request.wish)
     encoded = session.driver.encode(wanted, shape.vcpus)
-    intent = _intent(known, own, request.wish)
+    intent = _intent(known, own, wanted, request.wish)
     document = copy.deepcopy(known.config)
     write_placement(document, encoded)
-    stored = known.record
     if intent is not None:
-        write_record(document, Record(intent, stored.source if stored else None, stored.stored if stored else None))
+        write_record(document, with_intent(known.record, intent))
     config_changes = []
     if to_config:
         config_changes = placement_changes(known.placement, read_placement(document))
         config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes and request.backup:
         _backup.check_directory(request.backup_dir)
-    live = _plan_live(session, request, known, own) if to_live else None
+    live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
@@ -100,9 +99,7 @@ def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
                 backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
             connection.define(serialize(document))
         if live is not None:
-            apply_live(known.domain, live)
-            if live.steps:
-                observation = observe(session, known.domain, _domain_xml.load(known.domain.live_xml(), "definition"))
+            observation = apply_live(session, known.domain, live)
     result: dict[str, Any] = {
         "changed": bool(changes),
         "name": known.domain.name,
@@ -137,23 +134,21 @@ def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
     return to_config, to_live
 
 
-def _intent(known: Known, own: Placement, wish: PinWish) -> Intent | None:
+def _intent(known: Known, own: Placement, wanted: Placement, wish: PinWish) -> Intent | None:
     """What is meant after the wish; None where nobody meant anything and there was no pin to take away."""
-    wanted = overlay(own, wish)
     sets = wish.vcpus or wish.iothreads or wish.emulator is not None
     if known.intent is None and not sets and wanted == own:
         return None
     return overlay_intent(known.intent, wanted, wish)
 
 
-def _plan_live(session: Session, request: PinRequest, known: Known, own: Placement) -> LivePlan:
+def _plan_live(session: Session, request: PinRequest, known: Known, own: Placement, intent: Intent | None) -> LivePlan:
     wish = request.wish
     # A guest that was moved while it ran still has its old CPU set in the live XML: its own is the definition's.
     now = session.driver.decode(read_placement(certain(known.live)))
     wanted = replace(overlay(now, wish), cpuset=own.cpuset)
     scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
-    intent = _intent(known, own, wish) if request.apply != "live" else None
-    plan = plan_live(session, known, wanted, intent, scope)
+    plan = plan_live(session, known, wanted, intent if request.apply != "live" else None, scope)
     if request.apply == "live" and plan.restarts:
         raise UnsupportedError(session.driver.name, "live pins", plan.restarts[0].reason, "apply")
     return plan

@@ -26,9 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     certain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
-    Intent,
-)
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     Record,
     read_placement,

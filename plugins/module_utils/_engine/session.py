@@ -10,6 +10,7 @@ This file must not import ansible or libvirt.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
@@ -18,7 +19,14 @@ from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import Record, read_placement, read_record
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
+    NAMESPACE,
+    PREFIX,
+    Record,
+    read_placement,
+    read_record,
+    record_element,
+)
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._verify import (
@@ -27,7 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import (
     Observation,
     observation_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
@@ -74,7 +82,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Known:
-    """A domain that exists: its documents, read once. ``live`` is None while it does not run."""
+    """A domain that exists: its documents, read once and never changed. ``live`` is None while it does not run."""
 
     domain: Domain
     persistent: bool
@@ -82,16 +90,16 @@ class Known:
     config: etree._Element
     live: etree._Element | None
 
-    @property
+    @cached_property
     def record(self) -> Record | None:
         return read_record(self.config)
 
-    @property
+    @cached_property
     def intent(self) -> Intent | None:
         record = self.record
         return record.intent if record is not None else None
 
-    @property
+    @cached_property
     def placement(self) -> Placement:
         return read_placement(self.config)
 
@@ -138,3 +146,8 @@ def observe(session: Session, domain: Domain, live: etree._Element, pid: int | N
     shape = _domain_xml.shape(live)
     everything = session.host.online
     return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in range(shape.vcpus)))
+
+
+def store_record(domain: Domain, record: Record, live: bool) -> None:
+    """Put a record into the metadata of the running guest, or of its definition, alone."""
+    domain.set_metadata(serialize(record_element(record, namespaced=False)), PREFIX, NAMESPACE, live=live)
