@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from ansible_collections.numa.virt.plugins.module_utils import _libvirt_abi
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
@@ -40,6 +41,8 @@ STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off
 
 class Connection:
     """One connection to one hypervisor, for one run."""
+
+    language = "xml"
 
     def __init__(self, uri: str | None = None) -> None:
         """Open ``uri``, or what libvirt itself chooses. Raises ConnectionFailedError."""
@@ -142,9 +145,12 @@ class Connection:
         return {str(each.UUIDString()) for each in self._call("list the domains", self._conn.listAllDomains, flags)}
 
     def states(self) -> dict[str, str]:
-        """UUID -> state of every domain, in one call."""
-        found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
-        return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
+        """UUID -> state of every domain, in one call where the driver has it (libxl has not)."""
+        try:
+            found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
+            return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
+        except UnsupportedError:
+            return {domain.uuid: domain.state() for domain in self.domains()}
 
     def define(self, xml: str) -> Domain:
         """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""
@@ -168,9 +174,19 @@ class Domain:
         self.uuid = str(domain.UUIDString())
 
     @property
+    def id(self) -> int:
+        """The number that the hypervisor gave it when it started, or -1."""
+        return int(self._domain.ID())
+
+    @property
+    def key(self) -> str:
+        """A UUID to call this domain's files by."""
+        return self.uuid
+
+    @property
     def active(self) -> bool:
         """Whether it ran when it was looked up."""
-        return bool(self._domain.ID() >= 0)
+        return self.id >= 0
 
     def definition(self) -> str:
         """What the next start will use, with secrets."""
@@ -199,16 +215,25 @@ class Domain:
 
     def vcpu_maps(self) -> dict[int, CpuSet]:
         """vCPU -> CPUs it may use now, by the hypervisor's own word."""
-        infos, maps = self._call("read the vCPUs", self._domain.vcpus)
-        return {int(info[0]): CpuSet.from_map(flags) for info, flags in zip(infos, maps)}
+        try:
+            infos, maps = self._call("read the vCPUs", self._domain.vcpus)
+            return {int(info[0]): CpuSet.from_map(flags) for info, flags in zip(infos, maps)}
+        except UnsupportedError:
+            most = int(self._call("read the number of vCPUs", self._domain.maxVcpus))
+            found = self._call("read the vCPUs", _checked, _libvirt_abi.get_vcpus, self._domain, most)
+            return {vcpu: CpuSet.from_mask(int.from_bytes(flags, "little")) for vcpu, flags in found}
 
     def pin_vcpu(self, vcpu: int, cpus: CpuSet, with_flags: bool) -> None:
         flags = _map(cpus)
-        if with_flags:
-            live = libvirt.VIR_DOMAIN_AFFECT_LIVE
-            self._call(f"pin vCPU {vcpu}", self._domain.pinVcpuFlags, vcpu, flags, live)
-        else:
+        if not with_flags:
             self._call(f"pin vCPU {vcpu}", self._domain.pinVcpu, vcpu, flags)
+            return
+        live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+        try:
+            self._call(f"pin vCPU {vcpu}", self._domain.pinVcpuFlags, vcpu, flags, live)
+        except UnsupportedError:
+            bits = cpus.mask.to_bytes(-(-cpus.mask.bit_length() // 8), "little")
+            self._call(f"pin vCPU {vcpu}", _checked, _libvirt_abi.pin_vcpu, self._domain, vcpu, bits, live)
 
     def pin_emulator(self, cpus: CpuSet) -> None:
         self._call("pin the emulator", self._domain.pinEmulator, _map(cpus), libvirt.VIR_DOMAIN_AFFECT_LIVE)
@@ -226,6 +251,10 @@ class Domain:
         flags = libvirt.VIR_DOMAIN_AFFECT_LIVE if live else libvirt.VIR_DOMAIN_AFFECT_CONFIG
         kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
         self._call("store the intent", self._domain.setMetadata, kind, xml, prefix, namespace, flags)
+
+    def redefine(self, xml: str) -> Domain:
+        """Another definition for it. libvirt checks it first: one that it refuses leaves the old one."""
+        return self._connection.define(xml)
 
     def start(self, paused: bool) -> None:
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
@@ -250,6 +279,14 @@ class Domain:
 
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         return self._connection._call(action, function, *arguments)
+
+
+def _checked(function: Callable[..., T], *arguments: Any) -> T:
+    """A direct call, with its failure raised as the binding raises its own."""
+    result = function(*arguments)
+    if result is None or result is False:
+        raise libvirt.libvirtError("the call failed")
+    return result
 
 
 def _map(cpus: CpuSet) -> tuple[bool, ...]:

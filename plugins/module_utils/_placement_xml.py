@@ -11,10 +11,9 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._definition import Record
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     MEMORY_MODES,
@@ -53,24 +52,6 @@ _AFTER = {
     "numatune": ("cputune", "iothreadids", "iothreads", "vcpus", "vcpu", "memoryBacking", *_MEMORY),
     "metadata": ("description", "title", "hwuuid", "genid", "uuid", "name"),
 }
-
-
-@dataclass(frozen=True)
-class Record:
-    """What this collection keeps in the metadata.
-
-    ``source`` is the digest of the document that a user gave, ``stored`` that of what libvirt made of it; both None
-    where the domain was only placed, not defined here.
-    """
-
-    intent: Intent
-    source: str | None = None
-    stored: str | None = None
-
-
-def with_intent(record: Record | None, intent: Intent) -> Record:
-    """The record with another intent; what it says of the document stays. A new one where there was none."""
-    return replace(record, intent=intent) if record is not None else Record(intent)
 
 
 def read_placement(root: etree._Element) -> Placement:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
     Change,
     changes_as_result,
@@ -20,10 +19,17 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     merge,
     restarts_as_result,
 )
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan, Request, name_of, plan_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read_domain, store_record
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
+    Known,
+    Session,
+    keep_backup,
+    read_domain,
+    store_record,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     resume_on_cells,
     shut_down,
@@ -41,7 +47,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     placement_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced, observation_as_result
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
+from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
@@ -49,13 +55,13 @@ if TYPE_CHECKING:
 
 def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     """Bring one domain to its cells. Returns what the module documents; raises NumaVirtError."""
-    given = _domain_xml.load(request.xml) if request.xml is not None else None
+    given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
     name = name_of(request, given)
     with one_at_a_time(None if request.check_mode else request.lock_dir, name):
         return _place(connection, request, given, name)
 
 
-def _place(connection: Connection, request: Request, given: etree._Element | None, name: str) -> dict[str, Any]:
+def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:
     session = Session(connection)
     known = read_domain(session, name)
     plan = plan_domain(session, request, given, known, name)
@@ -63,17 +69,17 @@ def _place(connection: Connection, request: Request, given: etree._Element | Non
         return _result(session, request, plan, plan.document, plan.live.observation if plan.live else None, None)
     backup_file = None
     if plan.backs_up and known is not None:
-        backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
+        backup_file = keep_backup(request.backup_dir, known)
     domain = _define(session, plan, known)
     try:
         observation = _bring_to_state(session, request, plan, known, domain, backup_file)
     except NumaVirtError as error:
         error.changed = _left_changed(plan, error)
         raise
-    stored = _stored(plan, known, domain)
+    stored = _stored(session, plan, known, domain)
     result = _result(session, request, plan, stored, observation, backup_file)
-    if given is not None:
-        lost = _domain_xml.dropped_elements(given, stored)
+    if given is not None and isinstance(stored, XmlDefinition):
+        lost = given.dropped_elements(stored)
         if lost:
             result["warnings"] = [f"libvirt did not keep these elements of xml: {', '.join(lost)}"]
     return result
@@ -83,10 +89,12 @@ def _define(session: Session, plan: Plan, known: Known | None) -> Domain:
     """Write the definition where it changes. A definition that libvirt refuses leaves the old one as it was."""
     if not plan.redefines:
         return certain(known).domain
-    domain = session.connection.define(serialize(plan.document))
+    text = plan.document.text
+    domain = known.domain.redefine(text) if known is not None else session.connection.define(text)
     if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
-        made = _domain_xml.digest(_domain_xml.load(domain.definition(), "definition"))
-        store_record(domain, replace(plan.record, stored=made), live=False)
+        made = session.definition(domain)
+        if isinstance(made, XmlDefinition):
+            store_record(domain, replace(plan.record, stored=made.digest), live=False)
     return domain
 
 
@@ -96,7 +104,7 @@ def _bring_to_state(
     """Start, restart, resume or re-pin, as planned. Returns what was read back, None where nothing runs."""
 
     def roll_back() -> str:
-        return _put_back(session, plan, known, domain, backup_file)
+        return _put_back(plan, known, domain, backup_file)
 
     wanted = plan.target.encoded
     if plan.starts:
@@ -148,15 +156,15 @@ def _start_again(domain: Domain, done: str) -> str:
     return f"{done}, and it was started again as it was before"
 
 
-def _stored(plan: Plan, known: Known | None, domain: Domain) -> etree._Element:
+def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
     """The definition after the run, of a transient domain the live one; read again only where it changed."""
     lasting = known is None or known.persistent
     if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
         return known.config
-    return _domain_xml.load(domain.definition() if lasting else domain.live_xml(), "definition")
+    return session.definition(domain) if lasting else session.live(domain)
 
 
-def _put_back(session: Session, plan: Plan, known: Known | None, domain: Domain, backup_file: str | None) -> str:
+def _put_back(plan: Plan, known: Known | None, domain: Domain, backup_file: str | None) -> str:
     """Restore what was defined before this run. Says in words what it did."""
     if not plan.redefines:
         return "its definition is as it was"
@@ -164,7 +172,7 @@ def _put_back(session: Session, plan: Plan, known: Known | None, domain: Domain,
         if known is None:
             domain.undefine()
             return "and nothing is defined, as before"
-        session.connection.define(known.text)
+        known.domain.redefine(known.config.text)
         return "the previous definition is back"
     except NumaVirtError as error:
         where = f"; it is in {backup_file}" if backup_file else ""
@@ -175,7 +183,7 @@ def _result(
     session: Session,
     request: Request,
     plan: Plan,
-    document: etree._Element,
+    document: Definition,
     observation: Observation | None,
     backup_file: str | None,
 ) -> dict[str, Any]:
@@ -188,8 +196,8 @@ def _result(
         changes.append(Change("state", plan.state_before, "restarted", "live"))
     result: dict[str, Any] = {
         "changed": bool(changes),
-        "name": _domain_xml.shape(plan.document).name,
-        "uuid": _domain_xml.uuid(document),
+        "name": plan.document.shape.name,
+        "uuid": document.uuid,
         "driver": session.driver.name,
         "state": "running" if request.state == "running" else plan.state_before.replace("absent", "shut off"),
         "placement": placement_as_result(plan.target.placement),
@@ -198,7 +206,7 @@ def _result(
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "xml": serialize(_domain_xml.masked(document)),
+        "xml": document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
     if backup_file is not None:

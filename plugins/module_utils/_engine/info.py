@@ -12,16 +12,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
+from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError, certain
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     intent_as_result,
     placement_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import read_placement
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
 
 if TYPE_CHECKING:
@@ -64,16 +63,13 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
 
 
 def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None) -> dict[str, Any]:
-    live_text = domain.live_xml() if domain.active else None
-    text = domain.definition() if lasting else certain(live_text)
-    config = _domain_xml.load(text, "definition")
-    live = _domain_xml.load(live_text, "definition") if live_text is not None else None
-    observation = observe(session, domain, live, pid) if live is not None else None
-    return _info(session, Known(domain, lasting, text, config, live), state, observation)
+    known = read(session, domain, lasting)
+    observation = observe(session, domain, known.live, pid) if known.live is not None else None
+    return _info(session, known, state, observation)
 
 
 def _info(session: Session, known: Known, state: str, observation: Observation | None) -> dict[str, Any]:
-    shape = _domain_xml.shape(known.live if known.live is not None else known.config)
+    shape = (known.live if known.live is not None else known.config).shape
     placement = known.placement
     cpuset = _effective(observation, placement, shape.vcpus, session.host.online)
     info: dict[str, Any] = {
@@ -86,7 +82,7 @@ def _info(session: Session, known: Known, state: str, observation: Observation |
         "memory": shape.memory,
         "intent": intent_as_result(known.intent),
         "configured": placement_as_result(placement) if known.persistent else None,
-        "live": placement_as_result(read_placement(known.live)) if known.live is not None else None,
+        "live": placement_as_result(known.live.placement) if known.live is not None else None,
         "actual": observation_as_result(observation),
     }
     if cpuset is not None:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
     EVERYWHERE,
     LIVE,
@@ -23,15 +22,10 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     pin_element,
 )
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._definition import Record, with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, store_record
 from ansible_collections.numa.virt.plugins.module_utils._errors import certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    Record,
-    read_placement,
-    read_record,
-    with_intent,
-)
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
 
 if TYPE_CHECKING:
@@ -72,7 +66,7 @@ def plan_live(
     ``intent`` is put into the live metadata; None leaves those alone. Without a ``scope`` it is about everything.
     """
     live = certain(known.live)
-    now = read_placement(live)
+    now = live.placement
     observation = observe(session, known.domain, live)
     steps: list[Step] = []
     restarts: list[Restart] = []
@@ -95,7 +89,7 @@ def plan_live(
     if session.driver.emulator and (scope is None or scope.emulator):
         pin("cputune/emulatorpin", now.of_emulator, wanted.of_emulator, lambda domain, cpus: domain.pin_emulator(cpus))
     if session.driver.iothreads:
-        for iothread in _domain_xml.shape(live).iothreads:
+        for iothread in live.shape.iothreads:
             if scope is not None and iothread not in scope.iothreads:
                 continue
             element = pin_element("iothread", iothread)
@@ -109,7 +103,7 @@ def plan_live(
     if scope is None:
         _plan_memory(session, now, wanted, steps, restarts)
     if intent is not None:
-        stored = read_record(live)
+        stored = live.record
         if stored is None or stored.intent != intent:
             steps.append(_intent_step(stored, intent))
     return LivePlan(tuple(steps), tuple(restarts), observation)
@@ -124,7 +118,7 @@ def apply_live(session: Session, domain: Domain, plan: LivePlan) -> Observation:
         step.apply(domain)
     if not plan.steps:
         return plan.observation
-    return observe(session, domain, _domain_xml.load(domain.live_xml(), "definition"))
+    return observe(session, domain, session.live(domain))
 
 
 def _plan_memory(

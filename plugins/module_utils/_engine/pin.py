@@ -9,11 +9,10 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils import _backup
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
     changes_as_result,
     intent_change,
@@ -22,9 +21,15 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     placement_changes,
     restarts_as_result,
 )
+from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, required_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
+    Known,
+    Session,
+    keep_backup,
+    required_domain,
+)
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._pinning import (
@@ -34,14 +39,7 @@ from ansible_collections.numa.virt.plugins.module_utils._pinning import (
     overlay_intent,
 )
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, placement_as_result
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    read_placement,
-    with_intent,
-    write_placement,
-    write_record,
-)
 from ansible_collections.numa.virt.plugins.module_utils._verify import observation_as_result
-from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
@@ -71,19 +69,16 @@ def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
     session = Session(connection)
     known = required_domain(session, request.name)
     to_config, to_live = _where(request, known)
-    shape = _domain_xml.shape(known.config)
+    shape = known.config.shape
     own = session.driver.decode(known.placement)
     check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
     wanted = overlay(own, request.wish)
-    encoded = session.driver.encode(wanted, shape.vcpus)
     intent = _intent(known, own, wanted, request.wish)
-    document = copy.deepcopy(known.config)
-    write_placement(document, encoded)
-    if intent is not None:
-        write_record(document, with_intent(known.record, intent))
+    record = with_intent(known.record, intent) if intent is not None else None
+    document = known.config.rewritten(session.driver.encode(wanted, shape.vcpus), record)
     config_changes = []
     if to_config:
-        config_changes = placement_changes(known.placement, read_placement(document))
+        config_changes = placement_changes(known.placement, document.placement)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes and request.backup:
         _backup.check_directory(request.backup_dir)
@@ -96,8 +91,8 @@ def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
     if not request.check_mode:
         if config_changes:
             if request.backup:
-                backup_file = _backup.keep(request.backup_dir, known.domain.uuid, known.text)
-            connection.define(serialize(document))
+                backup_file = keep_backup(request.backup_dir, known)
+            known.domain.redefine(document.text)
         if live is not None:
             observation = apply_live(session, known.domain, live)
     result: dict[str, Any] = {
@@ -145,7 +140,7 @@ def _intent(known: Known, own: Placement, wanted: Placement, wish: PinWish) -> I
 def _plan_live(session: Session, request: PinRequest, known: Known, own: Placement, intent: Intent | None) -> LivePlan:
     wish = request.wish
     # A guest that was moved while it ran still has its old CPU set in the live XML: its own is the definition's.
-    now = session.driver.decode(read_placement(certain(known.live)))
+    now = session.driver.decode(certain(known.live).placement)
     wanted = replace(overlay(now, wish), cpuset=own.cpuset)
     scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
     plan = plan_live(session, known, wanted, intent if request.apply != "live" else None, scope)

@@ -9,16 +9,16 @@ This file must not import ansible or libvirt, and must not write anything.
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _domain_xml
+from ansible_collections.numa.virt.plugins.module_utils import _backup
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
     Change,
     Restart,
     intent_change,
     placement_changes,
 )
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -26,16 +26,9 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     certain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    Record,
-    read_placement,
-    read_record,
-    write_placement,
-    write_record,
-)
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree
+from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 # States in which a guest has a process and can be pinned.
 _AWAKE = ("running", "blocked", "no state", "paused", "shutting down", "suspended")
@@ -63,9 +56,9 @@ class Plan:
     """Everything that is decided before the first write."""
 
     target: Target
-    document: etree._Element
+    document: Definition
     record: Record | None
-    before: etree._Element | None
+    before: Definition | None
     config_changes: list[Change]
     redefines: bool
     backs_up: bool
@@ -77,13 +70,13 @@ class Plan:
     restarts_now: bool
 
 
-def name_of(request: Request, given: etree._Element | None) -> str:
+def name_of(request: Request, given: XmlDefinition | None) -> str:
     """The name of the domain, which the option and the document have to agree on. Raises InputError."""
     if given is None:
         if not request.name:
             raise InputError("name", None, "is missing", "give the name of a domain, or xml to define one")
         return request.name
-    in_document = _domain_xml.shape(given).name
+    in_document = given.shape.name
     if request.name and request.name != in_document:
         raise InputError(
             "name", request.name, f"but xml is the definition of domain {in_document!r}", "let both say one name"
@@ -92,7 +85,7 @@ def name_of(request: Request, given: etree._Element | None) -> str:
 
 
 def plan_domain(
-    session: Session, request: Request, given: etree._Element | None, known: Known | None, name: str
+    session: Session, request: Request, given: XmlDefinition | None, known: Known | None, name: str
 ) -> Plan:
     """Decide everything, and write nothing. ``given`` is the user's document, ``known`` the domain as it is.
 
@@ -108,25 +101,18 @@ def plan_domain(
             "leave xml out to place it live",
         )
     if given is not None and (known is None or _rest_differs(given, known)):
-        redefined, document = True, copy.deepcopy(given)
-        if known is not None:
-            _domain_xml.complete(document, known.config)
+        redefined = True
+        document: Definition = given.completed(_xml_of(known)) if known is not None else given
     else:
-        redefined, document = False, copy.deepcopy(certain(known).config)
+        redefined, document = False, certain(known).config
     stored = known.record if known is not None else None
-    own = read_record(given) if given is not None else None
+    own = given.record if given is not None else None
     basis = stored.intent if stored is not None else (own.intent if own is not None else None)
-    target = session.resolve(
-        request.wish,
-        basis,
-        read_placement(given if given is not None else document),
-        known.placement.cpuset if known is not None else None,
-        _domain_xml.shape(given if given is not None else document),
-    )
+    meant = given if given is not None else document
+    settled = known.placement.cpuset if known is not None else None
+    target = session.resolve(request.wish, basis, meant.placement, settled, meant.shape)
     record = _record(given, redefined, stored, target)
-    write_placement(document, target.encoded)
-    if record is not None:
-        write_record(document, record)
+    document = document.rewritten(target.encoded, record)
     before = known.config if known is not None else None
     changes = _config_changes(before, document, target, redefined, basis if stored is not None else None, record)
     transient = known is not None and not known.persistent
@@ -166,35 +152,42 @@ def plan_domain(
     )
 
 
-def _rest_differs(given: etree._Element, known: Known) -> bool:
+def _rest_differs(given: XmlDefinition, known: Known) -> bool:
     """Whether the user's document asks for something that the definition does not have.
 
     It does not where both say the same, or where the definition is just what libvirt once made of this very document.
     """
-    completed = copy.deepcopy(given)
-    _domain_xml.complete(completed, known.config)
-    if _domain_xml.same_rest(completed, known.config):
+    existing = _xml_of(known)
+    completed = given.completed(existing)
+    if completed.same_rest(existing):
         return False
     record = known.record
     return (
         record is None
-        or record.source != _domain_xml.digest(given)
-        or record.stored != _domain_xml.digest(known.config)
-        or not _domain_xml.same_secrets(completed, known.config)
+        or record.source != given.digest
+        or record.stored != existing.digest
+        or not completed.same_secrets(existing)
     )
+
+
+def _xml_of(known: Known) -> XmlDefinition:
+    """The definition of a domain for which a document was given: only libvirt takes one."""
+    if not isinstance(known.config, XmlDefinition):
+        raise TypeError("a document for a domain that libvirt does not keep")
+    return known.config
 
 
 def _runs_another_document(known: Known | None, record: Record | None) -> bool:
     """Whether an earlier run redefined a running guest by a document that it has not been started with since."""
     if known is None or known.live is None or record is None or record.source is None:
         return False
-    started_with = read_record(known.live)
+    started_with = known.live.record
     return started_with is None or started_with.source != record.source
 
 
-def _record(given: etree._Element | None, redefined: bool, stored: Record | None, target: Target) -> Record | None:
+def _record(given: XmlDefinition | None, redefined: bool, stored: Record | None, target: Target) -> Record | None:
     """What the metadata shall hold; nothing where nobody has asked for anything."""
-    source = _domain_xml.digest(given) if given is not None and redefined else (stored.source if stored else None)
+    source = given.digest if given is not None and redefined else (stored.source if stored else None)
     # The digest of what libvirt makes of the document is only known once it has.
     made = None if redefined else (stored.stored if stored else None)
     if target.intent == Intent() and stored is None and source is None:
@@ -203,8 +196,8 @@ def _record(given: etree._Element | None, redefined: bool, stored: Record | None
 
 
 def _config_changes(
-    before: etree._Element | None,
-    document: etree._Element,
+    before: Definition | None,
+    document: Definition,
     target: Target,
     redefined: bool,
     intent: Intent | None,
@@ -215,9 +208,7 @@ def _config_changes(
         changes.append(Change("definition", None, "defined"))
     elif redefined:
         changes.append(Change("definition", "as it was", "as given in xml"))
-    changes += placement_changes(
-        read_placement(before if before is not None else etree.Element("domain")), read_placement(document)
-    )
+    changes += placement_changes(before.placement if before is not None else Placement(), document.placement)
     if record is not None:
         changes += intent_change(intent, target.intent)
     return changes

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml
 from ansible_collections.numa.virt.plugins.module_utils._changes import LIVE, Change
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import owned_fragment
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 
 
-def diff_of(before: etree._Element | None, after: etree._Element, changes: Iterable[Change]) -> dict[str, str]:
+def diff_of(before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, str]:
     """Shape: Ansible's ``{"before": text, "after": text}``. Never a secret."""
     changes = list(changes)
-    old = owned_fragment(before) if before is not None else ""
-    new = owned_fragment(after)
+    old = before.owned_text if before is not None else ""
+    new = after.owned_text
     if any(change.element == "definition" for change in changes):
-        old += _domain_xml.rest_text(before) if before is not None else ""
-        new += _domain_xml.rest_text(after)
+        old += before.rest_text if before is not None else ""
+        new += after.rest_text
     for change in changes:
         if change.element == "state":
             old += f"state: {change.before}\n"

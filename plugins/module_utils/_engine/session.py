@@ -10,23 +10,16 @@ This file must not import ansible or libvirt.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _proc
-from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host
+from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
-    NAMESPACE,
-    PREFIX,
-    Record,
-    read_placement,
-    read_record,
-    record_element,
-)
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._verify import (
@@ -35,7 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import (
     Observation,
     observation_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
+from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
@@ -46,7 +39,8 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        host = parse_host(connection.capabilities())
+        self.language = language_of(connection)
+        host = self.language.host(connection)
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
         self._map_length: int | None = None
@@ -59,11 +53,19 @@ class Session:
 
     def cuts(self, cpus: CpuSet) -> bool:
         """Whether the driver would cut this set off in a call (the test driver has maps of 8 CPUs)."""
-        if self.driver.cpu_map:
+        if self.driver.full_maps:
             return False
         if self._map_length is None:
             self._map_length = len(self.connection.cpu_map())
         return cpus.mask.bit_length() > self._map_length
+
+    def definition(self, domain: Domain) -> Definition:
+        """What the next start of a domain will use."""
+        return self.language.definition(domain, self.host)
+
+    def live(self, domain: Domain) -> Definition:
+        """What the running guest uses."""
+        return self.language.live(domain, self.host)
 
     def host_with_free(self) -> Host:
         """The host with the free memory and free pages of each cell."""
@@ -82,40 +84,44 @@ class Session:
 
 @dataclass(frozen=True)
 class Known:
-    """A domain that exists: its documents, read once and never changed. ``live`` is None while it does not run."""
+    """A domain that exists: its definitions, read once. ``live`` is None while it does not run.
+
+    A transient domain has no other definition than that of the running guest.
+    """
 
     domain: Domain
     persistent: bool
-    text: str
-    config: etree._Element
-    live: etree._Element | None
+    config: Definition
+    live: Definition | None
 
-    @cached_property
+    @property
     def record(self) -> Record | None:
-        return read_record(self.config)
+        return self.config.record
 
-    @cached_property
+    @property
     def intent(self) -> Intent | None:
         record = self.record
         return record.intent if record is not None else None
 
-    @cached_property
+    @property
     def placement(self) -> Placement:
-        return read_placement(self.config)
+        return self.config.placement
+
+
+def read(session: Session, domain: Domain, persistent: bool | None = None) -> Known:
+    """Read a domain; ``persistent`` where the caller knows it already. At most three calls."""
+    if not domain.active:
+        return Known(domain, True, session.definition(domain), None)
+    live = session.live(domain)
+    if persistent is None:
+        persistent = domain.persistent()
+    return Known(domain, persistent, session.definition(domain) if persistent else live, live)
 
 
 def read_domain(session: Session, name: str) -> Known | None:
     """Look a domain up and read it, or None. At most four calls."""
     domain = session.connection.domain(name)
-    if domain is None:
-        return None
-    if not domain.active:
-        text = domain.definition()
-        return Known(domain, True, text, _domain_xml.load(text, "definition"), None)
-    live = domain.live_xml()
-    persistent = domain.persistent()
-    text = domain.definition() if persistent else live
-    return Known(domain, persistent, text, _domain_xml.load(text, "definition"), _domain_xml.load(live, "definition"))
+    return read(session, domain) if domain is not None else None
 
 
 def required_domain(session: Session, name: str) -> Known:
@@ -128,7 +134,7 @@ def required_domain(session: Session, name: str) -> Known:
     return known
 
 
-def observe(session: Session, domain: Domain, live: etree._Element, pid: int | None = None) -> Observation:
+def observe(session: Session, domain: Domain, live: Definition, pid: int | None = None) -> Observation:
     """Where a running guest really is, by the surest word that can be had here.
 
     ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine.
@@ -141,13 +147,18 @@ def observe(session: Session, domain: Domain, live: etree._Element, pid: int | N
             if found.vcpus:
                 return found
     if session.driver.full_maps:
-        return Observation(HYPERVISOR, tuple(sorted(domain.vcpu_maps().items())))
-    placement = read_placement(live)
-    shape = _domain_xml.shape(live)
-    everything = session.host.online
-    return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in range(shape.vcpus)))
+        maps = {vcpu: cpus & session.host.present for vcpu, cpus in domain.vcpu_maps().items()}
+        return Observation(HYPERVISOR, tuple(sorted(maps.items())))
+    everything, placement = session.host.online, live.placement
+    vcpus = range(live.shape.vcpus)
+    return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in vcpus))
 
 
 def store_record(domain: Domain, record: Record, live: bool) -> None:
     """Put a record into the metadata of the running guest, or of its definition, alone."""
     domain.set_metadata(serialize(record_element(record, namespaced=False)), PREFIX, NAMESPACE, live=live)
+
+
+def keep_backup(directory: str, known: Known) -> str:
+    """Put the definition that a domain has into a file of its own. Returns the file's path; raises InputError."""
+    return _backup.keep(directory, known.domain.key, known.config.text)

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, observe
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
@@ -89,7 +88,7 @@ def _verify_and_resume(
     roll_back: Callable[[], str] | None,
 ) -> Observation:
     try:
-        live = _domain_xml.load(domain.live_xml(), "definition")
+        live = session.live(domain)
         if verify:
             observation = observe(session, domain, live)
             problems = misplaced(placement, observation)

@@ -254,6 +254,8 @@ Guest.pid = property(lambda guest: 1000 + int(guest.uuid[:4], 16) * 100)
 class FakeConnection:
     """The interface of _libvirt.Connection."""
 
+    language = "xml"
+
     def __init__(self, hypervisor):
         self.local = hypervisor.local
         self.hypervisor = hypervisor
@@ -328,7 +330,11 @@ class FakeDomain:
         self.connection, self.guest = connection, guest
         self.hypervisor = connection.hypervisor
         self.name, self.uuid = guest.name, guest.uuid
+        self.key = guest.uuid
         self.active = guest.live is not None
+
+    def redefine(self, xml):
+        return self.connection.define(xml)
 
     def _read(self, value):
         self.connection.calls += 1

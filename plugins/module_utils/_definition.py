@@ -1,0 +1,66 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A domain's definition, in whatever language its hypervisor keeps it.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
+
+
+@dataclass(frozen=True)
+class Record:
+    """What this collection keeps in a definition, where its hypervisor does not look.
+
+    ``source`` is the digest of the document that a user gave, ``stored`` that of what libvirt made of it; both None
+    where the domain was only placed, not defined here.
+    """
+
+    intent: Intent
+    source: str | None = None
+    stored: str | None = None
+
+
+def with_intent(record: Record | None, intent: Intent) -> Record:
+    """The record with another intent; what it says of the document stays. A new one where there was none."""
+    return replace(record, intent=intent) if record is not None else Record(intent)
+
+
+class Definition(Protocol):
+    """One definition, read; it never changes. ``text`` holds its secrets, the other texts mask them."""
+
+    @property
+    def text(self) -> str: ...
+
+    @property
+    def masked_text(self) -> str: ...
+
+    @property
+    def owned_text(self) -> str:
+        """The owned parts alone, for a diff."""
+
+    @property
+    def rest_text(self) -> str:
+        """All but the owned parts, for a diff."""
+
+    @property
+    def uuid(self) -> str | None: ...
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def placement(self) -> Placement: ...
+
+    @property
+    def record(self) -> Record | None: ...
+
+    def rewritten(self, placement: Placement, record: Record | None) -> Definition:
+        """The same with these owned parts; without a record, the one that is there stays. The rest is unchanged."""

@@ -1,0 +1,95 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A libvirt domain document as a Definition.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml
+from ansible_collections.numa.virt.plugins.module_utils._definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
+
+
+@dataclass(frozen=True, eq=False)
+class XmlDefinition:
+    """``root`` must not be changed. ``given`` is the text that it was read from, where there is one."""
+
+    root: etree._Element
+    given: str | None = None
+
+    @classmethod
+    def load(cls, text: str, option: str = "definition") -> XmlDefinition:
+        """Raises XmlError, which names ``option``."""
+        return cls(_domain_xml.load(text, option), text)
+
+    @property
+    def text(self) -> str:
+        return self.given if self.given is not None else serialize(self.root)
+
+    @property
+    def masked_text(self) -> str:
+        return serialize(_domain_xml.masked(self.root))
+
+    @property
+    def owned_text(self) -> str:
+        return _placement_xml.owned_fragment(self.root)
+
+    @property
+    def rest_text(self) -> str:
+        return _domain_xml.rest_text(self.root)
+
+    @property
+    def uuid(self) -> str | None:
+        return _domain_xml.uuid(self.root)
+
+    @cached_property
+    def shape(self) -> Shape:
+        return _domain_xml.shape(self.root)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return _placement_xml.read_placement(self.root)
+
+    @cached_property
+    def record(self) -> Record | None:
+        return _placement_xml.read_record(self.root)
+
+    def rewritten(self, placement: Placement, record: Record | None) -> XmlDefinition:
+        root = copy.deepcopy(self.root)
+        _placement_xml.write_placement(root, placement)
+        if record is not None:
+            _placement_xml.write_record(root, record)
+        return XmlDefinition(root)
+
+    @property
+    def digest(self) -> str:
+        """Of the rest, without secrets."""
+        return _domain_xml.digest(self.root)
+
+    def completed(self, existing: XmlDefinition) -> XmlDefinition:
+        """This document of a user as a redefinition of a domain: its UUID, and secrets that a dump leaves out.
+
+        Raises InputError where it has another UUID.
+        """
+        root = copy.deepcopy(self.root)
+        _domain_xml.complete(root, existing.root)
+        return XmlDefinition(root)
+
+    def same_rest(self, other: XmlDefinition) -> bool:
+        return _domain_xml.same_rest(self.root, other.root)
+
+    def same_secrets(self, other: XmlDefinition) -> bool:
+        return _domain_xml.same_secrets(self.root, other.root)
+
+    def dropped_elements(self, stored: XmlDefinition) -> list[str]:
+        """Paths of elements that this document has and that libvirt did not keep."""
+        return _domain_xml.dropped_elements(self.root, stored.root)
