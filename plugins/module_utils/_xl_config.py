@@ -1,0 +1,204 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guest's configuration file for xl: what it is, where it may run, and the same file with other CPUs.
+
+Owned are the ``cpus`` statements and the one comment line that holds our record; everything else stays as it is, byte
+for byte. No placement policy is decided here.
+
+The rules are those of parse_config_data() in Xen's tools/xl/xl_parse.c, read in 4.17 and tried on a real host
+(tests/unit/plugins/module_utils/fixtures/xl/dry_run.jsonl). Where xl only warns and goes on without an option whose
+value it cannot read, this raises an error: the guest would not be what its file says.
+
+This file must not import ansible, libvirt or lxml, and must not open a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ansible_collections.numa.virt.plugins.module_utils import _xl_edit
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._xl_affinity import Allowed, read_affinity
+from ansible_collections.numa.virt.plugins.module_utils._xl_options import Reader, VirtualCell
+from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import MASK, Secret, find_secrets
+from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import (
+    Document,
+    Items,
+    Statement,
+    XlConfigError,
+    merged,
+    parse_document,
+)
+
+DEFAULT_POOL = "Pool-0"
+
+
+@dataclass(frozen=True)
+class XlConfig:
+    """One configuration file. Immutable: what changes it gives another one. Sizes are KiB.
+
+    ``text`` is the whole file, decoded with surrogateescape; ``source`` names it in errors. ``vcpus`` is what the
+    guest starts with and ``maxvcpus`` the largest number that it may have; ``counted`` is false where the file gives
+    no number at all: xl then starts one vCPU, and passes over ``cpus``. ``pool`` is the name of a CPU pool or its
+    number as text. ``memory`` and ``maxmem`` are None where the file leaves them to xl.
+    """
+
+    text: str = field(repr=False)
+    source: str
+    name: str = field(compare=False)
+    uuid: str | None = field(compare=False)
+    kind: str = field(compare=False)
+    vcpus: int = field(compare=False)
+    maxvcpus: int = field(compare=False)
+    counted: bool = field(compare=False)
+    memory: int | None = field(compare=False)
+    maxmem: int | None = field(compare=False)
+    pool: str = field(compare=False)
+    virtual_cells: tuple[VirtualCell, ...] = field(compare=False)
+    _document: Document = field(compare=False, repr=False)
+    _settings: Mapping[str, Statement] = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str, source: str) -> XlConfig:
+        """Raises XlConfigError for what xl would refuse, and for numbers that it would pass over."""
+        document = parse_document(text, source)
+        read = Reader(merged(document.statements, source), source)
+        virtual_cells = read.virtual_cells()
+        vcpus = read.number("vcpus") or 0
+        # A number of its own counts before that of vnuma, which has to be the same (parse_vnuma_config).
+        maxvcpus = read.number("maxvcpus") or sum(each.vcpus for each in virtual_cells) or vcpus
+        if maxvcpus < vcpus:
+            raise read.error("maxvcpus", f"maxvcpus is {maxvcpus}, less than vcpus, which is {vcpus}")
+        memory, maxmem = read.size("memory"), read.size("maxmem")
+        if maxmem is None:
+            maxmem = sum(each.memory for each in virtual_cells) or memory
+        return cls(
+            text=text,
+            source=source,
+            name=read.name(),
+            uuid=read.uuid(),
+            kind=read.kind(),
+            vcpus=vcpus or 1,
+            maxvcpus=maxvcpus or 1,
+            counted=bool(maxvcpus),
+            memory=memory,
+            maxmem=maxmem,
+            pool=read.string("pool") or DEFAULT_POOL,
+            virtual_cells=virtual_cells,
+            _document=document,
+            _settings=read.settings,
+        )
+
+    @property
+    def vnuma_cells(self) -> CpuSet:
+        """The host's cells that vnuma puts memory on; empty where the guest has no cells of its own."""
+        return CpuSet(each.pnode for each in self.virtual_cells)
+
+    @property
+    def has_affinity(self) -> bool:
+        return "cpus" in self._settings
+
+    @property
+    def has_soft_affinity(self) -> bool:
+        return "cpus_soft" in self._settings
+
+    @property
+    def places_itself(self) -> bool:
+        """Whether libxl chooses cells for the memory: not where CPUs are listed one by one, soft CPUs or pnodes given.
+
+        It chooses among the cells of a ``cpus`` that is one string, too.
+        """
+        cpus = self._settings.get("cpus")
+        listed = cpus is not None and isinstance(cpus.value, Items)
+        return not (listed or self.has_soft_affinity or any(each.names_pnode for each in self.virtual_cells))
+
+    @property
+    def shape(self) -> Shape:
+        """What of the file a placement depends on; ``type`` is the kind, ``memory`` the most that it may have."""
+        return Shape(self.name, self.uuid, self.kind, self.maxvcpus, (), self.maxmem or 0)
+
+    def affinity(self, cells: Mapping[int, CpuSet], everything: CpuSet) -> tuple[Allowed, ...]:
+        """The CPUs that each of maxvcpus vCPUs may use; None is every CPU, whatever they are.
+
+        ``cells`` are the CPUs of the host's cells by number, ``everything`` are all CPUs of the host. Raises
+        XlConfigError for what xl would refuse, a set without a CPU of this host among them.
+        """
+        cpus = self._settings.get("cpus") if self.counted else None
+        return read_affinity(cpus, self.maxvcpus, cells, everything, self.source)
+
+    def placement(self, cells: Mapping[int, CpuSet], everything: CpuSet) -> Placement:
+        """Where the guest may run: the union as the CPU set, and a pin for each vCPU that may not use all of it.
+
+        The CPU set is None where a vCPU may use every CPU. Raises XlConfigError.
+        """
+        sets = self.affinity(cells, everything)
+        known = [each for each in sets if each is not None]
+        whole = union(known) if len(known) == len(sets) else None
+        pins = {vcpu: cpus for vcpu, cpus in enumerate(sets) if cpus is not None and cpus != whole}
+        return Placement(cpuset=whole, vcpu_pins=pins_of(pins))
+
+    def with_cpus(
+        self, cpuset: CpuSet | None, pins: Mapping[int, CpuSet], cells: Mapping[int, CpuSet], everything: CpuSet
+    ) -> XlConfig:
+        """The file where each vCPU may use its pin, or else ``cpuset``, of which None is every CPU.
+
+        A ``cpus`` that says so already on this host, in any form of words, is left as it is. Where every vCPU may use
+        every CPU there is no ``cpus`` any more. Raises XlConfigError where the file gives no number of vCPUs: xl would
+        pass over whatever stands there.
+        """
+        wanted = tuple(pins.get(vcpu, cpuset) for vcpu in range(self.maxvcpus))
+        try:
+            if self.affinity(cells, everything) == wanted:
+                return self
+        except XlConfigError:
+            pass  # it is replaced
+        if all(each is None for each in wanted):
+            return self._edited(_xl_edit.without_cpus(self.text, self._document))
+        if not self.counted:
+            raise XlConfigError(
+                self.source, "there is no number of vCPUs, and without one xl passes over cpus", "add vcpus = 1"
+            )
+        return self._edited(_xl_edit.with_cpus(self.text, self._document, _words(wanted)))
+
+    @property
+    def record_text(self) -> str | None:
+        """What with_record() stored, or None. Only a line of its own outside every list can hold it."""
+        found = _xl_edit.records(self.text, self._document)
+        return found[-1] if found else None
+
+    def with_record(self, record: str | None) -> XlConfig:
+        """The file with this record, a JSON object in one line, and no other. Raises ValueError for other text."""
+        if record is not None and not _xl_edit.is_record(record):
+            raise ValueError("a record is a JSON object in one line")
+        if _xl_edit.records(self.text, self._document) == ([] if record is None else [record]):
+            return self
+        return self._edited(_xl_edit.with_record(self.text, self._document, record))
+
+    def secrets(self) -> list[str]:
+        """Every secret value in the file, once, in its order."""
+        return list(dict.fromkeys(each.text for each in self._secrets() if each.text))
+
+    def masked_text(self) -> str:
+        """The file with every secret as MASK."""
+        parts, position = [], 0
+        for secret in self._secrets():
+            parts += [self.text[position : secret.start], MASK]
+            position = secret.end
+        return "".join((*parts, self.text[position:]))
+
+    def _secrets(self) -> list[Secret]:
+        return find_secrets(self.text, self._document)
+
+    def _edited(self, text: str) -> XlConfig:
+        return XlConfig.parse(text, self.source)
+
+
+def _words(sets: tuple[Allowed, ...]) -> list[str]:
+    words = ["all" if each is None else str(each) for each in sets]
+    if "" in words:
+        raise ValueError("a vCPU needs a CPU")
+    return words

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a configuration file is secret, and where it stands.
+
+Secret are the passwords that xl knows, values of options whose name says so, and any string or comment that looks as
+if it held a password, a token or a key. Rather too much is taken for secret than too little.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ansible_collections.numa.virt.plugins.module_utils import _xl_edit
+from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import Atom, Comment, Document, Statement, atoms
+
+MASK = "********"
+
+_WORDS = r"passw|passphrase|secret|token|credential|api_?key|private_?key"
+_SUSPECT = re.compile(rf"{_WORDS}|\bkey=|\bdata=|://[^/\s]*:[^/\s]*@", re.IGNORECASE)
+_SUSPECT_NAME = re.compile(_WORDS, re.IGNORECASE)
+# Lists of strings "name=value,name=value", whose values hold no comma (MATCH_OPTION and strtok() in xl_parse.c).
+_OPTION_LISTS = ("vfb", "vnc", "vif", "usbctrl", "usbdev", "vdispl", "vkb")
+_OPTION = re.compile(r"(?P<name>[^=,]*)=(?P<value>[^,]*)")
+# What QEMU is given: a value may follow its option as an element of its own.
+_ARGUMENTS = re.compile("device_model_args(?:_pv|_hvm)?")
+_COMMENTED = re.compile(r"=[\s'\"]*([^\s'\"]+)")
+
+
+@dataclass(frozen=True)
+class Secret:
+    """``text`` is what must not be shown, ``start`` and ``end`` say what of the file is to be masked."""
+
+    text: str
+    start: int
+    end: int
+
+
+def find_secrets(text: str, document: Document) -> list[Secret]:
+    """Every secret, in order."""
+    found = [secret for each in document.statements for secret in _of_statement(text, each)]
+    own = _xl_edit.record_lines(text, document)
+    found += [secret for each in document.comments if each not in own for secret in _of_comment(text, each)]
+    return sorted(found, key=lambda secret: secret.start)
+
+
+def _of_statement(text: str, statement: Statement) -> Iterator[Secret]:
+    arguments = _ARGUMENTS.fullmatch(statement.name) is not None
+    before = ""
+    for each in atoms(statement.value):
+        if _SUSPECT_NAME.search(statement.name) or (arguments and _announces(before)):
+            yield _whole(text, each)
+        elif _SUSPECT.search(each.text):
+            yield from _options(text, each) if statement.name in _OPTION_LISTS else (_whole(text, each),)
+        before = each.text
+
+
+def _announces(argument: str) -> bool:
+    """Whether the argument behind this one is a secret: -fw_cfg name=…,string=…  --token …"""
+    return argument == "-fw_cfg" or (
+        argument.startswith("-") and "=" not in argument and bool(_SUSPECT.search(argument))
+    )
+
+
+def _options(text: str, atom: Atom) -> Iterator[Secret]:
+    """The values of suspect options in a string; all of it where they cannot be told from the rest."""
+    written = _written(text, atom)
+    found = [each for each in _OPTION.finditer(written) if _SUSPECT.search(each["name"] + "=")]
+    rest = _OPTION.sub(lambda match: "" if _SUSPECT.search(match["name"] + "=") else match[0], written)
+    if written != atom.text or _SUSPECT.search(rest):
+        yield _whole(text, atom)
+        return
+    start = atom.start + text[atom.start : atom.end].index(written)
+    for each in found:
+        if each["value"]:
+            yield Secret(each["value"], start + each.start("value"), start + each.end("value"))
+
+
+def _written(text: str, atom: Atom) -> str:
+    """What stands in the file, without quotes."""
+    written = text[atom.start : atom.end]
+    return written[1:-1] if written[0] in "'\"" else written
+
+
+def _whole(text: str, atom: Atom) -> Secret:
+    quoted = text[atom.start] in "'\""
+    return Secret(atom.text, atom.start + quoted, atom.end - quoted)
+
+
+def _of_comment(text: str, comment: Comment) -> Iterator[Secret]:
+    """An option that somebody has commented out, say. All of it is masked; its value is the secret."""
+    said = text[comment.start + 1 : comment.end]
+    if _SUSPECT.search(said):
+        value = _COMMENTED.search(said)
+        yield Secret(value[1] if value else "", comment.start + 1, comment.end)
