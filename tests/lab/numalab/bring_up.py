@@ -39,10 +39,10 @@ def boot(host: Host, name: str, folder: Path, say: Say) -> tuple[Machine, bool]:
                 raise LabError(f"{name} is up already, as the host {known.host.name}: choose another --name")
             return known, False
         take_down(name, folder)
-        image, disk = ensure_warm_disk(host, cache_folder(), say)
+        image, disk = ensure_disk(host, cache_folder(), say)
         try:
             started = time.monotonic()
-            machine = start(host, name, image, disk, "qcow2", RunPaths(folder / name))
+            machine = start(host, name, image, disk, RunPaths(folder / name))
             wait_until_ready(machine, started, say)
         except BaseException:
             take_down(name, folder)
@@ -59,14 +59,17 @@ def warm_disk_of(host: Host, image: Image) -> Path:
     return image.directory / f"warm-{host.name}-{digest}.qcow2"
 
 
-def ensure_warm_disk(host: Host, cache: Path, say: Say) -> tuple[Image, Path]:
-    """Return the host's image and its warm disk, making first what is not in the cache.
+def ensure_disk(host: Host, cache: Path, say: Say) -> tuple[Image, Path]:
+    """Return the host's image and the disk that it boots from, making first what is not in the cache.
 
-    libvirtd asks QEMU what it can do when it is first needed, which takes half as long again as the boot, and keeps the
-    answer on disk. So each host is booted once, asked, and switched off in good order; all later boots start from the
-    disk that this leaves. The answer depends on the CPU, so each host has a disk of its own.
+    That disk is the image's own where a host does not warm. Else libvirtd asks QEMU what it can do when it is first
+    needed, which takes half as long again as the boot, and keeps the answer on disk. So such a host is booted once,
+    asked, and switched off in good order; all later boots start from the disk that this leaves. The answer depends on
+    the CPU, so each host has a disk of its own.
     """
     image = ensure_image(host.recipe, cache, say)
+    if not host.warms:
+        return image, image.disk
     disk = warm_disk_of(host, image)
     if disk.exists():
         return image, disk
@@ -83,7 +86,7 @@ def _make_warm_disk(host: Host, image: Image, disk: Path, say: Say) -> None:
         paths = RunPaths(Path(folder) / host.name)
         try:
             started = time.monotonic()
-            machine = start(host, host.name, image, image.disk, "raw", paths)
+            machine = start(host, host.name, image, image.disk, paths)
             wait_until_ready(machine, started, say)
             _power_off(machine)
             draft = disk.with_suffix(".new")

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from numalab.guests import build_guests
+from numalab.hypervisor import take_hypervisor, unpack_kernel
 from numalab.initrd import build_initrd
 from numalab.recipes import Recipe
 from numalab.rootfs import BuildTools, authorize, bootstrap, fit_out, pack, take_kernel
@@ -22,7 +24,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Image:
-    """A built image's directory. The kernel and the initrd in it are known to the boot method."""
+    """A built image's directory. The hypervisor, kernel and initrd in it are known to the boot method."""
 
     directory: Path
 
@@ -52,7 +54,9 @@ def build(recipe: Recipe, image: Image, say: Say) -> None:
 
     say(f"building the image {recipe.name} (about a minute)")
     tools = BuildTools(work / "build.log")
-    root = work / "root"
+    scratch = work / "scratch"
+    scratch.mkdir()
+    root = scratch / "root"
     bootstrap(recipe, root, tools)
     lap("packages installed")
     fit_out(recipe, root, tools)
@@ -62,9 +66,13 @@ def build(recipe: Recipe, image: Image, say: Say) -> None:
     authorize(root, image.key.with_suffix(".pub"), host_key)
     host_key.unlink()
     lap("fitted out")
+    if recipe.hypervisor:
+        take_hypervisor(root / "boot" / recipe.hypervisor, work / "xen")
+        build_guests(root, scratch / "guests", tools)
     release = take_kernel(root, work / "vmlinuz")
-    build_initrd(root, release, recipe.modules, work / "initrd.tree", work / "initrd")
+    if recipe.hypervisor:
+        unpack_kernel(work / "vmlinuz", work / "vmlinux")
+    build_initrd(root, release, recipe.modules, scratch / "initrd", work / "initrd")
     pack(root, image.disk, recipe.size_mib, tools)
-    for scratch in (work / "initrd.tree", root):
-        shutil.rmtree(scratch)
+    shutil.rmtree(scratch)
     lap("packed")

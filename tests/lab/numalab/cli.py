@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Callable
 
 from numalab import ssh
-from numalab.bring_up import boot, ensure_warm_disk
+from numalab.bring_up import boot, ensure_disk
 from numalab.doctor import examine
 from numalab.errors import LabError, UnavailableError
 from numalab.hosts import HOSTS, Host, find_host
@@ -90,7 +90,7 @@ def cmd_build(options: argparse.Namespace) -> int:
     hosts = [find_host(options.host)] if options.host else list(HOSTS.values())
     examine(_recipes(hosts), cache_folder(), run_folder())
     for host in hosts:
-        print(ensure_warm_disk(host, cache_folder(), say)[1])
+        print(ensure_disk(host, cache_folder(), say)[1])
     return 0
 
 

@@ -147,8 +147,9 @@ def take_down(name: str, folder: Path) -> bool:
         return process.found
 
 
-def create_overlay(base: Path, base_format: str, overlay: Path) -> None:
-    """Make a qcow2 file that takes the writes to another image."""
+def create_overlay(base: Path, overlay: Path) -> None:
+    """Make a qcow2 file that takes the writes to another image, whose name ends in its format."""
+    base_format = base.suffix.lstrip(".")
     subprocess.run(
         ["qemu-img", "create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay)],
         check=True,
@@ -156,12 +157,12 @@ def create_overlay(base: Path, base_format: str, overlay: Path) -> None:
     )
 
 
-def start(host: Host, name: str, image: Image, base: Path, base_format: str, paths: RunPaths) -> Machine:
+def start(host: Host, name: str, image: Image, base: Path, paths: RunPaths) -> Machine:
     """Start QEMU in a fresh run directory, on a port that is free, with a disk that covers ``base``."""
     if paths.directory.exists():
         shutil.rmtree(paths.directory)
     paths.directory.mkdir(parents=True, mode=0o700)
-    create_overlay(base, base_format, paths.disk)
+    create_overlay(base, paths.disk)
     for attempt in range(5):
         machine = Machine(name, host, free_port(), image, paths)
         paths.known_hosts.write_text(ssh.known_hosts(machine.port, image.host_public_key))
@@ -184,7 +185,7 @@ def start(host: Host, name: str, image: Image, base: Path, base_format: str, pat
 
 
 def _readiness_check(host: Host) -> str:
-    """Return the remote command that succeeds when libvirt lists domains and has probed its QEMU."""
+    """Return the remote command that succeeds when libvirt lists domains and knows what its hypervisor can do."""
     words = f"list ; domcapabilities --virttype {host.domain_type}"
     return shlex.join(["virsh", "--quiet", "--connect", host.uri, words])
 

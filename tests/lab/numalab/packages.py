@@ -18,6 +18,8 @@ HOST_PACKAGES: dict[str, str] = {
     "cpio": "cpio",
     "lz4": "lz4",
     "openssh-client": "ssh",
+    "gcc": "gcc",
+    "binutils": "objcopy",
 }
 
 #: Where Debian keeps commands that are not on every user's PATH.

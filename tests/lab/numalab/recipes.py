@@ -12,16 +12,22 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-#: The folder that holds each recipe's file tree, copied over the image's root.
+#: The folder of the file trees that are copied over an image's root: ``common``, and one named as each recipe.
 IMAGES = Path(__file__).resolve().parent.parent / "images"
+
+#: The folder of the sources of the guests that a recipe puts into its image.
+GUESTS = Path(__file__).resolve().parent.parent / "guests"
 
 #: The modules whose code shapes an image: their text is part of every key.
 BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("build.py", "rootfs.py", "initrd.py"))
 
+#: Those that matter to images with a hypervisor of their own, and only to them.
+HYPERVISOR_BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("hypervisor.py", "guests.py"))
+
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image is made of. ``name`` is also the name of its file tree under :data:`IMAGES`."""
+    """What an image is made of. ``name`` is also the name of its own file tree under :data:`IMAGES`."""
 
     name: str
     suite: str
@@ -34,11 +40,14 @@ class Recipe:
     enabled_units: tuple[str, ...]
     #: The size of the root file system, in MiB (sparse).
     size_mib: int = 3072
+    #: The file in ``/boot`` of a hypervisor that boots first and takes the kernel as its module; none for Linux alone.
+    #: With it come small guests, for whoever tests it.
+    hypervisor: str = ""
 
     @property
-    def files(self) -> Path:
-        """The tree of files laid over the image's root."""
-        return IMAGES / self.name
+    def trees(self) -> tuple[Path, ...]:
+        """The trees of files laid over the image's root, in this order."""
+        return (IMAGES / "common", IMAGES / self.name)
 
     def key(self) -> str:
         """Return 16 hex digits that change when anything that makes the image changes."""
@@ -50,101 +59,148 @@ class Recipe:
 
     def _parts(self) -> Iterator[bytes]:
         yield json.dumps(asdict(self), sort_keys=True).encode()
-        for path in sorted(path for path in self.files.rglob("*") if path.is_file()):
-            yield path.relative_to(self.files).as_posix().encode()
-            yield path.read_bytes()
-        for path in BUILDERS:
+        trees = (*self.trees, GUESTS) if self.hypervisor else self.trees
+        for tree in trees:
+            for path in sorted(path for path in tree.rglob("*") if path.is_file()):
+                yield path.relative_to(tree).as_posix().encode()
+                yield path.read_bytes()
+        for path in (*BUILDERS, *HYPERVISOR_BUILDERS) if self.hypervisor else BUILDERS:
             yield path.read_bytes()
 
+
+#: A system that boots and can be reached, and what the collection's modules need on a managed node.
+_BASE_PACKAGES = (
+    "systemd",
+    "systemd-sysv",
+    "dbus",
+    "udev",
+    "kmod",
+    "busybox-static",
+    "openssh-server",
+    "iproute2",
+    "procps",
+    "util-linux",
+    "libnss-myhostname",
+    "libvirt-daemon-system",
+    "libvirt-clients",
+    "python3",
+    "python3-libvirt",
+    "python3-lxml",
+)
+
+#: The devices of QEMU's machine.
+_VIRTIO_MODULES = ("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng")
+
+#: What no lab machine has a use for.
+_USELESS_UNITS = (
+    # timers and their work
+    "apt-daily.timer",
+    "apt-daily-upgrade.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
+    "logrotate.timer",
+    "systemd-tmpfiles-clean.timer",
+    # consoles and log-ins: the way in is ssh
+    "console-setup.service",
+    "keyboard-setup.service",
+    "getty-static.service",
+    "getty@.service",
+    "serial-getty@.service",
+    "systemd-logind.service",
+    "systemd-user-sessions.service",
+    # first-boot and state-keeping work that a throwaway machine has no use for
+    "ldconfig.service",
+    "systemd-binfmt.service",
+    "systemd-firstboot.service",
+    "systemd-hwdb-update.service",
+    "systemd-journal-flush.service",
+    "systemd-machine-id-commit.service",
+    "systemd-pstore.service",
+    "systemd-random-seed.service",
+    "systemd-sysusers.service",
+    "systemd-update-utmp.service",
+    "systemd-update-utmp-runlevel.service",
+    "proc-sys-fs-binfmt_misc.automount",
+    "swap.target",
+    # what the initrd has done already
+    "networking.service",
+    "systemd-fsck-root.service",
+    "systemd-networkd.service",
+    "systemd-networkd.socket",
+    "systemd-remount-fs.service",
+    # file systems and modules that nothing here uses
+    "modprobe@configfs.service",
+    "modprobe@dm_mod.service",
+    "modprobe@drm.service",
+    "modprobe@efi_pstore.service",
+    "modprobe@fuse.service",
+    "modprobe@loop.service",
+    "sys-fs-fuse-connections.mount",
+    "sys-kernel-config.mount",
+    "sys-kernel-debug.mount",
+    # hardware that is not there, and guards that cost seconds
+    "apparmor.service",
+    "systemd-rfkill.service",
+    "systemd-rfkill.socket",
+    "libvirt-guests.service",
+    "virtlockd-admin.socket",
+)
 
 KVM = Recipe(
     name="kvm",
     suite="bookworm",
     packages=(
-        # a system that boots and can be reached
-        "systemd",
-        "systemd-sysv",
-        "dbus",
-        "udev",
-        "kmod",
+        *_BASE_PACKAGES,
         "linux-image-cloud-amd64",
-        "busybox-static",
-        "openssh-server",
-        "iproute2",
-        "procps",
-        "util-linux",
-        # the hypervisor
-        "libvirt-daemon-system",
-        "libvirt-clients",
         "qemu-system-x86",
         "qemu-utils",
-        "libnss-myhostname",
         "numad",
-        # what the collection's modules need on a managed node
-        "python3",
-        "python3-libvirt",
-        "python3-lxml",
         # what the tests look at reality with
         "numactl",
         "strace",
     ),
-    modules=("virtio_pci", "virtio_blk", "virtio_net", "virtio_rng", "kvm_amd"),
+    modules=(*_VIRTIO_MODULES, "kvm_amd"),
     masked_units=(
-        # timers and their work
-        "apt-daily.timer",
-        "apt-daily-upgrade.timer",
-        "dpkg-db-backup.timer",
-        "e2scrub_all.timer",
-        "e2scrub_reap.service",
-        "fstrim.timer",
-        "logrotate.timer",
-        "systemd-tmpfiles-clean.timer",
-        # consoles and log-ins: the way in is ssh
-        "console-setup.service",
-        "keyboard-setup.service",
-        "getty-static.service",
-        "getty@.service",
-        "serial-getty@.service",
-        "systemd-logind.service",
-        "systemd-user-sessions.service",
-        # first-boot and state-keeping work that a throwaway machine has no use for
-        "ldconfig.service",
-        "systemd-binfmt.service",
-        "systemd-firstboot.service",
-        "systemd-hwdb-update.service",
-        "systemd-journal-flush.service",
-        "systemd-machine-id-commit.service",
-        "systemd-pstore.service",
-        "systemd-random-seed.service",
-        "systemd-sysusers.service",
-        "systemd-update-utmp.service",
-        "systemd-update-utmp-runlevel.service",
-        "proc-sys-fs-binfmt_misc.automount",
-        "swap.target",
-        # what the initrd has done already
-        "networking.service",
-        "systemd-fsck-root.service",
-        "systemd-networkd.service",
-        "systemd-networkd.socket",
-        "systemd-remount-fs.service",
-        # file systems and modules that nothing here uses
-        "modprobe@configfs.service",
-        "modprobe@dm_mod.service",
-        "modprobe@drm.service",
-        "modprobe@efi_pstore.service",
-        "modprobe@fuse.service",
-        "modprobe@loop.service",
-        "sys-fs-fuse-connections.mount",
-        "sys-kernel-config.mount",
-        "sys-kernel-debug.mount",
-        # hardware that is not there, and guards that cost seconds
-        "apparmor.service",
-        "systemd-rfkill.service",
-        "systemd-rfkill.socket",
-        "libvirt-guests.service",
+        *_USELESS_UNITS,
         # the daemon would move guests about on its own; libvirt asks the numad command, which needs no daemon
         "numad.service",
-        "virtlockd-admin.socket",
     ),
     enabled_units=("ssh.service", "libvirtd.service", "lab-hold.service"),
+)
+
+XEN = Recipe(
+    name="xen",
+    suite="bookworm",
+    packages=(
+        *_BASE_PACKAGES,
+        # Debian's small kernel for the cloud cannot be dom0
+        "linux-image-amd64",
+        "xen-hypervisor-4.17-amd64",
+        "xen-utils-4.17",
+        "libvirt-daemon-driver-xen",
+        # the device model of HVM guests
+        "qemu-system-xen",
+    ),
+    modules=(
+        *_VIRTIO_MODULES,
+        "crc32c_generic",
+        "ext4",
+        # what the tool stack talks to the hypervisor and to guests through
+        "xen-evtchn",
+        "xen-gntdev",
+        "xen-gntalloc",
+        "xen-privcmd",
+        "xenfs",
+    ),
+    masked_units=(
+        *_USELESS_UNITS,
+        # guests that start by themselves and are saved at the end
+        "xendomains.service",
+        "systemd-machined.service",
+        "systemd-modules-load.service",
+    ),
+    enabled_units=("ssh.service", "libvirtd.service", "xen.service"),
+    hypervisor="xen-4.17-amd64.gz",
 )

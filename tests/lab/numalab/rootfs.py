@@ -81,7 +81,8 @@ def fit_out(recipe: Recipe, root: Path, tools: BuildTools) -> None:
     """Lay the recipe's files over the root, settle its units, and byte-compile its Python."""
     # The builder's own resolver and name were copied in.
     (root / "etc/hostname").unlink(missing_ok=True)
-    shutil.copytree(recipe.files, root, dirs_exist_ok=True, copy_function=_copy_file)
+    for tree in recipe.trees:
+        shutil.copytree(tree, root, dirs_exist_ok=True, copy_function=_copy_file)
     (root / "etc/fstab").write_text("")
     (root / "etc/machine-id").write_text("6e756d612d766972742d6c6162000001\n")
     (root / "etc/libvirt/qemu/networks/autostart/default.xml").unlink(missing_ok=True)

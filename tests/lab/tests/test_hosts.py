@@ -46,6 +46,28 @@ def test_the_boot_method_brings_cpu_kernel_and_options() -> None:
     assert arguments[arguments.index("-append") + 1].endswith(" systemd.hostname=box")
 
 
+def test_xen_boots_before_dom0_and_both_get_their_options() -> None:
+    arguments = command("xen")
+    assert arguments[arguments.index("-kernel") + 1] == "/cache/image/xen"
+    xen = arguments[arguments.index("-append") + 1].split(" ")
+    assert {"console=com1", "dom0_mem=640M,max:640M", "dom0_max_vcpus=2", "dom0_nodes=0"} <= set(xen)
+    kernel, initrd = arguments[arguments.index("-initrd") + 1].split(",")
+    assert kernel.startswith("/cache/image/vmlinux rw quiet ")
+    assert kernel.endswith(" console=hvc0 systemd.hostname=box")
+    assert initrd == "/cache/image/initrd"
+
+
+def test_commas_in_the_path_of_an_image_part_no_modules() -> None:
+    arguments = HOSTS["xen"].boot.qemu_arguments(Path("/a,b"), "box")
+    assert arguments[-1].startswith("/a,,b/vmlinux ")
+    assert arguments[-1].endswith(",/a,,b/initrd")
+
+
+def test_xen_cannot_boot_from_a_path_with_a_blank() -> None:
+    with pytest.raises(LabError, match="set NUMA_VIRT_LAB_CACHE"):
+        HOSTS["xen"].boot.qemu_arguments(Path("/a b"), "box")
+
+
 def test_machines_of_one_host_have_different_uuids() -> None:
     uuids = {arguments[arguments.index("-uuid") + 1] for arguments in (command("kvm"), command("kvm", name="other"))}
     assert len(uuids) == 2

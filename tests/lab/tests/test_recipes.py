@@ -13,17 +13,19 @@ from pathlib import Path
 import numalab.recipes
 import pytest
 from numalab.images import cache_folder, image_of, is_built, locked, outdated, remove_image
-from numalab.recipes import KVM, Recipe
+from numalab.recipes import KVM, XEN, Recipe
 
 
 @pytest.fixture(name="recipe")
 def _recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
-    """Return a recipe whose files and builders are copies that a test may change."""
-    shutil.copytree(KVM.files, tmp_path / "images" / KVM.name)
-    builder = tmp_path / "builder.py"
-    builder.write_text("first\n")
-    monkeypatch.setattr(numalab.recipes, "IMAGES", tmp_path / "images")
-    monkeypatch.setattr(numalab.recipes, "BUILDERS", (builder,))
+    """Return a recipe whose files, guests and builders are copies that a test may change, as it may XEN's."""
+    for name in ("IMAGES", "GUESTS"):
+        shutil.copytree(getattr(numalab.recipes, name), tmp_path / name)
+        monkeypatch.setattr(numalab.recipes, name, tmp_path / name)
+    for name in ("BUILDERS", "HYPERVISOR_BUILDERS"):
+        builder = tmp_path / f"{name}.py"
+        builder.write_text("first\n")
+        monkeypatch.setattr(numalab.recipes, name, (builder,))
     return KVM
 
 
@@ -40,23 +42,45 @@ def test_the_key_is_stable(recipe: Recipe) -> None:
         {"modules": KVM.modules[:-1]},
         {"masked_units": ()},
         {"size_mib": KVM.size_mib + 1},
+        {"hypervisor": "xen.gz"},
     ],
 )
 def test_each_field_is_part_of_the_key(recipe: Recipe, change: dict[str, object]) -> None:
     assert replace(recipe, **change).key() != recipe.key()  # type: ignore[arg-type]
 
 
-def test_the_text_of_a_file_is_part_of_the_key(recipe: Recipe) -> None:
+@pytest.mark.parametrize(("tree", "file"), [(0, "etc/hosts"), (1, "etc/libvirt/qemu.conf")])
+def test_the_text_of_a_file_is_part_of_the_key(recipe: Recipe, tree: int, file: str) -> None:
     before = recipe.key()
-    with (recipe.files / "etc/libvirt/qemu.conf").open("a") as stream:
+    with (recipe.trees[tree] / file).open("a") as stream:
         stream.write("# more\n")
     assert recipe.key() != before
 
 
-def test_the_name_of_a_file_is_part_of_the_key(recipe: Recipe) -> None:
+@pytest.mark.parametrize("tree", [0, 1])
+def test_the_name_of_a_file_is_part_of_the_key(recipe: Recipe, tree: int) -> None:
     before = recipe.key()
-    (recipe.files / "etc/hosts").rename(recipe.files / "etc/hosts.old")
+    file = next(path for path in recipe.trees[tree].rglob("*") if path.is_file())
+    file.rename(file.with_suffix(".old"))
     assert recipe.key() != before
+
+
+def test_files_of_one_recipe_are_no_part_of_the_others_key(recipe: Recipe) -> None:
+    before = recipe.key()
+    (XEN.trees[1] / "more").write_text("")
+    (numalab.recipes.GUESTS / "more.S").write_text("")
+    numalab.recipes.HYPERVISOR_BUILDERS[0].write_text("second\n")
+    assert recipe.key() == before
+
+
+def test_guests_and_what_builds_them_are_part_of_the_key_of_a_recipe_with_a_hypervisor(recipe: Recipe) -> None:
+    keys = {XEN.key()}
+    (numalab.recipes.GUESTS / "more.S").write_text("")
+    keys.add(XEN.key())
+    numalab.recipes.HYPERVISOR_BUILDERS[0].write_text("second\n")
+    keys.add(XEN.key())
+    assert len(keys) == 3
+    assert recipe.key() not in keys
 
 
 def test_the_building_code_is_part_of_the_key(recipe: Recipe) -> None:

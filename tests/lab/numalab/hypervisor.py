@@ -1,0 +1,57 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a multibooted hypervisor needs beside an initrd: itself and the kernel, both unpacked.
+
+QEMU hands both over as they are, so that what is unpacked here need not be unpacked under emulation at every boot.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+import struct
+from pathlib import Path
+
+from numalab.errors import LabError
+
+# Of the boot protocol of Linux on x86: Documentation/arch/x86/boot.rst.
+_SETUP_SECTORS = 0x1F1
+_MAGIC_AT = 0x202
+_MAGIC = b"HdrS"
+_PAYLOAD = 0x248
+_SECTOR = 512
+
+_ELF = b"\x7fELF"
+
+
+def take_hypervisor(packed: Path, target: Path) -> None:
+    """Unpack a hypervisor that is shipped compressed."""
+    if not packed.exists():
+        raise LabError(f"the image holds no hypervisor {packed.name}")
+    with gzip.open(packed) as source, target.open("wb") as stream:
+        shutil.copyfileobj(source, stream)
+
+
+def unpack_kernel(vmlinuz: Path, target: Path) -> None:
+    """Write the ELF file that a kernel image carries inside."""
+    target.write_bytes(kernel_payload(vmlinuz.read_bytes()))
+
+
+def kernel_payload(image: bytes) -> bytes:
+    """Return the ELF file inside a kernel image (a *bzImage*); raise :class:`LabError` when it is none, or not xz."""
+    if image[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
+        raise LabError("this is no Linux kernel image")
+    sectors = image[_SETUP_SECTORS] or 4
+    offset, length = struct.unpack_from("<II", image, _PAYLOAD)
+    start = (sectors + 1) * _SECTOR + offset
+    try:
+        # The payload ends with its own size, which is no part of the stream.
+        kernel = lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(image[start : start + length])
+    except lzma.LZMAError as error:
+        raise LabError(f"this kernel is not packed with xz: {error}") from error
+    if kernel[: len(_ELF)] != _ELF:
+        raise LabError("what this kernel image carries is no ELF file")
+    return kernel

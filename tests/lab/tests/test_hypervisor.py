@@ -1,0 +1,78 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is unpacked for a hypervisor, and the guests that are built for it."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import struct
+from pathlib import Path
+
+import pytest
+from numalab.errors import LabError
+from numalab.guests import GUEST_FOLDER, build_guests
+from numalab.hypervisor import kernel_payload, take_hypervisor
+
+
+def kernel_image(packed: bytes, sectors: int = 3) -> bytes:
+    """Return a kernel image with this payload, 64 bytes into its protected-mode part."""
+    image = bytearray((sectors + 1) * 512 + 64)
+    image[0x1F1] = sectors
+    image[0x202:0x206] = b"HdrS"
+    payload = packed + struct.pack("<I", 4711)
+    struct.pack_into("<II", image, 0x248, 64, len(payload))
+    return bytes(image) + payload + b"more"
+
+
+@pytest.mark.parametrize("sectors", [3, 30])
+def test_the_kernel_is_found_in_its_image(sectors: int) -> None:
+    kernel = b"\x7fELF and so on" * 100
+    assert kernel_payload(kernel_image(lzma.compress(kernel), sectors)) == kernel
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (b"", "no Linux kernel image"),
+        (b"\0" * 4096, "no Linux kernel image"),
+        (kernel_image(b"(\xb5/\xfd zstd"), "not packed with xz"),
+        (kernel_image(lzma.compress(b"a.out")), "no ELF file"),
+    ],
+)
+def test_what_is_no_packed_kernel_is_refused(image: bytes, message: str) -> None:
+    with pytest.raises(LabError, match=message):
+        kernel_payload(image)
+
+
+def test_the_hypervisor_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "xen.gz").write_bytes(gzip.compress(b"xen"))
+    take_hypervisor(tmp_path / "xen.gz", tmp_path / "xen")
+    assert (tmp_path / "xen").read_bytes() == b"xen"
+
+
+def test_a_missing_hypervisor_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"no hypervisor xen-4\.17-amd64\.gz"):
+        take_hypervisor(tmp_path / "xen-4.17-amd64.gz", tmp_path / "xen")
+
+
+class FakeTools:
+    """Runs nothing, and writes down what it was to run."""
+
+    def __init__(self) -> None:
+        self.commands: list[list[str]] = []
+
+    def run(self, command: str, *arguments: str) -> None:
+        self.commands.append([command, *arguments])
+
+
+def test_every_guest_is_built_from_a_source_that_is_there(tmp_path: Path) -> None:
+    tools = FakeTools()
+    build_guests(tmp_path, tmp_path / "work", tools)
+    sources = [Path(command[-1]) for command in tools.commands if command[0] == "gcc"]
+    assert sources
+    assert all(source.exists() for source in sources)
+    built = {word for command in tools.commands for word in command if word.startswith(f"{tmp_path / GUEST_FOLDER}/")}
+    assert {Path(path).name for path in built} == {"pvidle", "pvhidle", "hvmidle.img"}
