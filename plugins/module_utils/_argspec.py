@@ -16,6 +16,11 @@ def connection_options() -> dict[str, Any]:
     return {"uri": {"type": "str"}}
 
 
+def definition_options() -> dict[str, Any]:
+    """Where a guest's definition is, for hypervisors that leave that to files."""
+    return {"config": {"type": "path"}}
+
+
 def backup_options() -> dict[str, Any]:
     return {
         "backup": {"type": "bool", "default": True},

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import stat
 import tempfile
 import time
 
@@ -20,7 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 
 KEPT = 10
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_STAMP = r"\.[0-9]{8}T[0-9]{6}\.[0-9]{9}\.xml"
+_STAMP = r"\.[0-9]{8}T[0-9]{6}\.[0-9]{9}\.(xml|cfg)"
 
 
 def default_directory() -> str:
@@ -42,19 +43,20 @@ def check_directory(directory: str, option: str = "backup_dir") -> None:
         raise InputError(option, directory, f"{existing} cannot be written to", "give a directory of your own")
 
 
-def keep(directory: str, uuid: str, xml: str) -> str:
+def keep(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:
     """save(), unless the newest backup holds this very definition: a run that fails and is repeated adds nothing, and
     so pushes no older definition out. Returns the file's path. Raises InputError."""
     with contextlib.suppress(OSError, ValueError):
         for newest in backups(directory, uuid)[-1:]:
-            with open(newest, encoding="utf-8", newline="") as file:
-                if file.read() == xml:
+            with open(newest, encoding="utf-8", errors="surrogateescape", newline="") as file:
+                if file.read() == text:
                     return newest
-    return save(directory, uuid, xml)
+    return save(directory, uuid, text, suffix)
 
 
-def save(directory: str, uuid: str, xml: str) -> str:
-    """Write a definition to a new file and drop the oldest beyond KEPT. Returns the file's path.
+def save(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:
+    """Write a definition to a new file and drop the oldest beyond KEPT. Returns the file's path. ``suffix`` is "xml" or
+    "cfg".
 
     Raises InputError where that is not possible; then nothing is left behind.
     """
@@ -62,10 +64,10 @@ def save(directory: str, uuid: str, xml: str) -> str:
         raise ValueError("not a UUID")
     now = time.time_ns()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now // 10**9)) + f".{now % 10**9:09d}"
-    path = os.path.join(directory, f"{uuid}.{stamp}.xml")
+    path = os.path.join(directory, f"{uuid}.{stamp}.{suffix}")
     try:
         _make_directory(os.path.abspath(directory))
-        _write(path, xml)
+        _write(path, text, 0o600)
     except OSError as error:
         raise InputError(
             "backup_dir", directory, f"a backup cannot be written there: {error.strerror}", "give another directory"
@@ -94,12 +96,20 @@ def _make_directory(directory: str) -> None:
         os.chmod(directory, 0o700)
 
 
-def _write(path: str, text: str) -> None:
+def replace_file(path: str, text: str) -> None:
+    """Give a file another text, whole or not at all; its owner and mode stay. Raises OSError."""
+    there = os.stat(path)
+    _write(path, text, stat.S_IMODE(there.st_mode), (there.st_uid, there.st_gid))
+
+
+def _write(path: str, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
     # mkstemp makes the file 0600 whatever the umask; it gets its name only when it is whole.
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -34,7 +34,13 @@ def with_intent(record: Record | None, intent: Intent) -> Record:
 
 
 class Definition(Protocol):
-    """One definition, read; it never changes. ``text`` holds its secrets, the other texts mask them."""
+    """One definition, read; it never changes. ``text`` holds its secrets, the other texts mask them.
+
+    ``suffix`` is that of a file that holds it.
+    """
+
+    @property
+    def suffix(self) -> str: ...
 
     @property
     def text(self) -> str: ...

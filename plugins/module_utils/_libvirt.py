@@ -24,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCommand, find_xl
 
 LIBVIRT_IMPORT_ERROR: str | None = None
 try:
@@ -43,6 +44,8 @@ class Connection:
     """One connection to one hypervisor, for one run."""
 
     language = "xml"
+    configured_name = None  # libvirt keeps the definitions
+    warnings: tuple[str, ...] = ()
 
     def __init__(self, uri: str | None = None) -> None:
         """Open ``uri``, or what libvirt itself chooses. Raises ConnectionFailedError."""
@@ -126,6 +129,10 @@ class Connection:
             return [str(self._call("read a device", device.XMLDesc, 0)) for device in devices]
         except UnsupportedError:
             return []
+
+    def xen_tools(self) -> XlCommand | None:
+        """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""
+        return find_xl() if self.local else None
 
     def domain(self, name: str) -> Domain | None:
         """The domain of that name, or None."""

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 
 # Pairs (number of the vCPU or IO thread, its CPUs), ascending by number.
 Pins = tuple[tuple[int, CpuSet], ...]
@@ -129,7 +129,9 @@ class Shape:
     """What of a domain's definition a placement depends on.
 
     ``vcpus`` is the largest number it may have; ``memory`` is KiB. ``binds_early`` says that QEMU touches the memory
-    before it runs anything (huge pages, preallocation), which needs a CPU of each memory cell.
+    before it runs anything (huge pages, preallocation), which needs a CPU of each memory cell. ``pool`` is the cpupool
+    of a Xen guest, None for the one that it gets where nobody says. ``memory_cells`` are cells of the host that the
+    definition puts memory on by itself, whatever its placement (vnuma of xl).
     """
 
     name: str
@@ -139,6 +141,8 @@ class Shape:
     iothreads: tuple[int, ...]
     memory: int
     binds_early: str | None = None
+    pool: str | None = None
+    memory_cells: CpuSet = EMPTY
 
 
 def placement_as_result(placement: Placement) -> dict[str, Any]:

@@ -55,14 +55,15 @@ class Thread:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of one process.
+    """Memory of one guest, which may be a process.
 
     ``kib`` are pairs (cell, KiB). ``policy`` is that of the largest mapping that has another than the process, or that
-    of the process, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``.
+    of the process, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``. None where there
+    is no process.
     """
 
     kib: tuple[tuple[int, int], ...]
-    policy: str
+    policy: str | None = None
 
 
 def find_process(uuids: Iterable[str], root: str = "/proc") -> dict[str, int]:

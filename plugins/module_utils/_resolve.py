@@ -34,7 +34,10 @@ Problem = Callable[[int, CpuSet], Optional[tuple[str, str]]]
 
 @dataclass(frozen=True)
 class Target:
-    """Where the domain shall be: the placement as asked, the same encoded for the driver, and the whole intent."""
+    """Where the domain shall be: the placement as asked, the same encoded for the driver, and the whole intent.
+
+    The domain is held to ``placement``, which on Xen says of its memory what no element there can say.
+    """
 
     placement: Placement
     encoded: Placement
@@ -122,7 +125,8 @@ def resolve(
             check_cpus(emulator, host, "emulator_cpuset of the definition")
     placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic)
     if vcpu_pins_said is None:
-        placement = driver.decode(placement)  # a pin that nobody meant may repeat the new CPU set by chance
+        # A pin that nobody meant may repeat the new CPU set by chance.
+        placement = replace(placement, vcpu_pins=driver.decode(placement).vcpu_pins)
     _check_early_binding(placement, host, driver, shape)
     intent = replace(intent, vcpu_pins=vcpu_pins_said, emulator=emulator_said, iothread_pins=iothread_pins_said)
     return Target(placement, driver.encode(placement, shape.vcpus), intent)
@@ -135,6 +139,13 @@ def check_cpus(cpus: CpuSet, host: Host, option: str) -> None:
         raise InputError(
             option, str(cpus), f"the host has no {_cpus(missing)}", f"its CPUs are {host.online}"
         )  # fmt: skip
+    if host.pool is not None:
+        outside = (cpus - host.pool.cpus) & union(pool.cpus for pool in host.pools)
+        if outside:
+            raise InputError(
+                option, str(cpus), f"{_cpus(outside)} {_is(outside)} not in the guest's cpupool {host.pool.name}",
+                f"its CPUs are {host.pool.cpus}",
+            )  # fmt: skip
     offline = cpus - host.online
     if offline:
         raise InputError(option, str(cpus), f"{_cpus(offline)} {_is(offline)} offline", f"online are {host.online}")
@@ -157,8 +168,9 @@ def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, curre
         for cell in intent.cells:
             if not host.cpus_of([cell]):
                 having = CpuSet(each.id for each in host.cells if host.cpus_of([each.id]))
+                there = f" in the guest's cpupool {host.pool.name}" if host.pool is not None else ""
                 raise InputError(
-                    "cells", str(intent.cells), f"cell {cell} has no CPUs", f"cells with CPUs are {having}"
+                    "cells", str(intent.cells), f"cell {cell} has no CPUs{there}", f"cells with CPUs are {having}"
                 )
         of_cells = host.cpus_of(intent.cells)
         if intent.cpuset is None:
@@ -197,8 +209,6 @@ def _memory(
     intent: Intent, wish: Intent, host: Host, driver: Driver, shape: Shape, cpuset: CpuSet | None, current: Placement
 ) -> tuple[MemoryBinding | None, tuple[tuple[int, MemoryBinding], ...]]:
     """The binding of the domain's memory, and those of its own cells that still agree with it."""
-    if not driver.numatune:
-        return None, ()
     asked = intent.memory
     if asked is None:
         if intent.names_region:
@@ -225,8 +235,14 @@ def _memory(
     option, nodeset, value = _memory_cells(intent, asked, cpuset, host)
     if not nodeset:
         raise InputError(option, value, "these CPUs are on no cell", "give memory.cells or cells")
+    stray = shape.memory_cells - nodeset
+    if stray and asked.mode in BINDING_MODES:
+        raise InputError(
+            option, value, f"the definition's vnuma puts memory on {_cells(stray)}",
+            "change its pnode, or give these cells too",
+        )  # fmt: skip
     if not host.implied_cell:
-        _check_memory_cells(nodeset, asked, host, shape, option, value)
+        _check_memory_cells(nodeset, asked, host, driver, shape, option, value)
     binding = MemoryBinding(asked.mode, nodeset)
     kept = tuple(
         (cell, each) for cell, each in current.memnodes if each.mode == binding.mode and each.nodeset <= binding.nodeset
@@ -253,7 +269,7 @@ def _memory_cells(intent: Intent, asked: MemoryIntent, cpuset: CpuSet | None, ho
 
 
 def _check_memory_cells(
-    nodeset: CpuSet, asked: MemoryIntent, host: Host, shape: Shape, option: str, value: str
+    nodeset: CpuSet, asked: MemoryIntent, host: Host, driver: Driver, shape: Shape, option: str, value: str
 ) -> None:
     empty = nodeset - host.cells_with_memory
     if empty:
@@ -266,7 +282,7 @@ def _check_memory_cells(
         raise InputError(
             option, value,
             f"the domain needs {shape.memory} KiB and {_cells(nodeset)} {_has(nodeset)} {available} KiB",
-            "give more cells, or memory.mode=preferred",
+            f"give more cells, or memory.mode={'preferred' if driver.numatune else 'none'}",
         )  # fmt: skip
 
 

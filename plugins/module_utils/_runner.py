@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
 
+from ansible_collections.numa.virt.plugins.module_utils._connect import needs_libraries
 from ansible_collections.numa.virt.plugins.module_utils._deps import (
     MissingLibraryError,
     package_hint,
@@ -25,10 +26,11 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 
 
-def run(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def run(work: Callable[[], dict[str, Any]], uri: str | None = None) -> dict[str, Any]:
     """Do the work where its libraries are. The result has ``error`` if and only if it failed."""
     try:
-        require_libraries()
+        if needs_libraries(uri):
+            require_libraries()
         return work()
     except MissingLibraryError as error:
         libraries = error.fields["libraries"]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 
 LOCAL_DISTANCE = 10
 REMOTE_DISTANCE = 20
@@ -69,12 +70,21 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class CpuPool:
+    """One of Xen's cpupools: a guest runs on the CPUs of its pool only. CPUs that are offline are in none."""
+
+    name: str
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
 class Host:
     """A hypervisor's host.
 
     ``present`` are the CPUs that exist, ``online`` those that can run something; a cell lists online CPUs only.
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
-    is false where 10 and 20 stand in for distances that the driver does not report.
+    is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
+    default one first; ``pool`` is the one that the host was narrowed to.
     """
 
     driver: str
@@ -83,10 +93,33 @@ class Host:
     online: CpuSet
     implied_cell: bool = False
     distances_reported: bool = True
+    pools: tuple[CpuPool, ...] = ()
+    pool: CpuPool | None = None
 
     def with_cpu_map(self, cpu_map: Sequence[bool]) -> Host:
         """The host with what virNodeGetCPUMap() says: an element for each CPU that exists, true where it is online."""
-        present, online = CpuSet(range(len(cpu_map))), CpuSet.from_map(cpu_map)
+        return self._with_online(CpuSet(range(len(cpu_map))), CpuSet.from_map(cpu_map))
+
+    def with_pools(self, pools: Sequence[CpuPool]) -> Host:
+        """The host with what Xen says of its cpupools; a CPU in none of them cannot run a guest."""
+        if not pools:
+            return self
+        host = self._with_online(self.present, union(pool.cpus for pool in pools) & self.present)
+        return replace(host, pools=tuple(pools))
+
+    def in_pool(self, name: str | None) -> Host:
+        """The host as a guest in that cpupool sees it; None is the default one. Raises InputError."""
+        if not self.pools:
+            return self
+        pool = self.pools[0] if name is None else next((each for each in self.pools if each.name == name), None)
+        if pool is None:
+            names = ", ".join(each.name for each in self.pools)
+            raise InputError("pool of the definition", name, "the host has no such cpupool", f"its pools are {names}")
+        if pool.cpus == self.online:
+            return self
+        return replace(self._with_online(self.present, self.online & pool.cpus), pool=pool)
+
+    def _with_online(self, present: CpuSet, online: CpuSet) -> Host:
         cells = tuple(
             replace(
                 cell,

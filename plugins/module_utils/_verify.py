@@ -122,7 +122,7 @@ def _misplaced_memory(placement: Placement, observation: Observation) -> list[Mi
     return found
 
 
-def _policy_cells(policy: str) -> CpuSet | None:
+def _policy_cells(policy: str | None) -> CpuSet | None:
     """The cells of a binding policy such as ``bind:1`` or ``bind=static:0-1``; None for others."""
-    name, _colon, cells = policy.partition(":")
+    name, _colon, cells = (policy or "").partition(":")
     return CpuSet.parse(cells) if name.split("=")[0] == "bind" and cells else None

@@ -178,6 +178,14 @@ class XlConfig:
             return self
         return self._edited(_xl_edit.with_record(self.text, self._document, record))
 
+    @property
+    def owned_text(self) -> str:
+        """What is owned, a statement a line: what a diff shows. Holds no secret."""
+        record = self.record_text
+        lines = [f"# numa.virt: {record}"] if record is not None else []
+        lines += [self.text[each.start : each.end] for each in self._document.statements if each.name == "cpus"]
+        return "".join(f"{line}\n" for line in lines)
+
     def secrets(self) -> list[str]:
         """Every secret value in the file, once, in its order."""
         return list(dict.fromkeys(each.text for each in self._secrets() if each.text))

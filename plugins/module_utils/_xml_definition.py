@@ -25,6 +25,7 @@ class XmlDefinition:
 
     root: etree._Element
     given: str | None = None
+    suffix: str = "xml"
 
     @classmethod
     def load(cls, text: str, option: str = "definition") -> XmlDefinition:

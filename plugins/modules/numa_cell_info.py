@@ -52,7 +52,7 @@ uri:
   type: str
   sample: qemu:///system
 driver:
-  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  description: The hypervisor driver behind the URI, V(qemu), V(xen), V(xl) or V(test).
   returned: success
   type: str
   sample: qemu
@@ -62,7 +62,7 @@ hypervisor_version:
   type: str
   sample: 7.2.0
 libvirt_version:
-  description: The version of libvirt on the host.
+  description: The version of libvirt on the host; V(null) with O(uri=xl).
   returned: success
   type: str
   sample: 9.0.0
@@ -81,6 +81,23 @@ offline_cpus:
   returned: success
   type: str
   sample: ''
+cpupools:
+  description: Xen's cpupools, the default one first. Empty elsewhere, and where C(xl) cannot be asked.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: Pool-0
+    cpuset:
+      description: Its CPUs, as a CPU set. Those that are offline are in no cpupool.
+      returned: success
+      type: str
+      sample: 0-7
+  sample: []
 implied_cell:
   description: Whether the host reports no cells, so that cell 0 stands for all of it.
   returned: success
@@ -203,8 +220,8 @@ cells:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options
+from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
@@ -215,10 +232,10 @@ def main():
     )
 
     def work():
-        with Connection(module.params["uri"]) as connection:
+        with connect(module.params["uri"]) as connection:
             return cells_info(connection, module.params["devices"])
 
-    result = run(work)
+    result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -19,7 +19,8 @@ description:
   - Starts it paused where the driver can, reads back where every thread may run and where its memory is bound, and
     resumes it only if that is inside its placement.
   - Changes nothing but C(vcpu/@cpuset), C(vcpu/@placement), C(cputune/vcpupin), C(cputune/emulatorpin),
-    C(cputune/iothreadpin), C(numatune) and an element of its own in C(metadata), which holds what was asked for.
+    C(cputune/iothreadpin), C(numatune) and an element of its own in C(metadata), which holds what was asked for. In a
+    configuration file of C(xl) that is C(cpus) and a comment line.
   - A domain that runs already is moved as far as its driver can do that live. What needs a restart is reported, and
     is done only with O(restart=allowed).
   - A transient domain is placed live, and is not made persistent.
@@ -28,14 +29,15 @@ extends_documentation_fragment:
   - numa.virt._attributes.state_module
   - numa.virt._libvirt
   - numa.virt._libvirt.backup
+  - numa.virt._libvirt.config
 options:
   name:
     description:
-      - The name of the domain. May be left out with O(xml), which has it.
+      - The name of the domain. May be left out with O(xml) or O(config), which have it.
     type: str
   xml:
     description:
-      - The definition of the domain, as text. The placement is put into it.
+      - The definition of the domain, as text. Not for O(uri=xl). The placement is put into it.
       - A domain that exists is redefined where this document, or the definition on the host, has changed since the
         last run. It keeps its UUID, and its VNC and SPICE passwords where the document has none.
       - Without it the definition on the host is rewritten in place.
@@ -168,7 +170,7 @@ uuid:
   type: str
   sample: 6695eb01-f6a4-8304-79aa-97f2502e193f
 driver:
-  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  description: The hypervisor driver behind the URI, V(qemu), V(xen), V(xl) or V(test).
   returned: success
   type: str
   sample: qemu
@@ -276,7 +278,7 @@ actual:
     source:
       description:
         - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
-          hypervisor says through libvirt; V(definition) is all that libvirt's test driver has.
+          hypervisor says, through libvirt or xl; V(definition) is all that libvirt's test driver has.
       returned: success
       type: str
       sample: proc
@@ -301,7 +303,7 @@ actual:
       type: str
       sample: '1'
     memory_policy:
-      description: The kernel's memory policy of the guest's largest mapping; V(null) where it cannot be seen.
+      description: The kernel's memory policy of the guest's largest mapping; V(null) where it is not seen, as on Xen.
       returned: success
       type: str
       sample: bind:1
@@ -384,20 +386,33 @@ backup_file:
   returned: when a definition was replaced and O(backup=true)
   type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
+config:
+  description: The configuration file, with every secret masked.
+  returned: with O(uri=xl)
+  type: str
+  sample: |
+    name = "web1"
+    vcpus = 2
+    # numa.virt: {"version": 1, "cells": "1"}
+    cpus = "2-3"
 xml:
   description: The definition, with every secret masked.
-  returned: success
+  returned: success, but not with O(uri=xl)
   type: str
   sample: <domain type='kvm'><name>web1</name>…<graphics type='vnc' passwd='********'/>…</domain>
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._argspec import (
+    backup_options,
+    connection_options,
+    definition_options,
+)
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
@@ -408,6 +423,7 @@ def main():
         argument_spec=dict(
             connection_options(),
             **backup_options(),
+            **definition_options(),
             name=dict(type="str"),
             xml=dict(type="str", no_log=True),  # it may hold passwords, and the invocation is logged on the node
             cells=dict(type="list", elements="int"),
@@ -431,7 +447,8 @@ def main():
             shutdown_timeout=dict(type="int", default=120),
             verify=dict(type="bool", default=True),
         ),
-        required_one_of=[("name", "xml")],
+        required_one_of=[("name", "xml", "config")],
+        mutually_exclusive=[("xml", "config")],
         supports_check_mode=True,
     )
     params = module.params
@@ -450,10 +467,10 @@ def main():
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
         )
-        with Connection(params["uri"]) as connection:
+        with connect(params["uri"], params["config"]) as connection:
             return place_domain(connection, request)
 
-    result = run(work)
+    result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
     for warning in result.pop("warnings", ()):

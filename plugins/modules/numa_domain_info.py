@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - numa.virt._attributes
   - numa.virt._attributes.info_module
   - numa.virt._libvirt
+  - numa.virt._libvirt.config
 options:
   names:
     description:
@@ -52,7 +53,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 driver:
-  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  description: The hypervisor driver behind the URI, V(qemu), V(xen), V(xl) or V(test).
   returned: success
   type: str
   sample: qemu
@@ -257,7 +258,7 @@ domains:
         source:
           description:
             - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
-              hypervisor says through libvirt; V(definition) is all that libvirt's test driver has.
+              hypervisor says, through libvirt or xl; V(definition) is all that libvirt's test driver has.
           returned: success
           type: str
           sample: proc
@@ -282,7 +283,8 @@ domains:
           type: str
           sample: '1'
         memory_policy:
-          description: The kernel's memory policy of the guest's largest mapping; V(null) where it cannot be seen.
+          description:
+            - The kernel's memory policy of the guest's largest mapping; V(null) where it is not seen, as on Xen.
           returned: success
           type: str
           sample: bind:1
@@ -303,25 +305,31 @@ domains:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options
+from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options, definition_options
+from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
     module = AnsibleModule(
-        argument_spec=dict(connection_options(), names=dict(type="list", elements="str", aliases=["name"])),
+        argument_spec=dict(
+            connection_options(),
+            **definition_options(),
+            names=dict(type="list", elements="str", aliases=["name"]),
+        ),
         supports_check_mode=True,
     )
 
     def work():
-        with Connection(module.params["uri"]) as connection:
+        with connect(module.params["uri"], module.params["config"]) as connection:
             return domains_info(connection, module.params["names"])
 
-    result = run(work)
+    result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -24,12 +24,12 @@ extends_documentation_fragment:
   - numa.virt._attributes.state_module
   - numa.virt._libvirt
   - numa.virt._libvirt.backup
+  - numa.virt._libvirt.config
 options:
   name:
     description:
-      - The name of the domain.
+      - The name of the domain. May be left out with O(config), which has it.
     type: str
-    required: true
   pins:
     description:
       - "CPU sets of vCPUs, for example V({'0': '4', '1-3': '5-7'}). A key is a vCPU, or vCPUs in the syntax of CPU
@@ -103,7 +103,7 @@ uuid:
   type: str
   sample: 6695eb01-f6a4-8304-79aa-97f2502e193f
 driver:
-  description: The hypervisor driver behind the URI, V(qemu), V(xen) or V(test).
+  description: The hypervisor driver behind the URI, V(qemu), V(xen), V(xl) or V(test).
   returned: success
   type: str
   sample: qemu
@@ -163,7 +163,7 @@ actual:
     source:
       description:
         - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
-          hypervisor says through libvirt; V(definition) is all that libvirt's test driver has.
+          hypervisor says, through libvirt or xl; V(definition) is all that libvirt's test driver has.
       returned: success
       type: str
       sample: proc
@@ -188,7 +188,7 @@ actual:
       type: str
       sample: '1'
     memory_policy:
-      description: The kernel's memory policy of the guest's largest mapping; V(null) where it cannot be seen.
+      description: The kernel's memory policy of the guest's largest mapping; V(null) where it is not seen, as on Xen.
       returned: success
       type: str
       sample: bind:1
@@ -275,10 +275,14 @@ backup_file:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._argspec import (
+    backup_options,
+    connection_options,
+    definition_options,
+)
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
@@ -289,7 +293,8 @@ def main():
         argument_spec=dict(
             connection_options(),
             **backup_options(),
-            name=dict(type="str", required=True),
+            **definition_options(),
+            name=dict(type="str"),
             pins=dict(type="raw"),
             emulator_cpuset=dict(type="raw"),
             iothread_pins=dict(type="raw"),
@@ -297,7 +302,7 @@ def main():
             apply=dict(type="str", choices=["live", "config", "both"]),
             outside_cpuset=dict(type="str", choices=["refuse", "allow"], default="refuse"),
         ),
-        required_one_of=[("pins", "emulator_cpuset", "iothread_pins")],
+        required_one_of=[("name", "config"), ("pins", "emulator_cpuset", "iothread_pins")],
         supports_check_mode=True,
     )
     params = module.params
@@ -313,10 +318,10 @@ def main():
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
         )
-        with Connection(params["uri"]) as connection:
+        with connect(params["uri"], params["config"]) as connection:
             return pin_domain(connection, request)
 
-    result = run(work)
+    result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
     module.exit_json(**result)

@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._topology import (
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
 
 
 def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
@@ -41,6 +41,7 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
         "cpu_count": len(host.present),
         "online_cpus": str(host.online),
         "offline_cpus": str(host.present - host.online),
+        "cpupools": [{"name": pool.name, "cpuset": str(pool.cpus)} for pool in session.host.pools],
         "cells": [cell_as_result(cell) for cell in host.cells],
         "implied_cell": host.implied_cell,
         "distances_reported": host.distances_reported,

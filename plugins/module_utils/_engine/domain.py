@@ -38,6 +38,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     PlacementFailedError,
+    UnsupportedError,
     certain,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
@@ -50,13 +51,19 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import Observati
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
 
 
 def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     """Bring one domain to its cells. Returns what the module documents; raises NumaVirtError."""
-    given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
-    name = name_of(request, given)
+    if connection.language != "xml":
+        if request.xml is not None:
+            raise UnsupportedError("xl", "xml", "it takes files of its own: give config, the path of one", "xml")
+        given = None
+        name = name_of(request.name, connection.configured_name, "config")
+    else:
+        given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
+        name = name_of(request.name, given.shape.name if given is not None else None, "xml")
     with one_at_a_time(None if request.check_mode else request.lock_dir, name):
         return _place(connection, request, given, name)
 
@@ -106,7 +113,7 @@ def _bring_to_state(
     def roll_back() -> str:
         return _put_back(plan, known, domain, backup_file)
 
-    wanted = plan.target.encoded
+    wanted = plan.target.placement
     if plan.starts:
         return start_on_cells(session, domain, wanted, request.verify, roll_back)
     if plan.live is None:
@@ -143,7 +150,7 @@ def _held_to(plan: Plan) -> Placement | None:
     waiting = {restart.element.split("/")[0] for restart in plan.restarts}
     if "cputune" in waiting:
         return None
-    wanted = plan.target.encoded
+    wanted = plan.target.placement
     return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
@@ -206,7 +213,7 @@ def _result(
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "xml": document.masked_text,
+        "config" if session.driver.name == "xl" else "xml": document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
     if backup_file is not None:

@@ -22,9 +22,10 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     placement_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
 
 
 def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[str, Any]:
@@ -46,25 +47,26 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
     persistent = connection.persistent_uuids() if running else set()
     states = connection.states() if running else {}
     looks = session.driver.name == "qemu" and connection.local
-    pids = _proc.find_process([domain.uuid for domain in running]) if looks and running else {}
+    pids = _proc.find_process([str(domain.uuid) for domain in running]) if looks and running else {}
+    pages = session.xen.pages() if running and session.xen is not None else None
     result = []
     for domain in domains:
-        lasting, pid = not domain.active or domain.uuid in persistent, pids.get(domain.uuid, 0)
+        lasting, pid = not domain.active or domain.uuid in persistent, pids.get(str(domain.uuid), 0)
         try:
-            result.append(_read(session, domain, lasting, states.get(domain.uuid, "shut off"), pid))
+            result.append(_read(session, domain, lasting, states.get(str(domain.uuid), "shut off"), pid, pages))
         except (DomainNotFoundError, LibvirtCallError):
             # It stopped or went away since it was listed: once more, as it is now.
             again = connection.domain(domain.name)
             if again is not None:
-                result.append(_read(session, again, again.persistent(), again.state(), None))
+                result.append(_read(session, again, again.persistent(), again.state(), None, None))
             elif names is not None:
                 raise
-    return {"driver": session.driver.name, "domains": result}
+    return {"driver": session.driver.name, "domains": result, "warnings": list(connection.warnings)}
 
 
-def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None) -> dict[str, Any]:
+def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None, pages: Pages) -> dict[str, Any]:
     known = read(session, domain, lasting)
-    observation = observe(session, domain, known.live, pid) if known.live is not None else None
+    observation = observe(session, domain, known.live, pid, pages) if known.live is not None else None
     return _info(session, known, state, observation)
 
 

@@ -21,15 +21,15 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     intent_change,
     pin_element,
 )
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._definition import Record, with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, store_record
 from ansible_collections.numa.virt.plugins.module_utils._errors import certain
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
+from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent, Placement
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def plan_live(
     observation = observe(session, known.domain, live)
     steps: list[Step] = []
     restarts: list[Restart] = []
-    everything = session.host.online
+    everything = session.host_for(live.shape).online
 
     def pin(element: str, before: CpuSet | None, after: CpuSet | None, apply: Callable[[Domain, CpuSet], None]) -> None:
         was, shall = _online(before, everything), _online(after, everything)
@@ -100,9 +100,11 @@ def plan_live(
                 )
                 continue
             pin(element, before, after, _iothread_pinner(iothread))
-    if scope is None:
+    if scope is None and session.driver.numatune:
         _plan_memory(session, now, wanted, steps, restarts)
-    if intent is not None:
+    elif scope is None:
+        restarts += _memory_left_behind(session, wanted, observation)
+    if intent is not None and session.driver.live_metadata:
         stored = live.record
         if stored is None or stored.intent != intent:
             steps.append(_intent_step(stored, intent))
@@ -145,6 +147,21 @@ def _plan_memory(
             steps.append(Step(change, lambda domain: domain.bind_memory(nodeset)))
     if now.memnodes != wanted.memnodes:
         restarts.append(Restart("numatune/memnode", "the cells of a guest are bound when it starts"))
+
+
+def _memory_left_behind(session: Session, wanted: Placement, observation: Observation) -> list[Restart]:
+    """Xen: what of the guest's memory lies, or where that cannot be seen may lie, elsewhere than it shall."""
+    if wanted.memory is None or wanted.memory.mode not in BINDING_MODES:
+        return []
+    if observation.memory is not None:
+        away = [(cell, kib) for cell, kib in observation.memory.kib if kib and cell not in wanted.memory.nodeset]
+        where = ", ".join(f"{kib} KiB of the running guest's memory lie on cell {cell}" for cell, kib in away)
+    else:
+        cells = session.host.cells_touched(union(cpus for _vcpu, cpus in observation.vcpus)) - wanted.memory.nodeset
+        where = f"the running guest's vCPUs may use cell {cells}, and its memory may lie there" if cells else ""
+    if not where:
+        return []
+    return [Restart("numatune/memory", f"{where}; Xen does not move a guest's memory while it runs")]
 
 
 def _why_memory(session: Session, bound: bool, binds: bool, modes: set[str]) -> str:

@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -42,14 +43,14 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
 from ansible_collections.numa.virt.plugins.module_utils._verify import observation_as_result
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
 
 
 @dataclass(frozen=True)
 class PinRequest:
     """Options of vcpu_pin, read. ``apply`` is "live", "config", "both", or None: both where the domain runs."""
 
-    name: str
+    name: str | None
     wish: PinWish
     apply: str | None = None
     allow_outside: bool = False
@@ -61,17 +62,18 @@ class PinRequest:
 
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
-    with one_at_a_time(None if request.check_mode else request.lock_dir, request.name):
-        return _pin(connection, request)
+    name = name_of(request.name, connection.configured_name, "config")
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name):
+        return _pin(connection, request, name)
 
 
-def _pin(connection: Connection, request: PinRequest) -> dict[str, Any]:
+def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, Any]:
     session = Session(connection)
-    known = required_domain(session, request.name)
+    known = required_domain(session, name)
     to_config, to_live = _where(request, known)
     shape = known.config.shape
     own = session.driver.decode(known.placement)
-    check_wish(request.wish, own, session.host, session.driver, shape, request.allow_outside)
+    check_wish(request.wish, own, session.host_for(shape), session.driver, shape, request.allow_outside)
     wanted = overlay(own, request.wish)
     intent = _intent(known, own, wanted, request.wish)
     record = with_intent(known.record, intent) if intent is not None else None
@@ -116,12 +118,12 @@ def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:
     """(definition, running guest): where the pins shall go. Raises InputError."""
     running = known.live is not None
     if request.apply in ("live", "both") and not running:
-        raise InputError("apply", request.apply, f"domain {request.name!r} does not run", "choose apply=config")
+        raise InputError("apply", request.apply, f"domain {known.domain.name!r} does not run", "choose apply=config")
     if request.apply in ("config", "both") and not known.persistent:
         raise InputError(
             "apply",
             request.apply,
-            f"domain {request.name!r} is transient and has no configuration",
+            f"domain {known.domain.name!r} is transient and has no configuration",
             "choose apply=live",
         )
     to_config = request.apply != "live" and known.persistent

@@ -70,18 +70,15 @@ class Plan:
     restarts_now: bool
 
 
-def name_of(request: Request, given: XmlDefinition | None) -> str:
-    """The name of the domain, which the option and the document have to agree on. Raises InputError."""
-    if given is None:
-        if not request.name:
-            raise InputError("name", None, "is missing", "give the name of a domain, or xml to define one")
-        return request.name
-    in_document = given.shape.name
-    if request.name and request.name != in_document:
-        raise InputError(
-            "name", request.name, f"but xml is the definition of domain {in_document!r}", "let both say one name"
-        )
-    return in_document
+def name_of(name: str | None, defined: str | None, option: str) -> str:
+    """The name of the domain, on which the option and the definition in ``option`` have to agree. Raises InputError."""
+    if defined is None:
+        if not name:
+            raise InputError("name", None, "is missing", f"give the name of a domain, or {option}")
+        return name
+    if name and name != defined:
+        raise InputError("name", name, f"but {option} is the definition of domain {defined!r}", "let both say one name")
+    return defined
 
 
 def plan_domain(
@@ -92,7 +89,7 @@ def plan_domain(
     Raises what its parts raise: all that can be said before the first write.
     """
     if given is None and known is None:
-        raise DomainNotFoundError("name", name, "there is no such domain on this host", "give xml to define it")
+        raise DomainNotFoundError("name", name, "there is no such domain on this host", session.language.how_to_define)
     if given is not None and known is not None and not known.persistent:
         raise InputError(
             "xml",
@@ -119,7 +116,7 @@ def plan_domain(
     running = known is not None and known.live is not None
     state = known.domain.state() if running and known is not None else ("shut off" if known is not None else "absent")
     awake = running and state in _AWAKE
-    live = plan_live(session, known, target.encoded, record.intent if record else None) if awake and known else None
+    live = plan_live(session, known, target.placement, record.intent if record else None) if awake and known else None
     restarts = list(live.restarts) if live is not None else []
     if awake and not transient and (redefined or _runs_another_document(known, record)):
         restarts.append(

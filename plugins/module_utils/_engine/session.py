@@ -16,10 +16,11 @@ from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
-from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.language import LANGUAGES
 from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
+from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._verify import (
@@ -28,10 +29,11 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import (
     Observation,
     observation_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages, XlCommand
 from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
 
 
 class Session:
@@ -39,17 +41,25 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.language = language_of(connection)
+        self.language = LANGUAGES[connection.language]
         host = self.language.host(connection)
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
+        self.xen: XlCommand | None = None
+        if self.driver.name in ("xen", "xl"):
+            self.xen = connection.xen_tools()
+            self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
         self._map_length: int | None = None
 
     def resolve(
         self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, shape: Shape
     ) -> Target:
         """_resolve.resolve() on this host."""
-        return resolve(wish, stored, current, settled, self.host, self.driver, shape)
+        return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
+
+    def host_for(self, shape: Shape) -> Host:
+        """The host as a domain sees it: on Xen, no more CPUs than its cpupool has. Raises InputError."""
+        return self.host.in_pool(shape.pool)
 
     def cuts(self, cpus: CpuSet) -> bool:
         """Whether the driver would cut this set off in a call (the test driver has maps of 8 CPUs)."""
@@ -128,27 +138,32 @@ def required_domain(session: Session, name: str) -> Known:
     """The same, of a domain that must be there. Raises DomainNotFoundError."""
     known = read_domain(session, name)
     if known is None:
-        raise DomainNotFoundError(
-            "name", name, "there is no such domain on this host", "give the name of one, or xml to define it"
-        )
+        raise DomainNotFoundError("name", name, "there is no such domain on this host", "give the name of one")
     return known
 
 
-def observe(session: Session, domain: Domain, live: Definition, pid: int | None = None) -> Observation:
+def observe(
+    session: Session, domain: Domain, live: Definition, pid: int | None = None, pages: Pages = None
+) -> Observation:
     """Where a running guest really is, by the surest word that can be had here.
 
-    ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine.
+    ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine; ``pages``
+    is what xl said of all domains, where the caller has asked already.
     """
     if session.driver.name == "qemu" and session.connection.local:
         if pid is None:
-            pid = _proc.find_process([domain.uuid]).get(domain.uuid, 0)
+            pid = _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
         if pid:
             found = observation_of(_proc.threads(pid), _proc.memory(pid))
             if found.vcpus:
                 return found
     if session.driver.full_maps:
         maps = {vcpu: cpus & session.host.present for vcpu, cpus in domain.vcpu_maps().items()}
-        return Observation(HYPERVISOR, tuple(sorted(maps.items())))
+        if pages is None and session.xen is not None:
+            pages = session.xen.pages()
+        own = pages.get(domain.id) if pages is not None else None
+        memory = Memory(tuple(sorted(own.items()))) if own is not None else None
+        return Observation(HYPERVISOR, tuple(sorted(maps.items())), memory=memory)
     everything, placement = session.host.online, live.placement
     vcpus = range(live.shape.vcpus)
     return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in vcpus))
@@ -161,4 +176,4 @@ def store_record(domain: Domain, record: Record, live: bool) -> None:
 
 def keep_backup(directory: str, known: Known) -> str:
     """Put the definition that a domain has into a file of its own. Returns the file's path; raises InputError."""
-    return _backup.keep(directory, known.domain.key, known.config.text)
+    return _backup.keep(directory, known.domain.key, known.config.text, known.config.suffix)

@@ -26,7 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import Placem
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._libvirt import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
 
 
 class Interrupted(SystemExit):

@@ -135,7 +135,7 @@ def test_xen_takes_what_it_does_anyway(intent: Intent) -> None:
 def test_a_driver_nobody_knows() -> None:
     with pytest.raises(UnsupportedError) as caught:
         driver_named("lxc")
-    assert caught.value.message == "uri: the lxc driver cannot do this: numa.virt knows qemu, xen, test"
+    assert caught.value.message == "uri: the lxc driver cannot do this: numa.virt knows qemu, xen, xl, test"
 
 
 def test_features() -> None:

@@ -360,9 +360,9 @@ def test_automatic_memory_is_as_large_as_it_likes() -> None:
 # Drivers
 
 
-def test_xen_pins_each_vcpu_and_says_nothing_of_memory() -> None:
+def test_xen_pins_each_vcpu_and_holds_memory_to_what_no_element_there_can_say() -> None:
     target = place(Intent(cells=cpus("1"), vcpu_pins=pins(v1="5")), driver=XEN)
-    assert target.placement == Placement(cpus("4-6"), pins(v1="5"))
+    assert target.placement == Placement(cpus("4-6"), pins(v1="5"), memory=MemoryBinding("strict", cpus("1")))
     assert target.encoded == Placement(cpus("4-6"), pins(v0="4-6", v1="5"))
 
 

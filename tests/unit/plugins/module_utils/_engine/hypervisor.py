@@ -170,6 +170,7 @@ class Hypervisor(Host):
         self.strays = {}
         self.obeys_shutdown = True
         self.offline = CpuSet()
+        self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
 
     def connect(self):
@@ -255,6 +256,8 @@ class FakeConnection:
     """The interface of _libvirt.Connection."""
 
     language = "xml"
+    configured_name = None
+    warnings = ()
 
     def __init__(self, hypervisor):
         self.local = hypervisor.local
@@ -286,6 +289,9 @@ class FakeConnection:
     def free_pages(self, sizes, first, count):
         self.calls += 1
         return {cell: dict.fromkeys(sizes, 0) for cell in range(first, first + count)}
+
+    def xen_tools(self):
+        return self.hypervisor.tools if self.hypervisor.kind == "xen" else None
 
     def pci_devices(self):
         self.calls += 1
@@ -330,7 +336,7 @@ class FakeDomain:
         self.connection, self.guest = connection, guest
         self.hypervisor = connection.hypervisor
         self.name, self.uuid = guest.name, guest.uuid
-        self.key = guest.uuid
+        self.key, self.id = guest.uuid, guest.pid
         self.active = guest.live is not None
 
     def redefine(self, xml):

@@ -1,0 +1,37 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one choice between libvirt and xl, by the option ``uri``.
+
+This file must not import ansible.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ansible_collections.numa.virt.plugins.module_utils import _libvirt, _xl
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+
+
+def needs_libraries(uri: str | None) -> bool:
+    """Whether libvirt and lxml are needed: xl does without."""
+    return uri != _xl.URI
+
+
+def connect(uri: str | None, config: str | None = None) -> Connection:
+    """The connection that ``uri`` names; ``config`` is the path of a guest's file, for xl only.
+
+    Raises ConnectionFailedError and InputError.
+    """
+    if uri == _xl.URI:
+        return _xl.Connection(config)
+    if config is not None:
+        raise InputError(
+            "config", config, "is for uri=xl: libvirt keeps the definitions itself", "give name or xml, or uri=xl"
+        )
+    return _libvirt.Connection(uri)

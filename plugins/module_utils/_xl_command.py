@@ -1,0 +1,104 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Xen's own tool, run on this machine: argument vectors only, never a shell, and every failure as one line.
+
+No decision is made here. This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from ansible_collections.numa.virt.plugins.module_utils import _xl_output
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
+
+# An argument vector -> (exit status, stdout, stderr)
+Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
+# Domain id -> cell -> KiB; None where it cannot be read
+Pages = Optional["dict[int, dict[int, int]]"]
+
+_FOLDERS = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
+# "libxl: error: libxl_dom.c:190:numa_place_domain: Domain 4:Hard affinity …": the place in the source helps nobody
+_ERROR = re.compile(r"(?:libxl|xl|libxlu?|xc): error: (?:\w+\.c:\d+:)?(?:\w+: )?(?:Domain \d+:)?\s*(?P<text>.*)")
+
+
+class XlCallError(NumaVirtError):
+    """xl refused something. ``status`` is its exit status."""
+
+    code = "xl"
+
+    def __init__(self, action: str, reason: str, status: int) -> None:
+        super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, status=status)
+
+
+class XlCommand:
+    """One xl, which counts its calls."""
+
+    def __init__(self, program: str, run: Run | None = None) -> None:
+        self.program = program
+        self.calls = 0
+        self._run = run or _execute
+
+    def __call__(self, action: str, *arguments: str) -> str:
+        """What it prints. ``action`` says in words what for. Raises XlCallError."""
+        self.calls += 1
+        status, output, errors = self._run([self.program, *arguments])
+        if status != 0:
+            raise XlCallError(action, _reason(errors or output, status), status)
+        return output
+
+    def pools(self) -> tuple[CpuPool, ...]:
+        """The cpupools, that of new guests first. Raises XlCallError."""
+        found = _xl_output.parse_pools(self("read the cpupools", "cpupool-list", "-c"))
+        return tuple(CpuPool(name, cpus) for name, cpus in found.items())
+
+    def pages(self) -> Pages:
+        """KiB of every domain on every cell: the debug key u makes Xen write them to its log.
+
+        None where this user may not, or where the log is too short for all of it.
+        """
+        try:
+            self("ask for the pages of each cell", "debug-keys", "u")
+            return _xl_output.parse_numa_dump(self("read Xen's log", "dmesg"))
+        except NumaVirtError:
+            return None
+
+
+def find_xl() -> XlCommand | None:
+    """The xl of this machine, where there is one."""
+    program = shutil.which("xl", path=f"{os.environ.get('PATH', '')}:{_FOLDERS}")
+    return XlCommand(program) if program is not None else None
+
+
+def _execute(arguments: Sequence[str]) -> tuple[int, str, str]:
+    # Its words are read: they must not be translated.
+    environment = {**os.environ, "LC_ALL": "C", "LANG": "C", "PATH": f"{os.environ.get('PATH', '')}:{_FOLDERS}"}
+    try:
+        done = subprocess.run(
+            arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment,
+        )  # fmt: skip
+    except OSError as error:
+        return 127, "", error.strerror or str(error)
+    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def _reason(said: str, status: int) -> str:
+    """The first of its errors, which caused the others, else its last line; in one line."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    found = [match["text"] for line in lines for match in [_ERROR.match(line)] if match and match["text"]]
+    text = found[0] if found else (lines[-1] if lines else f"it ended with status {status}")
+    return " ".join(text.split()).rstrip(".!")
+
+
+def set_text(cpus: CpuSet, everything: CpuSet) -> str:
+    """A CPU set as an argument for xl."""
+    return "all" if everything <= cpus else str(cpus)

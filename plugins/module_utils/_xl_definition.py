@@ -1,0 +1,116 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What xl knows of a guest as a Definition: its configuration file, and the guest while it runs.
+
+This file must not import ansible, libvirt or lxml, and must not open a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_from_json, intent_to_json
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
+
+
+@dataclass(frozen=True, eq=False)
+class XlDefinition:
+    """A configuration file on a host, whose cells give ``node:`` its meaning."""
+
+    config: XlConfig
+    host: Host
+    suffix: str = "cfg"
+
+    @property
+    def text(self) -> str:
+        return self.config.text
+
+    @property
+    def masked_text(self) -> str:
+        return self.config.masked_text()
+
+    @property
+    def owned_text(self) -> str:
+        return self.config.owned_text
+
+    @property
+    def rest_text(self) -> str:
+        return self.config.masked_text()
+
+    @property
+    def uuid(self) -> str | None:
+        return self.config.uuid
+
+    @property
+    def shape(self) -> Shape:
+        return replace(self.config.shape, pool=self.config.pool, memory_cells=self.config.vnuma_cells)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return self.config.placement(self._cells, self.host.present)
+
+    @cached_property
+    def record(self) -> Record | None:
+        text = self.config.record_text
+        intent = intent_from_json(text) if text is not None else None
+        return Record(intent) if intent is not None else None
+
+    def rewritten(self, placement: Placement, record: Record | None) -> XlDefinition:
+        config = self.config.with_cpus(
+            placement.cpuset, dict(placement.vcpu_pins), self._cells, self.host.present
+        )  # fmt: skip
+        if record is not None:
+            config = config.with_record(intent_to_json(record.intent))
+        return replace(self, config=config)
+
+    @property
+    def _cells(self) -> Mapping[int, CpuSet]:
+        return {cell.id: cell.cpus for cell in self.host.cells}
+
+
+@dataclass(frozen=True, eq=False)
+class XlRunning:
+    """A running guest: what the hypervisor says of it. It has no definition of its own that could be written."""
+
+    shape: Shape
+    maps: Mapping[int, CpuSet]
+    everything: CpuSet
+    record: Record | None = None
+    suffix: str = "txt"
+
+    @property
+    def text(self) -> str:
+        return self.owned_text
+
+    @property
+    def masked_text(self) -> str:
+        return self.owned_text
+
+    @property
+    def owned_text(self) -> str:
+        return "".join(f"vCPU {vcpu}: {cpus}\n" for vcpu, cpus in sorted(self.maps.items()))
+
+    @property
+    def rest_text(self) -> str:
+        return ""
+
+    @property
+    def uuid(self) -> str | None:
+        return self.shape.uuid
+
+    @property
+    def placement(self) -> Placement:
+        whole = union(self.maps.values())
+        pins = pins_of({vcpu: cpus for vcpu, cpus in self.maps.items() if cpus != whole})
+        return Placement(cpuset=None if self.everything <= whole else whole, vcpu_pins=pins)
+
+    def rewritten(self, _placement: Placement, _record: Record | None) -> XlRunning:
+        return self
