@@ -146,23 +146,41 @@ class XlConfig:
     ) -> XlConfig:
         """The file where each vCPU may use its pin, or else ``cpuset``, of which None is every CPU.
 
-        A ``cpus`` that says so already on this host, in any form of words, is left as it is. Where every vCPU may use
-        every CPU there is no ``cpus`` any more. Raises XlConfigError where the file gives no number of vCPUs: xl would
-        pass over whatever stands there.
+        It becomes a list with an element for each vCPU, equal ones too: with a single string libxl holds the vCPUs to
+        it and yet takes the memory from the cell that is freest (numa_place_domain() in libxl_dom.c, 4.17, finds out
+        which cells fit ``cpus``, and does not look at that again). A ``cpus`` that says the same already on this
+        host, and does not have that flaw, is left as it is, whatever its words. Where every vCPU may use every CPU
+        there is no ``cpus`` any more. Raises XlConfigError where the file gives no number of vCPUs: xl would pass
+        over whatever stands there.
         """
         wanted = tuple(pins.get(vcpu, cpuset) for vcpu in range(self.maxvcpus))
-        try:
-            if self.affinity(cells, everything) == wanted:
-                return self
-        except XlConfigError:
-            pass  # it is replaced
-        if all(each is None for each in wanted):
+        free = all(each is None for each in wanted)
+        if self._says(wanted, cells, everything) and (free or not self.places_itself):
+            return self
+        if free:
             return self._edited(_xl_edit.without_cpus(self.text, self._document))
         if not self.counted:
             raise XlConfigError(
                 self.source, "there is no number of vCPUs, and without one xl passes over cpus", "add vcpus = 1"
             )
         return self._edited(_xl_edit.with_cpus(self.text, self._document, _words(wanted)))
+
+    def _says(self, wanted: tuple[Allowed, ...], cells: Mapping[int, CpuSet], everything: CpuSet) -> bool:
+        try:
+            return self.affinity(cells, everything) == wanted
+        except XlConfigError:
+            return False  # xl would refuse it: it is to be replaced
+
+    @property
+    def owned_text(self) -> str:
+        """The owned parts alone, one on each line: our record, and every ``cpus`` statement."""
+        parts = [f"{_xl_edit.PREFIX}{each}" for each in _xl_edit.records(self.text, self._document)]
+        parts += [self.text[each.start : each.end] for each in self._document.statements if each.name == "cpus"]
+        return "".join(f"{each}\n" for each in parts)
+
+    def rest_text(self) -> str:
+        """The file without the owned parts, every secret masked."""
+        return self._edited(_xl_edit.without_owned(self.text, self._document)).masked_text()
 
     @property
     def record_text(self) -> str | None:

@@ -31,13 +31,13 @@ _LEADING_BLANKS = re.compile("[ \t]*")
 
 
 def with_cpus(text: str, document: Document, words: Sequence[str]) -> str:
-    """The text where ``words``, one for each vCPU, are all that ``cpus`` says: one string where they are equal.
+    """The text where ``words``, one for each vCPU, are all that ``cpus`` says: always as a list.
 
     The last assignment gets it, in place; what was appended to that goes. Where there is none it is put on a line of
     its own behind the last statement, and the record before it.
     """
     quoted = [f'"{each}"' for each in words]
-    value = quoted[0] if len(set(quoted)) == 1 else f"[{', '.join(quoted)}]"
+    value = f"[{', '.join(quoted)}]"
     found = _cpus(document)
     if not found:
         return _moving_record(text, document, lambda rest, parsed: _appended(rest, parsed, f"cpus = {value}"))
@@ -45,7 +45,7 @@ def with_cpus(text: str, document: Document, words: Sequence[str]) -> str:
     for each in reversed(found[rank + 1 :]):
         text = _without_statement(text, document, each)
     target = found[rank].value
-    if isinstance(target, Items) and len(target.values) == len(quoted) and value[0] == "[" and _is_flat(target):
+    if isinstance(target, Items) and len(target.values) == len(quoted) and _is_flat(target):
         # What else stands in the list, comments say, stays.
         for old, new in reversed(list(zip(target.values, quoted))):
             text = _replaced(text, old.start, old.end, new)
@@ -56,6 +56,12 @@ def with_cpus(text: str, document: Document, words: Sequence[str]) -> str:
 def without_cpus(text: str, document: Document) -> str:
     """The text without any ``cpus``. What stood on the same line stays, a comment too."""
     return _moving_record(text, document, _without_cpus)
+
+
+def without_owned(text: str, document: Document) -> str:
+    """The text without ``cpus`` and records."""
+    rest = _without_lines(text, record_lines(text, document))
+    return _without_cpus(rest, parse_document(rest, ""))
 
 
 def is_record(record: str) -> bool:
