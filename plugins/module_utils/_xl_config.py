@@ -173,10 +173,10 @@ class XlConfig:
 
     @property
     def owned_text(self) -> str:
-        """The owned parts alone, one on each line: our record, and every ``cpus`` statement."""
-        parts = [f"{_xl_edit.PREFIX}{each}" for each in _xl_edit.records(self.text, self._document)]
-        parts += [self.text[each.start : each.end] for each in self._document.statements if each.name == "cpus"]
-        return "".join(f"{each}\n" for each in parts)
+        """The owned parts alone, a line for each: what a diff shows. Every secret, in a comment say, is masked."""
+        lines = [f"{_xl_edit.PREFIX}{each}" for each in _xl_edit.records(self.text, self._document)]
+        lines += [self._masked(each.start, each.end) for each in self._document.statements if each.name == "cpus"]
+        return "".join(f"{line}\n" for line in lines)
 
     def rest_text(self) -> str:
         """The file without the owned parts, every secret masked."""
@@ -196,25 +196,21 @@ class XlConfig:
             return self
         return self._edited(_xl_edit.with_record(self.text, self._document, record))
 
-    @property
-    def owned_text(self) -> str:
-        """What is owned, a statement a line: what a diff shows. Holds no secret."""
-        record = self.record_text
-        lines = [f"# numa.virt: {record}"] if record is not None else []
-        lines += [self.text[each.start : each.end] for each in self._document.statements if each.name == "cpus"]
-        return "".join(f"{line}\n" for line in lines)
-
     def secrets(self) -> list[str]:
         """Every secret value in the file, once, in its order."""
         return list(dict.fromkeys(each.text for each in self._secrets() if each.text))
 
     def masked_text(self) -> str:
         """The file with every secret as MASK."""
-        parts, position = [], 0
+        return self._masked(0, len(self.text))
+
+    def _masked(self, start: int, end: int) -> str:
+        parts = []
         for secret in self._secrets():
-            parts += [self.text[position : secret.start], MASK]
-            position = secret.end
-        return "".join((*parts, self.text[position:]))
+            if start <= secret.start and secret.end <= end:
+                parts += [self.text[start : secret.start], MASK]
+                start = secret.end
+        return "".join((*parts, self.text[start:end]))
 
     def _secrets(self) -> list[Secret]:
         return find_secrets(self.text, self._document)

@@ -52,8 +52,8 @@ _UUID_REST = re.compile(r" +(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}
 _CPU_LIST = "[0-9]{1,5}(?:-[0-9]{1,5})?(?:,[0-9]{1,5}(?:-[0-9]{1,5})?)*"
 _CPUS = re.compile(_CPU_LIST)
 _VCPU_ROW = re.compile(
-    r"(?P<name>(?:.*[^ ])?) +(?P<id>[0-9]{1,5}) +(?P<vcpu>[0-9]{1,7}) +(?P<cpu>[0-9]{1,5}|-) +[r-][b-][p-] +[0-9]+\.[0-9] +"
-    rf"(?P<hard>all|none|{_CPU_LIST}) / (?P<soft>all|none|{_CPU_LIST}) *",
+    r"(?P<name>(?:.*[^ ])?) +(?P<id>[0-9]{1,5}) +(?P<vcpu>[0-9]{1,7}) +(?P<cpu>[0-9]{1,5}|-) +[r-][b-][p-] +"
+    rf"[0-9]+\.[0-9] +(?P<hard>all|none|{_CPU_LIST}) / (?P<soft>all|none|{_CPU_LIST}) *",
     re.DOTALL,
 )
 _POOL_NAME_WIDTH = 19
