@@ -1,0 +1,198 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is free on each cell, and guests on cells: the numbers that every search of the planner counts with.
+
+This file must not import ansible, libvirt or lxml, and must not choose anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+    ISOLATE,
+    PREFER,
+    SHARED,
+    UNIT,
+    Ground,
+    Guest,
+    bits,
+    count,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
+
+
+class Part(NamedTuple):
+    """What a guest takes of one cell, in the guest's own units."""
+
+    cell: int
+    cpu: int
+    mem: int
+
+
+class Spot(NamedTuple):
+    """Where a guest is: a part for each cell. For a mirrored guest part N is its cell N. ``cells`` is the mask."""
+
+    parts: tuple[Part, ...]
+    cells: int
+    distance: int
+
+    @property
+    def width(self) -> int:
+        return len(self.parts)
+
+
+class Board:
+    """Free capacity by cell.
+
+    ``joint``: 1/UNIT of shared CPUs; where the rules do not divide the CPUs a CPU that is given away leaves it too.
+    ``free``: CPUs that can be given to one guest; ``whole``: whole cores among them, not counting those that guests
+    without a wish for whole cores will break up: that is decided last, and fits wherever both numbers do.
+    ``unshared``: whole cores left if no two guests are to share one. ``mem[pool]``: KiB or pages.
+    ``guests``: how many there are. ``groups``: (kind, name) -> cells, with how many members on each.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        joint: list[int],
+        free: list[int],
+        whole: list[int],
+        mem: list[list[int]],
+        soft: list[int],
+        guests: list[int],
+    ) -> None:
+        self.ground = ground
+        self.joint, self.free, self.whole, self.mem = joint, free, whole, mem
+        self.unshared = list(whole)
+        self.soft, self.guests = soft, guests
+        self.groups: dict[tuple[str, str], dict[int, int]] = {}
+        #: Whether cells are chosen to leave CPUs and memory in balance, where the policies' own orders left guests out.
+        self.balanced = False
+        self.capacity = [max(1, UNIT * count(mask)) for mask in ground.shared]
+        self.own_capacity = [max(1, count(mask)) for mask in ground.own]
+
+    def copy(self) -> Board:
+        new = Board(
+            self.ground,
+            list(self.joint),
+            list(self.free),
+            list(self.whole),
+            [list(pool) for pool in self.mem],
+            self.soft,
+            list(self.guests),
+        )
+        new.unshared, new.balanced = list(self.unshared), self.balanced
+        new.groups = {key: dict(cells) for key, cells in self.groups.items()}
+        return new
+
+    def room(self, cell: int, kind: int) -> int:
+        """The largest CPU need, in the unit of the kind, that this cell can meet now."""
+        if kind == SHARED:
+            return self.joint[cell]
+        free = self.free[cell]
+        if self.ground.derived:
+            free = min(free, self.joint[cell] // UNIT)
+        if kind == PREFER:
+            return free
+        threads = self.ground.threads[cell]
+        cores = min(self.whole[cell], free // threads)
+        if kind == ISOLATE:
+            return cores
+        return cores * threads if threads > 1 else 0
+
+    def cpus(self, cell: int, kind: int, need: int) -> tuple[int, int]:
+        """(CPUs, whole cores) that a need takes of this cell."""
+        if kind == PREFER:
+            return need, 0
+        threads = self.ground.threads[cell]
+        cores = need if kind == ISOLATE else -(-need // threads)
+        return cores * threads, cores
+
+    def take(self, guest: Guest, spot: Spot, sign: int = 1) -> None:
+        """Count a guest in, or out with ``sign`` -1."""
+        kind, mem, threads = guest.kind, self.mem[guest.pool], self.ground.threads
+        for cell, cpu, amount in spot.parts:
+            if kind == SHARED:
+                self.joint[cell] -= sign * cpu
+            else:
+                cpus, cores = self.cpus(cell, kind, cpu)
+                self.free[cell] -= sign * cpus
+                self.whole[cell] -= sign * cores
+                self.unshared[cell] -= sign * (cores or -(-cpus // threads[cell]))
+                if self.ground.derived:
+                    self.joint[cell] -= sign * cpus * UNIT
+            mem[cell] -= sign * amount
+            self.guests[cell] += sign
+        for key in group_keys(guest.request):
+            self.join(key, spot.cells, sign)
+
+    def join(self, key: tuple[str, str], cells: int, sign: int = 1) -> None:
+        members = self.groups.setdefault(key, {})
+        for cell in bits(cells):
+            members[cell] = members.get(cell, 0) + sign
+            if not members[cell]:
+                del members[cell]
+
+    def open_to(self, guest: Guest) -> int:
+        """The cells that the request and its groups leave."""
+        cells = guest.allowed
+        request = guest.request
+        if request.together is not None and self.groups.get(("together", request.together)):
+            cells &= sum(1 << cell for cell in self.groups["together", request.together])
+        if request.apart is not None:
+            cells &= ~sum(1 << cell for cell in self.groups.get(("apart", request.apart), ()))
+        return cells
+
+    def admits(self, guest: Guest, spot: Spot) -> bool:
+        """Whether the spot fits now, groups included."""
+        mem = self.mem[guest.pool]
+        return not spot.cells & ~self.open_to(guest) and all(
+            self.room(cell, guest.kind) >= cpu and mem[cell] >= amount for cell, cpu, amount in spot.parts
+        )
+
+    def load(self, cell: int, guest: Guest | None = None, mem: int = 0, cpu: int = 0) -> int:
+        """How full a cell is by the scarcer of CPU and memory, in millionths, with such a guest on it."""
+        pool = guest.pool if guest is not None else 0
+        capacity = self.capacity[cell]
+        used = capacity - self.joint[cell] + self.soft[cell]
+        if guest is not None and guest.kind != SHARED:
+            cpu = self.cpus(cell, guest.kind, cpu)[0]
+            if self.ground.derived:
+                cpu *= UNIT
+            else:
+                capacity = self.own_capacity[cell]
+                used = capacity - self.free[cell]
+        total = max(1, self.ground.memory[pool][cell])
+        return max((used + cpu) * UNIT // capacity, (total - self.mem[pool][cell] + mem) * UNIT // total)
+
+    def likeness(self, cell: int, guest: Guest, need: int, mem: int) -> int:
+        """How much what the cell has free is like what the guest needs: the product of the two vectors.
+
+        Source: Panigrahy and others, Heuristics for Vector Bin Packing, 2011 ("dot product").
+        """
+        if guest.kind == SHARED or self.ground.derived:
+            capacity, free = self.capacity[cell], self.joint[cell]
+            need = need if guest.kind == SHARED else UNIT * self.cpus(cell, guest.kind, need)[0]
+        else:
+            capacity, free = self.own_capacity[cell], self.free[cell]
+            need = self.cpus(cell, guest.kind, need)[0]
+        total = max(1, self.ground.memory[guest.pool][cell])
+        cpu = (need * UNIT // capacity) * (free * UNIT // capacity)
+        return cpu + (mem * UNIT // total) * (self.mem[guest.pool][cell] * UNIT // total)
+
+
+def group_keys(request: Request) -> list[tuple[str, str]]:
+    """What Board.groups calls the groups of a request."""
+    pairs = (("together", request.together), ("apart", request.apart))
+    return [(kind, name) for kind, name in pairs if name is not None]
+
+
+def spot_of(ground: Ground, guest: Guest, parts: Sequence[Part]) -> Spot:
+    cells = 0
+    for part in parts:
+        cells |= 1 << part.cell
+    return Spot(tuple(parts), cells, ground.distance_of(cells, guest.devices))

@@ -1,0 +1,238 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What no plan could mend: options that name what the host has not, or that contradict each other.
+
+Everything here is an InputError, raised before anything is planned; what merely does not fit is a rejection.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+    REQUIRE,
+    Ground,
+    Guest,
+    bits,
+    count,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
+    DEVICE_RULES,
+    EMULATOR,
+    POLICIES,
+    SMT,
+    Existing,
+    Options,
+    Request,
+    Rules,
+)
+from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+
+
+def check_rules(host: Host, rules: Rules, options: Options) -> None:
+    """Raises InputError."""
+    named = {
+        "reserved_cpus": rules.reserved_cpus,
+        "shared_cpus": rules.shared_cpus,
+        "dedicated_cpus": rules.dedicated_cpus,
+    }
+    for option, cpus in named.items():
+        if cpus is not None and cpus - host.present:
+            raise InputError(option, str(cpus), f"the host has no CPU {cpus - host.present}", _having(host))
+    pairs = (("dedicated_cpus", "shared_cpus"), ("shared_cpus", "reserved_cpus"), ("dedicated_cpus", "reserved_cpus"))
+    for one, other in pairs:
+        both = (named[one] or CpuSet()) & (named[other] or CpuSet())
+        if both:
+            raise InputError(one, str(named[one]), f"CPU {both} is in {other} too", "name each CPU in one of them")
+    if not rules.cpu_ratio > 0:
+        raise InputError("cpu_ratio", rules.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    _check_reserved(host, rules)
+    if options.max_moves is not None and options.max_moves < 0:
+        raise InputError("max_moves", options.max_moves, "is not a number of moves", "give 0 or more")
+
+
+def _check_reserved(host: Host, rules: Rules) -> None:
+    for option, pairs in (
+        ("reserved_memory", rules.reserved_memory),
+        ("reserved_pages", [(cell, number) for cell, _size, number in rules.reserved_pages]),
+    ):
+        for cell_id, amount in pairs:
+            if host.cell(cell_id) is None:
+                raise InputError(option, cell_id, f"the host has no cell {cell_id}", f"its cells are {host.cell_ids}")
+            if amount < 0:
+                raise InputError(option, amount, f"is less than nothing on cell {cell_id}", "give 0 or more")
+    for cell_id, kib in rules.reserved_memory:
+        cell = host.cell(cell_id)
+        if cell is not None and kib > cell.memory and not host.implied_cell:
+            raise InputError(
+                "reserved_memory", kib, f"cell {cell_id} has {cell.memory} KiB", f"give {cell.memory} or less"
+            )
+    for cell_id, size, number in rules.reserved_pages:
+        cell = host.cell(cell_id)
+        total = sum(pool.total for pool in cell.huge_pools if pool.size == size) if cell is not None else 0
+        if number > total:
+            problem = f"cell {cell_id} has {total} pages of {size} KiB"
+            raise InputError("reserved_pages", number, problem, f"give {total} or less")
+
+
+def check_names(requests: Sequence[Request], existing: Sequence[Existing]) -> None:
+    """Raises InputError."""
+    for option, names in (
+        ("domains", [each.name for each in requests]),
+        ("existing domains", [each.name for each in existing]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        if twice:
+            raise InputError(option, twice[0], "is named twice", "name each domain once")
+
+
+def check_request(host: Host, request: Request) -> None:
+    """Whether the words of a request hold on this host. Raises InputError."""
+    _check_words(request)
+    option = f"domains[{request.name}]"
+    if request.cells is not None:
+        unknown = request.cells - host.cell_ids
+        if unknown or not request.cells:
+            problem = f"the host has no cell {unknown}" if unknown else "names no cell"
+            raise InputError(f"{option}.cells", str(request.cells), problem, f"its cells are {host.cell_ids}")
+        if not host.cpus_of(request.cells):
+            having = CpuSet(cell.id for cell in host.cells if host.cpus_of([cell.id]))
+            problem = "none of these cells has CPUs"
+            raise InputError(f"{option}.cells", str(request.cells), problem, f"cells with CPUs are {having}")
+    if isinstance(request.emulator, CpuSet) and (request.emulator - host.online or not request.emulator):
+        bad = request.emulator - host.online
+        wrong = f"CPU {bad} is offline or does not exist" if bad else "names no CPU"
+        raise InputError(f"{option}.emulator", str(request.emulator), wrong, _having(host))
+    if request.page_size is not None:
+        sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
+        if request.page_size not in sizes:
+            known = f"sizes with pages are {', '.join(map(str, sizes))}" if sizes else "the host has none at all"
+            raise InputError(f"{option}.page_size", request.page_size, "the host has no such huge pages", known)
+    _check_devices(host, request)
+    if (
+        request.owns_cpus
+        and request.smt == "require"
+        and all(len(c.cpus) < 2 for cell in host.cells for c in cell.cores)
+    ):
+        expected = "give smt=prefer or smt=isolate"
+        raise InputError(f"{option}.smt", "require", "no core of this host has two threads", expected)
+
+
+def _check_words(request: Request) -> None:
+    option = f"domains[{request.name}]"
+    words = (
+        ("policy", request.policy, POLICIES),
+        ("smt", request.smt, SMT),
+        ("devices", request.device_rule, DEVICE_RULES),
+    )
+    for name, value, allowed in words:
+        if value not in allowed:
+            raise InputError(f"{option}.{name}", value, "is not known", f"choose among {', '.join(allowed)}")
+    if isinstance(request.emulator, str) and request.emulator not in EMULATOR:
+        expected = "give share, isolate or a CPU set"
+        raise InputError(f"{option}.emulator", request.emulator, "is not known", expected)
+    for name, number in (("vcpus", request.vcpus), ("memory", request.memory), ("width", request.width)):
+        if number is not None and number < 1:
+            raise InputError(f"{option}.{name}", number, "is less than 1", "give 1 or more")
+    if request.cpu_ratio is not None and not request.cpu_ratio > 0:
+        raise InputError(f"{option}.cpu_ratio", request.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    if not request.owns_cpus:
+        problem = f"a guest with policy {request.policy} has no CPUs of its own"
+        expected = "give policy=dedicated, or leave it out"
+        if request.smt != "prefer":
+            raise InputError(f"{option}.smt", request.smt, problem, expected)
+        if request.emulator == "isolate":
+            raise InputError(f"{option}.emulator", "isolate", problem, expected)
+    if request.policy == "mirror":
+        _check_mirror(request)
+    elif request.guest_cells or request.width is not None or request.own_cpus:
+        name = "guest_cells" if request.guest_cells else "width" if request.width is not None else "own_cpus"
+        raise InputError(f"{option}.{name}", None, f"is not for policy {request.policy}", "give policy=mirror")
+
+
+def _check_mirror(request: Request) -> None:
+    option = f"domains[{request.name}]"
+    if request.guest_cells:
+        listed = [vcpu for cell in request.guest_cells for vcpu in cell.vcpus]
+        if sorted(listed) != list(range(request.vcpus)):
+            problem = f"its cells have the vCPUs {CpuSet(listed)}"
+            raise InputError(
+                f"{option}.guest_cells", None, problem, f"give each of {CpuSet(range(request.vcpus))} once"
+            )
+        if sum(cell.memory for cell in request.guest_cells) != request.memory:
+            total = sum(cell.memory for cell in request.guest_cells)
+            problem = f"its cells have {total} KiB and the guest {request.memory}"
+            raise InputError(f"{option}.guest_cells", None, problem, "give all of its memory to its cells")
+        if request.width not in (None, len(request.guest_cells)):
+            problem = f"the guest has {len(request.guest_cells)} cells"
+            raise InputError(f"{option}.width", request.width, problem, "leave it out")
+    width = len(request.guest_cells) or request.width or 1
+    if width > request.vcpus:
+        problem = f"the guest has {request.vcpus} vCPUs"
+        raise InputError(f"{option}.width", width, problem, "a cell needs one vCPU at least")
+    if request.cells is not None and width > len(request.cells):
+        problem = f"it may use {len(request.cells)}"
+        raise InputError(f"{option}.width", width, f"its cells need a host cell each, and {problem}", "give more cells")
+
+
+def _check_devices(host: Host, request: Request) -> None:
+    option = f"domains[{request.name}]"
+    if request.device_rule == "ignore":
+        return
+    where = {name: cell.id for cell in host.cells for each in cell.devices for name in (each.name, each.address)}
+    for device in request.devices:
+        if device not in where and request.device_rule == "require":
+            problem = "the host names no cell for this device"
+            raise InputError(f"{option}.devices", device, problem, "give devices=prefer, or another device")
+    needed = CpuSet(where[device] for device in request.devices if device in where)
+    if request.device_rule == "require" and request.cells is not None and needed - request.cells:
+        problem = f"its device is on cell {needed - request.cells}, and cells is {request.cells}"
+        raise InputError(f"{option}.devices", "require", problem, f"add cell {needed - request.cells}, or prefer")
+    bare = CpuSet(cell for cell in needed if not host.cpus_of([cell]))
+    if request.device_rule == "require" and bare:
+        problem = f"its device is on cell {bare}, which has no CPUs"
+        raise InputError(f"{option}.devices", "require", problem, "give devices=prefer")
+    if request.device_rule == "require" and len(needed) > 1 and request.together is not None:
+        problem = f"its devices are on cells {needed}, and its group {request.together} shares one cell"
+        raise InputError(f"{option}.devices", "require", problem, "give devices=prefer, or leave the group out")
+
+
+def check_sizes(ground: Ground, guests: Iterable[Guest]) -> None:
+    """Whether each guest would have a place if it were alone. Raises InputError with what would."""
+    board = Occupancy(ground).board()
+    cells = range(len(ground.ids))
+    for guest in guests:
+        request = guest.request
+        mem = ground.memory[guest.pool]
+        one = guest.must or guest.allowed
+        if any(
+            one >> i & 1 and board.room(i, guest.kind) >= guest.need and mem[i] >= guest.mem for i in cells
+        ) and not (guest.mirrored or count(guest.must) > 1):
+            continue
+        if best(board, guest, steps=0) is not None:
+            continue
+        option = f"domains[{request.name}]"
+        open_cells = list(bits(guest.allowed))
+        cpu = sum(max(0, board.room(cell, guest.kind)) for cell in open_cells)
+        free = sum(mem[cell] for cell in open_cells)
+        near = offer(board, guest)
+        if cpu < guest.need:
+            what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
+            problem = f"{what} for {near.vcpus_at_most} are all that cells {ground.cell_ids(guest.allowed)} can give"
+            raise InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
+        if free < guest.mem:
+            problem = f"cells {ground.cell_ids(guest.allowed)} have {ground.kib(guest.pool, free)} KiB for guests"
+            raise InputError(f"{option}.memory", request.memory, problem, near.text)
+        raise InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
+
+
+def _having(host: Host) -> str:
+    return f"its CPUs are {host.online}"

@@ -1,0 +1,220 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One guest, the cells as they are filled now: the spot that its policy likes best.
+
+The order is that of the plan's objective: stay, least distance, no core shared, then the policy's own:
+``pack`` opens no cell that it need not and takes the fullest; ``spread`` the one that is least loaded afterwards;
+``dedicated`` the one with the fewest CPUs left over; ``mirror`` as ``pack``. Last the cell's id.
+This file must not import ansible, libvirt or lxml, and must not take anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+    REQUIRE,
+    SHARED,
+    Guest,
+    bits,
+    count,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
+from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE
+
+
+def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tuple[int, ...]:
+    """The smaller the better, for a guest (or a part of one) that needs this much of the cell."""
+    away = 1 if guest.home and not guest.home >> cell & 1 else 0
+    far = sum(board.ground.distance[cell][device] - LOCAL_DISTANCE for device in guest.devices)
+    policy = guest.request.policy
+    load = board.load(cell, guest, mem, need)
+    own: tuple[int, ...]
+    if guest.kind == SHARED:
+        shares = 0
+        own = (load, 0) if policy == "spread" else (0 if board.guests[cell] else 1, -load)
+    else:
+        cpus, cores = board.cpus(cell, guest.kind, need)
+        shares = 1 if (cores or -(-cpus // board.ground.threads[cell])) > board.unshared[cell] else 0
+        own = (board.free[cell] - cpus, -load)
+    if board.balanced:
+        own = (-board.likeness(cell, guest, need, mem),)
+    return (away, far, shares, *own, cell)
+
+
+def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:
+    """The best cell of the mask that holds all of the guest."""
+    mem, need, kind = board.mem[guest.pool], guest.need, guest.kind
+    open_cells = board.open_to(guest) & cells
+    if guest.must:
+        open_cells &= guest.must if count(guest.must) == 1 else 0
+    best: tuple[int, ...] = ()
+    for cell in bits(open_cells):
+        if mem[cell] >= guest.mem and board.room(cell, kind) >= need:
+            key = preference(board, guest, cell, need, guest.mem)
+            if not best or key < best:
+                best = key
+    if not best:
+        return None
+    cell = best[-1]
+    return Spot((Part(cell, need, guest.mem),), 1 << cell, best[1])
+
+
+def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
+    """The fewest cells, then the nearest, that together hold a guest without cells of its own.
+
+    A cell without free CPUs lends memory only, and only to a guest that does not bind its memory early: QEMU cannot
+    bind memory off its CPU set. A group that shares one cell has no wide members. ``steps`` as for nearest_subset().
+    """
+    ground, mem = board.ground, board.mem[guest.pool]
+    room = [max(0, board.room(cell, guest.kind)) for cell in range(len(ground.ids))]
+    if guest.request.together is not None or not all(room[cell] for cell in bits(guest.must)):
+        return None
+    free = [max(0, amount) for amount in mem]
+    lends = not guest.request.early
+    usable = [cell for cell in bits(board.open_to(guest)) if room[cell] or (free[cell] and lends)]
+    if sum(room[cell] for cell in usable) < guest.need or sum(free[cell] for cell in usable) < guest.mem:
+        return None
+    for size in range(2, len(usable) + 1):
+        mask = _subset(board, guest, usable, size, (room, free), (guest.need, guest.mem), None, steps)
+        if mask is not None:
+            return spot_of(ground, guest, split(board, guest, mask) or ())
+    return None
+
+
+def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
+    """A wide guest's parts: CPUs in proportion to the room, memory in proportion to the CPUs where there is room."""
+    chosen = list(bits(cells))
+    rooms = [max(0, board.room(cell, guest.kind)) for cell in chosen]
+    step = 1
+    if guest.kind == REQUIRE:
+        # Whole cores, or a core would be broken on each cell.
+        steps = {board.ground.threads[cell] for cell, room in zip(chosen, rooms) if room}
+        step = steps.pop() if len(steps) == 1 else 1
+    cpus = _proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
+    free = [max(0, board.mem[guest.pool][cell]) for cell in chosen]
+    if guest.request.early:
+        free = [amount if cpu else 0 for cpu, amount in zip(cpus, free)]
+    mem = _proportional(guest.mem, free, cpus)
+    if sum(cpus) * step < guest.need or sum(mem) < guest.mem:
+        return None
+    over = sum(cpus) * step - guest.need
+    parts = []
+    for cell, cpu, amount in zip(chosen, cpus, mem):
+        parts.append(Part(cell, cpu * step - (over if cpu else 0), amount))
+        over = 0 if cpu else over
+    return parts
+
+
+def _proportional(total: int, rooms: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """Shares of a total by weight, none larger than its room; every cell with a weight gets something if it can."""
+    whole = max(1, sum(weights))
+    shares = [min(room, total * weight // whole) for room, weight in zip(rooms, weights)]
+    rest = total - sum(shares)
+    for at in sorted(range(len(rooms)), key=lambda each: (not weights[each], shares[each] > 0, each)):
+        more = min(rest, rooms[at] - shares[at])
+        if weights[at] and not shares[at]:
+            more = min(more, 1)
+        shares[at] += more
+        rest -= more
+    for at, room in enumerate(rooms):  # those that were held to one
+        more = min(rest, room - shares[at])
+        shares[at] += more
+        rest -= more
+    return shares
+
+
+def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
+    """The fewest host cells, then the nearest, with one for each cell of the guest. ``steps`` as in best_wide()."""
+    ground = board.ground
+    open_cells = board.open_to(guest) & ground.with_cpus
+    for width in guest.widths(count(open_cells)):
+        if width > 1 and guest.request.together is not None:
+            return None
+        spot = _mirror(board, guest, open_cells, guest.parts(width), steps)
+        if spot is not None:
+            return spot
+    return None
+
+
+def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, int]], steps: int) -> Spot | None:
+    mem = board.mem[guest.pool]
+    cells = range(len(mem))
+    room = [max(0, board.room(cell, guest.kind)) for cell in cells]
+    free = [max(0, amount) for amount in mem]
+    holders = [[cell for cell in bits(open_cells) if room[cell] >= cpu and free[cell] >= m] for cpu, m in parts]
+    usable = sorted({cell for each in holders for cell in each})
+
+    def fits(mask: int) -> bool:
+        return _match([[cell for cell in each if mask >> cell & 1] for each in holders]) is not None
+
+    needs = (sum(cpu for cpu, _mem in parts), sum(amount for _cpu, amount in parts))
+    # Where every cell holds every part any choice of cells will do.
+    free_choice = all(len(each) == len(usable) for each in holders)
+    mask = _subset(board, guest, usable, len(parts), (room, free), needs, None if free_choice else fits, steps)
+    if mask is None:
+        return None
+    matched = _match([[cell for cell in each if mask >> cell & 1] for each in holders])
+    return spot_of(board.ground, guest, [Part(cell, *part) for cell, part in zip(matched or (), parts)])
+
+
+def _match(holders: list[list[int]]) -> list[int] | None:
+    """A cell of its own for each part (augmenting paths), ascending as far as may be; None if there is none."""
+    owner: dict[int, int] = {}
+
+    def seat(part: int, tried: set[int]) -> bool:
+        for cell in holders[part]:
+            if cell not in owner:
+                owner[cell] = part
+                return True
+        for cell in holders[part]:
+            if cell not in tried:
+                tried.add(cell)
+                if seat(owner[cell], tried):
+                    owner[cell] = part
+                    return True
+        return False
+
+    for part in range(len(holders)):
+        if not seat(part, set()):
+            return None
+    seats = {part: cell for cell, part in owner.items()}
+    return [seats[part] for part in range(len(holders))]
+
+
+def _subset(
+    board: Board,
+    guest: Guest,
+    usable: list[int],
+    size: int,
+    rooms: tuple[list[int], list[int]],
+    needs: tuple[int, int],
+    fits: Callable[[int], bool] | None,
+    steps: int,
+) -> int | None:
+    ground = board.ground
+    keys = {cell: preference(board, guest, cell, min(rooms[0][cell], needs[0]), 0) for cell in usable}
+    order = sorted(usable, key=lambda cell: keys[cell])
+
+    def divides(mask: int) -> bool:
+        return split(board, guest, mask) is not None
+
+    def added(mask: int) -> int:
+        return ground.distance_of(mask, guest.devices) - ground.distance_of(mask)
+
+    return nearest_subset(
+        *(order, size, ground.distance, rooms, needs, guest.must),
+        fits=fits if guest.mirrored else divides,
+        added=added if guest.devices else None,
+        steps=steps,
+    )
+
+
+def best(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
+    """The best spot of any width."""
+    if guest.mirrored:
+        return best_mirror(board, guest, steps)
+    return best_single(board, guest) or best_wide(board, guest, steps)

@@ -1,0 +1,235 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From spots to placements: CPUs, pins, emulator, memory, and the use of each cell.
+
+This file must not import ansible, libvirt or lxml, and must not choose cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._placement import Pins, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import deal, pools
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, UNIT, Ground, Guest, bits
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, vcpus_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
+    KEEP,
+    MOVE,
+    PLACE,
+    REPIN,
+    CellUse,
+    MappedCell,
+    Placed,
+)
+
+
+class Outcome:
+    """Who is where in the end."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        occupancy: Occupancy,
+        kept: Mapping[str, Kept],
+        wrong: Mapping[str, str],
+        there: Mapping[str, Existing],
+        placed: Mapping[Guest, Spot],
+    ) -> None:
+        self.ground, self.occupancy = ground, occupancy
+        self.kept, self.wrong, self.there = kept, wrong, there
+        self.placed = sorted(placed.items(), key=lambda pair: pair[0].name)
+        self.board = occupancy.board()
+        self.load = list(occupancy.load)
+        for guest, spot in self.placed:
+            self.board.take(guest, spot)
+            for part in spot.parts if guest.kind == SHARED else ():
+                self.load[part.cell] += part.cpu
+        self.lots = deal(ground, occupancy.owned | occupancy.busy, self.placed)
+        self.owned = occupancy.owned
+        for lot in self.lots.values():
+            self.owned |= lot.owned
+        self.pools = pools(ground, self.owned, self.load)
+
+
+def describe(outcome: Outcome) -> list[Placed]:
+    """All placements, in the order of names."""
+    found = [_kept(outcome, each) for each in outcome.kept.values()]
+    found += [_placed(outcome, guest, spot) for guest, spot in outcome.placed]
+    return sorted(found, key=lambda each: each.name)
+
+
+def _kept(outcome: Outcome, kept: Kept) -> Placed:
+    ground, guest, each = outcome.ground, kept.guest, kept.existing
+    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None]
+    where = CpuSet.from_mask(sum_of(cpus.mask for cpus in sets))
+    alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
+    pins = () if alike else pins_of(dict(enumerate(sets)))
+    cells = ground.cells_of(where.mask)
+    return Placed(
+        name=guest.name,
+        policy=guest.request.policy,
+        action=KEEP,
+        vcpus=guest.vcpus,
+        cells=ground.cell_ids(cells),
+        cpuset=where,
+        vcpu_pins=pins,
+        emulator=None if each.emulator == where or guest.request.emulator is None else each.emulator,
+        memory_cells=each.nodeset if each.nodeset is not None else ground.cell_ids(cells),
+        memory=_memory(outcome, guest, kept.spot),
+        owned=CpuSet.from_mask(kept.owned),
+        guest_cells=_guest_cells(outcome, guest, kept.spot),
+        distance=kept.spot.distance,
+        reason="it has a valid place",
+    )
+
+
+def sum_of(masks: object) -> int:
+    total = 0
+    for mask in masks:  # type: ignore[attr-defined]
+        total |= mask
+    return total
+
+
+def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
+    ground, request = outcome.ground, guest.request
+    own, emulator = None, None
+    if guest.kind == SHARED:
+        pins = _shared_pins(outcome, guest, spot)
+        cpuset = sum_of(outcome.pools[cell] for cell in bits(spot.cells))
+        owned = 0
+    else:
+        pins, own = _own_pins(outcome, guest, spot)
+        cpuset = sum_of(cpus.mask for _vcpu, cpus in pins)
+        owned = outcome.lots[guest].owned
+    if isinstance(request.emulator, CpuSet):
+        emulator = request.emulator
+    elif own is not None:
+        emulator = CpuSet([own])
+    elif guest.kind != SHARED and request.emulator == "share":
+        emulator = _shared_emulator(outcome, spot)
+    memory = _memory(outcome, guest, spot)
+    action, why = PLACE, reason(outcome.board, guest, spot)
+    if guest.home:
+        action = REPIN if guest.home == spot.cells else MOVE
+        why = f"{outcome.wrong.get(guest.name, 'rebalanced')}; {why}"
+    elif guest.name in outcome.wrong:
+        why = f"{outcome.wrong[guest.name]}; {why}"
+    return Placed(
+        name=guest.name,
+        policy=request.policy,
+        action=action,
+        vcpus=guest.vcpus,
+        cells=ground.cell_ids(ground.cells_of(cpuset)),
+        cpuset=CpuSet.from_mask(cpuset),
+        vcpu_pins=pins,
+        emulator=emulator,
+        memory_cells=CpuSet(cell for cell, _size in memory),
+        memory=memory,
+        owned=CpuSet.from_mask(owned),
+        guest_cells=_guest_cells(outcome, guest, spot),
+        distance=spot.distance,
+        reason=why,
+    )
+
+
+def _shared_pins(outcome: Outcome, guest: Guest, spot: Spot) -> Pins:
+    """Only the vCPUs of a mirrored guest's cells differ."""
+    if not guest.mirrored or spot.width == 1:
+        return ()
+    pins = {}
+    for part, vcpus in zip(spot.parts, vcpus_of(guest, spot.width)):
+        pins.update({vcpu: CpuSet.from_mask(outcome.pools[part.cell]) for vcpu in vcpus})
+    return pins_of(pins)
+
+
+def _own_pins(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | None]:
+    """The CPU of each vCPU, and that of an isolated emulator."""
+    lots = outcome.lots[guest].cpus
+    own, isolated = None, guest.request.emulator == "isolate"
+    if not guest.mirrored:
+        cpus = [cpu for part in spot.parts for cpu in lots[part]]
+        if isolated:
+            own = cpus.pop()
+        return pins_of({vcpu: CpuSet([cpu]) for vcpu, cpu in enumerate(cpus)}), own
+    pins = {}
+    for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width))):
+        if isolated and number == 0:
+            own = lots[part][-1]
+        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, lots[part])})
+    return pins_of(pins), own
+
+
+def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
+    """The shared CPUs of its cells, else of the nearest that has any; None: on its own CPUs.
+
+    Where the rules name no shared CPUs only those are lent that shared guests use already: others would be lost to
+    guests that want them for themselves.
+    """
+    ground = outcome.ground
+
+    def pool(cell: int) -> int:
+        return outcome.pools[cell] if not ground.derived or outcome.load[cell] else 0
+
+    mask = sum_of(pool(cell) for cell in bits(spot.cells))
+    if not mask and not ground.derived:
+        home = spot.parts[0].cell
+        near = sorted(range(len(ground.ids)), key=lambda cell: (ground.distance[home][cell], cell))
+        mask = next((pool(cell) for cell in near if pool(cell)), 0)
+    return CpuSet.from_mask(mask) if mask else None
+
+
+def _memory(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[tuple[int, int], ...]:
+    ground = outcome.ground
+    pairs = [(ground.ids[part.cell], ground.kib(guest.pool, part.mem)) for part in spot.parts if part.mem]
+    return tuple(sorted(pairs))
+
+
+def _guest_cells(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[MappedCell, ...]:
+    if not guest.mirrored:
+        return ()
+    ground = outcome.ground
+    own = guest.request.guest_cells
+    return tuple(
+        MappedCell(
+            id=number,
+            cell=ground.ids[part.cell],
+            vcpus=CpuSet(vcpus),
+            memory=own[number].memory if own else ground.kib(guest.pool, part.mem),
+            distances=tuple((at, ground.distance[part.cell][other.cell]) for at, other in enumerate(spot.parts)),
+        )
+        for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width)))
+    )
+
+
+def cell_use(outcome: Outcome) -> tuple[CellUse, ...]:
+    ground, board = outcome.ground, outcome.board
+    names: list[list[str]] = [list(each) for each in outcome.occupancy.guests]
+    for guest, spot in outcome.placed:
+        for cell in bits(spot.cells):
+            names[cell].append(guest.name)
+
+    def used(pool: int, cell: int) -> int:
+        return ground.memory[pool][cell] - board.mem[pool][cell]
+
+    return tuple(
+        CellUse(
+            cell=cell_id,
+            shared=CpuSet.from_mask(ground.shared[cell] & ~outcome.owned),
+            owned=CpuSet.from_mask(outcome.owned & ground.online[cell]),
+            load=outcome.load[cell] / UNIT,
+            memory=(used(0, cell), ground.memory[0][cell]),
+            pages=tuple(
+                (size, used(at, cell), ground.memory[at][cell]) for at, size in enumerate(ground.sizes, start=1)
+            ),
+            guests=tuple(sorted(names[cell])),
+        )
+        for cell, cell_id in enumerate(ground.ids)
+    )

@@ -1,0 +1,136 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a guest is where it is, and why it is nowhere: in numbers and in one line.
+
+This file must not import ansible, libvirt or lxml, and must not choose anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+    ISOLATE,
+    REQUIRE,
+    SHARED,
+    UNIT,
+    Guest,
+    bits,
+    count,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The nearest thing that fits now: a guest of this kind with ``vcpus`` and ``memory`` KiB on ``cell``."""
+
+    cell: int | None
+    vcpus: int
+    memory: int
+    vcpus_at_most: int
+    text: str
+
+
+def _vcpus_in(guest: Guest, room: int) -> int:
+    """How many vCPUs of such a guest a room holds."""
+    if guest.kind == SHARED:
+        return max(0, room) * guest.vcpus // guest.need
+    return max(0, room - (guest.need - guest.vcpus))
+
+
+def offer(board: Board, guest: Guest) -> Offer:
+    """What would fit on the one cell that comes nearest: as much of its vCPUs and memory as it has."""
+    ground, mem = board.ground, board.mem[guest.pool]
+    best: tuple[int, int, int, int] | None = None
+    total = 0
+    for cell in bits(board.open_to(guest) & ground.with_cpus):
+        room = board.room(cell, guest.kind)
+        total += max(0, room)
+        vcpus, amount = min(guest.vcpus, _vcpus_in(guest, room)), min(guest.mem, max(0, mem[cell]))
+        # The cell with the largest share of what is asked for, by the scarcer of the two.
+        key = (min(vcpus * UNIT // guest.vcpus, amount * UNIT // guest.mem), vcpus, amount, -cell)
+        if best is None or key > best:
+            best = key
+    at_most = _vcpus_in(guest, total)
+    if best is None or not best[1] or not best[2]:
+        return Offer(None, 0, 0, at_most, "nothing of its kind fits there now")
+    cell, kib = -best[3], ground.kib(guest.pool, best[2])
+    kib = min(kib, guest.request.memory)
+    text = f"{best[1]} vCPUs with {kib} KiB would fit on cell {ground.ids[cell]}"
+    return Offer(ground.ids[cell], best[1], kib, at_most, text)
+
+
+def reject(board: Board, guest: Guest) -> Rejection:
+    """What stands in the way of a guest that no repair could place: the scarcest constraint on its cells."""
+    ground, request = board.ground, guest.request
+    near = offer(board, guest)
+    nearest = {"cell": near.cell, "vcpus": near.vcpus, "memory": near.memory}
+    cells = board.open_to(guest)
+    names = f"cell {ground.cell_ids(cells)}" if count(cells) == 1 else f"cells {ground.cell_ids(cells)}"
+
+    def result(constraint: str, needed: float, available: float, unit: str, cell: int | None, text: str) -> Rejection:
+        message = f"{request.name}: {text}; {near.text}"
+        return Rejection(request.name, constraint, cell, needed, available, unit, nearest, message)
+
+    if not cells:
+        apart = request.apart is not None
+        group = request.apart if apart else request.together
+        free = count(guest.allowed) if not apart else 0
+        text = f"group {group} leaves it no cell"
+        return result("apart" if apart else "together", 1, 0 * free, "cells", None, text)
+    rooms = [max(0, board.room(cell, guest.kind)) for cell in bits(cells)]
+    free_mem = [max(0, board.mem[guest.pool][cell]) for cell in bits(cells)]
+    unit = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}.get(guest.kind, "CPUs")
+    scale = UNIT if guest.kind == SHARED else 1
+    ids = [ground.ids[cell] for cell in bits(cells)]
+    if sum(rooms) < guest.need:
+        needed, available = guest.need / scale, sum(rooms) / scale
+        at = ids[rooms.index(max(rooms))]
+        text = f"needs {needed:g} {unit}, and {names} have {available:g}, at most {max(rooms) / scale:g} on cell {at}"
+        constraint = "cores" if guest.kind in (REQUIRE, ISOLATE) else "cpus"
+        return result(constraint, needed, available, "cores" if guest.kind == ISOLATE else "CPUs", at, text)
+    if sum(free_mem) < guest.mem:
+        at = ids[free_mem.index(max(free_mem))]
+        unit = "KiB" if not guest.pool else "pages"
+        size = f" of {request.page_size} KiB" if guest.pool else ""
+        text = f"needs {guest.mem} {unit}{size}, and {names} have {sum(free_mem)}, at most {max(free_mem)} on cell {at}"
+        return result("huge_pages" if guest.pool else "memory", guest.mem, sum(free_mem), unit, at, text)
+    if request.together is not None:
+        text = f"group {request.together} shares one cell, and {names} cannot hold this guest beside it"
+        return result("together", guest.need / scale, max(rooms) / scale, "CPUs", near.cell, text)
+    held = sum(1 for room, amount in zip(rooms, free_mem) if room >= guest.need and amount >= guest.mem)
+    wide = guest.widths(len(ground.ids))[-1] if guest.mirrored else 1
+    text = f"{names} have enough CPUs and enough memory, but not on the same cells"
+    if guest.mirrored:
+        text = f"needs {wide} cells that each hold one of its cells"
+    return result("cpus_and_memory", wide, held, "cells", near.cell, text)
+
+
+def reason(board: Board, guest: Guest, spot: Spot) -> str:
+    """Why here, with the numbers after the whole plan."""
+    ground, request = board.ground, guest.request
+    ids = ground.cell_ids(spot.cells)
+    if spot.width > 1:
+        chosen = f"cells {ids}: the fewest and nearest that hold it (distance {spot.distance})"
+        if guest.mirrored:
+            chosen += ", one for each of its cells"
+        return chosen
+    cell = spot.parts[0].cell
+    after = f"{board.load(cell, guest) // (UNIT // 100)} % of the scarcer of CPU and memory used after"
+    why = {
+        "pack": "filled before another is opened",
+        "spread": "the least loaded that holds it",
+        "dedicated": "the closest fit for CPUs of its own",
+        "mirror": "one cell holds it",
+    }[request.policy]
+    if request.cells is not None and len(request.cells) == 1:
+        why = "the cell asked for"
+    elif request.together is not None:
+        why = f"the cell of group {request.together}"
+    elif guest.devices and any(device == cell for device in guest.devices):
+        why = "its device is there"
+    return f"cell {ids}: {why}; {after}"

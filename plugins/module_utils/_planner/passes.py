@@ -1,0 +1,105 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The best of several passes: other orders and other choices of cells, where the first pass left something to wish for.
+
+Bounded work: about n log n in the number of guests, with fewer passes the more there are.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus, select
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Guest
+from ansible_collections.numa.virt.plugins.module_utils._planner.search import Search, alike
+
+# Guests that all passes together place about, and passes at least and at most.
+_EFFORT = 4000
+_FEWEST, _MOST = 2, 24
+# Looks at a guest that might make room, in a pass: at least, and for each guest.
+_LOOKS, _LOOKS_EACH = 2000, 20
+
+_ORDERS: tuple[Callable[[float, float], float], ...] = (
+    max,
+    lambda cpu, mem: cpu + mem,
+    lambda cpu, mem: cpu + mem / 1000,
+    lambda cpu, mem: mem + cpu / 1000,
+)
+
+
+def solve(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
+    """Spots for as many as can be placed. The board is left as it was."""
+    classes: dict[int, list[Guest]] = {}
+    for guest in guests:
+        classes.setdefault(guest.request.priority, []).append(guest)
+    ordered = [members for _priority, members in sorted(classes.items(), reverse=True)]
+    found: dict[Guest, Spot] = {}
+    most: tuple[int, ...] = ()
+    at_most = [most_vcpus(board, members) for members in ordered]
+    widths = _widths(board, guests)
+    passes = max(_FEWEST, min(_MOST, _EFFORT // max(1, len(guests))))
+    for number, (rank, balanced) in enumerate(_ranks(board, guests)):
+        search = Search(board.copy(), rank, widths, _LOOKS + _LOOKS_EACH * len(guests))
+        search.board.balanced = balanced
+        for members in ordered:
+            bound = at_most[0] if len(ordered) == 1 else most_vcpus(search.board, members)
+            search.place_class(members, select(search.board, members), bound)
+        value = score(ordered, search.placed)
+        if not most or value > most:
+            found, most = search.placed, value
+        wide = sum(spot.width - widths[guest] for guest, spot in found.items())
+        if number + 1 == passes or (most[: len(ordered)] >= tuple(at_most) and not wide):
+            break
+    return found
+
+
+def _widths(board: Board, guests: Sequence[Guest]) -> dict[Guest, int]:
+    """On how many cells each would be if it came first."""
+    found: dict[Guest, int] = {}
+    known: dict[tuple[object, ...], int] = {}
+    for guest in guests:
+        like = alike(guest)
+        if like not in known:
+            spot = best(board, guest, steps=0)
+            known[like] = spot.width if spot is not None else len(board.ground.ids) + 1
+        found[guest] = known[like]
+    return found
+
+
+def score(classes: Sequence[Sequence[Guest]], placed: dict[Guest, Spot]) -> tuple[int, ...]:
+    """The more the better: vCPUs by class, then fewer guests that leave their cells, fewer cells, less distance."""
+    vcpus = [sum(guest.vcpus for guest in members if guest in placed) for members in classes]
+    away = sum(1 for guest, spot in placed.items() if guest.home and spot.cells != guest.home)
+    cells = sum(spot.width for spot in placed.values())
+    return (*vcpus, -away, -cells, -sum(spot.distance for spot in placed.values()))
+
+
+def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, tuple[float, str]], bool]]:
+    """Who goes first, and whether cells are chosen for balance: first the policies' own, at last disturbed at random.
+
+    The numbers are drawn from a fixed seed: the same guests always give the same plan.
+    """
+    shares = {guest: _shares(board, guest) for guest in guests}
+    for order in _ORDERS:
+        for balanced in (False, True):
+            yield {guest: (-order(*shares[guest]), guest.name) for guest in guests}, balanced
+    chance = random.Random(0)  # noqa: S311
+    while True:
+        for balanced in (True, False):
+            yield {g: (-max(shares[g]) * chance.uniform(0.5, 1.5), g.name) for g in guests}, balanced
+
+
+def _shares(board: Board, guest: Guest) -> tuple[float, float]:
+    """What a guest needs of all CPUs and of all memory of the host."""
+    ground = board.ground
+    need = guest.need
+    if guest.kind != SHARED:
+        need = max(board.cpus(cell, guest.kind, need)[0] for cell in range(len(ground.ids)))
+    capacity = board.capacity if guest.kind == SHARED else board.own_capacity
+    return need / sum(capacity), guest.mem / max(1, sum(ground.memory[guest.pool]))

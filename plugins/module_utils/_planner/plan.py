@@ -1,0 +1,226 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The plan: guests that stay, guests that are placed, what is rejected, and how good it can be at best.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner import check
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot, group_keys
+from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus
+from ansible_collections.numa.virt.plugins.module_utils._planner.describe import Outcome, cell_use, describe
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Ground, Guest, bits, guest_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
+from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Bound, Note, Plan
+from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+
+_NO_RULES, _NO_OPTIONS = Rules(), Options()
+
+
+def plan(
+    host: Host,
+    requests: Iterable[Request],
+    existing: Iterable[Existing] = (),
+    rules: Rules = _NO_RULES,
+    options: Options = _NO_OPTIONS,
+) -> Plan:
+    """Where each requested guest shall be.
+
+    ``existing`` are all guests of the host; those with the name of a request have their place judged by it, the others
+    stay and count. The order of both does not matter. Raises InputError; what does not fit is in ``Plan.rejections``.
+    """
+    requests = sorted(requests, key=lambda each: each.name)
+    existing = sorted(existing, key=lambda each: each.name)
+    check.check_rules(host, rules, options)
+    check.check_names(requests, existing)
+    for request in requests:
+        check.check_request(host, request)
+    table = _Table(Ground(host, rules), requests, existing)
+    check.check_sizes(table.ground, table.guests.values())
+    table.settle()
+    table.check_emulators()
+    board = table.occupancy.board()
+    new = table.new()
+    bound = _bound(board, table.kept.values(), new)
+    return _answer(table, solve(board, new), bound, options)
+
+
+@dataclass
+class _Table:
+    """All guests, and which of them stay."""
+
+    ground: Ground
+    requests: Sequence[Request]
+    existing: Sequence[Existing]
+    guests: dict[str, Guest] = field(default_factory=dict)
+    kept: dict[str, Kept] = field(default_factory=dict)
+    #: name -> why its place is not valid, for guests that have one
+    wrong: dict[str, str] = field(default_factory=dict)
+    occupancy: Occupancy = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.there = {each.name: each for each in self.existing}
+        for request in self.requests:
+            self.guests[request.name] = guest_of(self.ground, request, self._home(request.name))
+
+    def _home(self, name: str) -> int:
+        """The cells where a guest is now; 0 for one that is new or may run anywhere."""
+        each = self.there.get(name)
+        if each is None or not all(each.vcpu_cpus):
+            return 0
+        cells = 0
+        for cpus in each.vcpu_cpus:
+            cells |= self.ground.cells_of(cpus.mask) if cpus is not None else 0
+        if each.nodeset is not None:
+            cells |= self.ground.indices(each.nodeset)
+        return cells if cells != self.ground.everywhere or each.wish is not None else 0
+
+    def settle(self) -> None:
+        """Find who stays. Guests with CPUs of their own are heard first, then by priority and size."""
+        self.occupancy = Occupancy(self.ground)
+        for each in self.existing:
+            if each.name not in self.guests:
+                add_fixed(self.occupancy, each)
+        waiting = [guest for guest in self.guests.values() if guest.name in self.there]
+        waiting.sort(key=lambda g: (g.kind == SHARED, -g.request.priority, -g.vcpus, g.name))
+        for guest in waiting:
+            found = judge(self.occupancy, guest, self.there[guest.name])
+            if not isinstance(found, str):
+                found = self._in_groups(found)
+            if isinstance(found, str):
+                self.wrong[guest.name] = found
+            else:
+                self.kept[guest.name] = found
+                _add_kept(self.occupancy, found)
+        self._make_grown_fit(waiting)
+        taken = self.occupancy
+        for guest in self.guests.values():
+            if isinstance(guest.request.emulator, CpuSet):
+                taken.busy |= guest.request.emulator.mask
+
+    def _in_groups(self, kept: Kept) -> Kept | str:
+        """The guest, or which of its groups forbids its place."""
+        for key in group_keys(kept.guest.request):
+            cells = 0
+            for other, mask in self.occupancy.members:
+                cells |= mask if other == key else 0
+            if key[0] == "together" and cells and cells != kept.spot.cells:
+                return f"its group {key[1]} is on cell {self.ground.cell_ids(cells)}"
+            if key[0] == "apart" and cells & kept.spot.cells:
+                return f"another of group {key[1]} is on cell {self.ground.cell_ids(cells & kept.spot.cells)}"
+        return kept
+
+    def _make_grown_fit(self, waiting: list[Guest]) -> None:
+        """Guests that shall have more than they have now stay only where that fits."""
+        for guest in reversed(waiting):
+            kept = self.kept.get(guest.name)
+            if kept is None or not kept.grown:
+                continue
+            board = self.occupancy.board()
+            full = [i for i in bits(kept.spot.cells) if board.joint[i] < 0 or board.mem[guest.pool][i] < 0]
+            if full:
+                self.wrong[guest.name] = f"it has grown, and cell {self.ground.ids[full[0]]} has no room for it"
+                del self.kept[guest.name]
+                _add_kept(self.occupancy, kept, -1)
+
+    def check_emulators(self) -> None:
+        """Raises InputError where emulator threads are sent to CPUs that belong to another guest."""
+        for guest in self.guests.values():
+            emulator = guest.request.emulator
+            if isinstance(emulator, CpuSet):
+                for cpu in emulator:
+                    owner = self.occupancy.owner.get(cpu, guest.name)
+                    if owner != guest.name:
+                        option = f"domains[{guest.name}].emulator"
+                        raise InputError(option, str(emulator), f"CPU {cpu} belongs to {owner}", "give other CPUs")
+
+    def new(self) -> list[Guest]:
+        return [guest for name, guest in self.guests.items() if name not in self.kept]
+
+
+def _add_kept(occupancy: Occupancy, kept: Kept, sign: int = 1) -> None:
+    guest = kept.guest
+    if sign > 0:
+        occupancy.own(guest.name, kept.owned)
+        occupancy.busy |= kept.used
+        occupancy.members += [(key, kept.spot.cells) for key in group_keys(guest.request)]
+    else:
+        occupancy.owned &= ~kept.owned
+        for key in group_keys(guest.request):
+            occupancy.members.remove((key, kept.spot.cells))
+    for part in kept.spot.parts:
+        if guest.kind == SHARED:
+            occupancy.load[part.cell] += sign * part.cpu
+        occupancy.mem[guest.pool][part.cell] += sign * part.mem
+        if sign > 0:
+            occupancy.guests[part.cell].append(guest.name)
+        else:
+            occupancy.guests[part.cell].remove(guest.name)
+
+
+def _bound(board: Board, kept: Iterable[Kept], new: Sequence[Guest]) -> Bound:
+    staying = [each.guest for each in kept]
+    rows = []
+    for priority in sorted({guest.request.priority for guest in [*staying, *new]}, reverse=True):
+        there = sum(guest.vcpus for guest in staying if guest.request.priority >= priority)
+        more = most_vcpus(board, [guest for guest in new if guest.request.priority >= priority])
+        rows.append((priority, 0, there + more))
+    return Bound(rows[-1][2] if rows else 0, tuple(rows))
+
+
+def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Options) -> Plan:
+    ground = table.ground
+    outcome = Outcome(ground, table.occupancy, table.kept, table.wrong, table.there, placed)
+    placements = describe(outcome)
+    moves = [each.name for each in placements if each.action == "move"]
+    if options.max_moves is not None and len(moves) > options.max_moves:
+        text = f"{len(moves)} moves are needed: {', '.join(moves[:5])}{', …' if len(moves) > 5 else ''}"
+        raise InputError("max_moves", options.max_moves, text, f"give {len(moves)} or more")
+    rejections = [reject(outcome.board, guest) for guest in table.new() if guest not in placed]
+    done = {each.name: table.guests[each.name] for each in placements}
+    rows = [
+        (priority, sum(g.vcpus for g in done.values() if g.request.priority >= priority), at_most)
+        for priority, _placed, at_most in bound.by_priority
+    ]
+    notes = [*table.occupancy.notes, *_overcommitted(ground, outcome.board)]
+    return Plan(
+        placements=tuple(placements),
+        rejections=tuple(sorted(rejections, key=lambda each: each.name)),
+        notes=tuple(notes),
+        bound=replace(bound, by_priority=tuple(rows)),
+        before=_before(table),
+        after=cell_use(outcome),
+    )
+
+
+def _overcommitted(ground: Ground, board: Board) -> list[Note]:
+    notes = []
+    for cell, cell_id in enumerate(ground.ids):
+        if board.joint[cell] < 0:
+            text = f"cell {cell_id} has more shared vCPUs than its CPUs and ratio allow"
+            notes.append(Note("overcommitted", None, cell_id, text))
+        if any(pool[cell] < 0 for pool in board.mem):
+            notes.append(
+                Note("memory_overcommitted", None, cell_id, f"guests of cell {cell_id} have more memory than it")
+            )
+    return notes
+
+
+def _before(table: _Table) -> tuple:  # type: ignore[type-arg]
+    occupancy = Occupancy(table.ground)
+    for each in table.existing:
+        add_fixed(occupancy, each)
+    return cell_use(Outcome(table.ground, occupancy, {}, {}, table.there, {}))

@@ -1,0 +1,152 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the planner is told: the requests, the guests that are there, and the host's rules.
+
+CPUs and cells are those of the host unless a name says vCPU or guest cell; sizes are KiB.
+This file must not import ansible, libvirt or lxml, and must not decide anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
+
+POLICIES = ("pack", "spread", "dedicated", "mirror")
+SMT = ("prefer", "require", "isolate")
+DEVICE_RULES = ("require", "prefer", "ignore")
+EMULATOR = ("share", "isolate")
+
+
+@dataclass(frozen=True)
+class GuestCell:
+    """A cell that the guest's definition gives it: its vCPUs and its KiB."""
+
+    vcpus: CpuSet
+    memory: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """One guest to place.
+
+    ``cells``: the cells that it may use; one cell is a fixed cell. ``page_size``: KiB of the huge pages that hold its
+    memory, None for ordinary memory. ``binds_early``: its memory is touched before it runs (preallocation), so that
+    each of its memory cells needs one of its CPUs; huge pages imply it. ``devices``: names or PCI addresses of host
+    devices, as the host's cells list them. ``together``, ``apart``: groups whose members share one cell, or no cell.
+    ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
+    ``smt``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own. ``emulator`` None
+    says that emulator threads cannot be pinned here. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the
+    other policies it follows from the policy. ``guest_cells`` are those the definition has; ``width`` is the number
+    that a mirrored guest shall have, by default as many as hold it.
+    """
+
+    name: str
+    vcpus: int
+    memory: int
+    policy: str = "pack"
+    cells: CpuSet | None = None
+    page_size: int | None = None
+    binds_early: bool = False
+    devices: tuple[str, ...] = ()
+    device_rule: str = "prefer"
+    together: str | None = None
+    apart: str | None = None
+    cpu_ratio: float | None = None
+    priority: int = 0
+    smt: str = "prefer"
+    emulator: str | CpuSet | None = "share"
+    own_cpus: bool = False
+    guest_cells: tuple[GuestCell, ...] = ()
+    width: int | None = None
+
+    @property
+    def owns_cpus(self) -> bool:
+        """Whether no other guest may use its CPUs."""
+        return self.policy == "dedicated" or (self.policy == "mirror" and self.own_cpus)
+
+    @property
+    def cpus_needed(self) -> int:
+        """CPUs of its own: one for each vCPU, and one for an isolated emulator."""
+        return self.vcpus + (self.emulator == "isolate")
+
+    @property
+    def early(self) -> bool:
+        return self.binds_early or self.page_size is not None
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A guest that is on the host, managed or not, by its real pins.
+
+    ``vcpu_cpus``: an element for each vCPU, None where it may run anywhere. ``helpers``: CPUs to which its IO threads
+    are pinned. ``nodeset``: cells that its memory is bound to, None where nothing binds it. ``memory_on``: pairs (cell,
+    KiB) where that has been measured. ``memnodes``: pairs (guest cell, cell) of its definition. ``wish``: what it was
+    placed for, where this collection placed it; a request of the same name takes its place.
+    """
+
+    name: str
+    vcpu_cpus: tuple[CpuSet | None, ...]
+    memory: int
+    emulator: CpuSet | None = None
+    helpers: CpuSet = EMPTY
+    nodeset: CpuSet | None = None
+    page_size: int | None = None
+    memory_on: tuple[tuple[int, int], ...] = ()
+    memnodes: tuple[tuple[int, int], ...] = ()
+    wish: Request | None = None
+
+    @classmethod
+    def of(
+        cls, shape: Shape, placement: Placement, page_size: int | None = None, wish: Request | None = None
+    ) -> Existing:
+        """From what is read of every domain. A memory mode that only prefers its cells counts as binding to them."""
+        helpers = EMPTY
+        for thread in shape.iothreads:
+            helpers = helpers | (placement.of_iothread(thread) or EMPTY)
+        bindings = [placement.memory, *(binding for _cell, binding in placement.memnodes)]
+        nodes = EMPTY
+        for binding in bindings:
+            nodes = nodes | (binding.nodeset if binding is not None else EMPTY)
+        return cls(
+            name=shape.name,
+            vcpu_cpus=tuple(placement.of_vcpu(vcpu) for vcpu in range(shape.vcpus)),
+            memory=shape.memory,
+            emulator=placement.of_emulator,
+            helpers=helpers,
+            nodeset=nodes or None,
+            page_size=page_size,
+            memnodes=tuple(
+                (cell, next(iter(binding.nodeset))) for cell, binding in placement.memnodes if len(binding.nodeset) == 1
+            ),
+            wish=wish,
+        )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What holds for the whole host.
+
+    ``reserved_cpus``: no guest runs there. ``reserved_memory``: pairs (cell, KiB); ``reserved_pages``: triples (cell,
+    KiB of a page, number). ``shared_cpus`` and ``dedicated_cpus`` never overlap; where one is given the other is the
+    rest, where none is given a CPU belongs to whom it is given first. ``cpu_ratio``: vCPUs for each shared CPU, where a
+    request says nothing.
+    """
+
+    reserved_cpus: CpuSet = EMPTY
+    reserved_memory: tuple[tuple[int, int], ...] = ()
+    reserved_pages: tuple[tuple[int, int, int], ...] = ()
+    shared_cpus: CpuSet | None = None
+    dedicated_cpus: CpuSet | None = None
+    cpu_ratio: float = 1.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """``rebalance`` allows to move guests that have a valid place; ``max_moves`` None sets no limit on moves."""
+
+    rebalance: bool = False
+    max_moves: int | None = None

@@ -1,0 +1,227 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the planner answers: placements with reasons, rejections with numbers, use of each cell, and a bound.
+
+CPUs and cells are those of the host unless a name says vCPU or guest cell; sizes are KiB.
+This file must not import ansible, libvirt or lxml, and must not decide anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._placement import (
+    Intent,
+    MemoryBinding,
+    MemoryIntent,
+    Pins,
+    Placement,
+    pins_as_result,
+)
+
+KEEP, PLACE, REPIN, MOVE = "keep", "place", "repin", "move"
+
+
+@dataclass(frozen=True)
+class MappedCell:
+    """A cell of a mirrored guest and the host's cell that it lies on. ``distances`` are those to its other cells."""
+
+    id: int
+    cell: int
+    vcpus: CpuSet
+    memory: int
+    distances: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where one guest shall be.
+
+    ``action``: "keep" (its place is valid, nothing changes), "place" (it has none yet), "repin" (other CPUs on its
+    cells), "move" (other cells). ``cpuset`` is the union of its vCPUs' CPUs. ``vcpu_pins`` is empty where each vCPU may
+    use all of it. ``emulator`` None leaves the emulator where the CPU set is. ``owned``: CPUs that no other guest may
+    use, idle siblings included. ``memory``: pairs (cell, KiB) of the planner's account. ``distance``: the sum over
+    pairs of its cells, and from its devices.
+    """
+
+    name: str
+    policy: str
+    action: str
+    vcpus: int
+    cells: CpuSet
+    cpuset: CpuSet
+    vcpu_pins: Pins
+    emulator: CpuSet | None
+    memory_cells: CpuSet
+    memory: tuple[tuple[int, int], ...]
+    owned: CpuSet = EMPTY
+    guest_cells: tuple[MappedCell, ...] = ()
+    distance: int = 0
+    reason: str = ""
+
+    def placement(self, mode: str = "strict") -> Placement:
+        """The same for a driver to encode; ``mode`` is the memory's."""
+        memnodes = tuple((each.id, MemoryBinding(mode, CpuSet([each.cell]))) for each in self.guest_cells)
+        return Placement(
+            cpuset=self.cpuset,
+            vcpu_pins=self.vcpu_pins,
+            emulator=self.emulator,
+            memory=MemoryBinding(mode, self.memory_cells),
+            memnodes=memnodes,
+        )
+
+    def intent(self, mode: str = "strict") -> Intent:
+        """The same as an explicit wish, as _resolve takes it."""
+        return Intent(
+            cpuset=self.cpuset,
+            memory=MemoryIntent(mode, self.memory_cells),
+            vcpu_pins=self.vcpu_pins or None,
+            emulator=self.emulator,
+        )
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why one guest has no place.
+
+    ``constraint``: "cpus", "cores", "memory", "huge_pages", "cpus_and_memory", "together", "apart". ``cell``: the one
+    that comes nearest, None where it is about all cells it may use. ``needed`` and ``available`` are in ``unit`` (CPUs,
+    cores, KiB, pages, cells). ``nearest``: what would fit there now.
+    """
+
+    name: str
+    constraint: str
+    cell: int | None
+    needed: float
+    available: float
+    unit: str
+    nearest: dict[str, Any]
+    message: str
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something worth knowing that prevents nothing. ``code``: "unrestricted", "overcommitted", "out_of_place"…"""
+
+    code: str
+    name: str | None
+    cell: int | None
+    message: str
+
+
+@dataclass(frozen=True)
+class CellUse:
+    """What is used of one cell. ``load``: shared vCPUs by weight, in CPUs. ``pages``: (KiB of a page, used, total)."""
+
+    cell: int
+    shared: CpuSet
+    owned: CpuSet
+    load: float
+    memory: tuple[int, int]
+    pages: tuple[tuple[int, int, int], ...]
+    guests: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How good the plan can be at best. ``vcpus``: no plan places more of the requested ones.
+
+    ``by_priority``: triples (priority, placed, at most), cumulative from the highest priority on.
+    """
+
+    vcpus: int
+    by_priority: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer. Tuples are in the order of names, cells in that of ids."""
+
+    placements: tuple[Placed, ...]
+    rejections: tuple[Rejection, ...]
+    notes: tuple[Note, ...]
+    bound: Bound
+    before: tuple[CellUse, ...]
+    after: tuple[CellUse, ...]
+
+    @property
+    def changes(self) -> tuple[Placed, ...]:
+        """Placements that differ from what is there; none for a host that was planned before."""
+        return tuple(each for each in self.placements if each.action != KEEP)
+
+    @property
+    def moves(self) -> tuple[str, ...]:
+        return tuple(each.name for each in self.placements if each.action == MOVE)
+
+    @property
+    def vcpus(self) -> int:
+        """How many of the requested vCPUs have a place."""
+        return sum(each.vcpus for each in self.placements)
+
+    @property
+    def quality(self) -> float:
+        """Placed vCPUs over the bound: 1.0 is the best that can be."""
+        return self.vcpus / self.bound.vcpus if self.bound.vcpus else 1.0
+
+
+def plan_as_result(plan: Plan) -> dict[str, Any]:
+    """What RV(plan) documents: plain data."""
+    return {
+        "placements": [_placed_as_result(each) for each in plan.placements],
+        "rejections": [
+            {
+                "name": each.name,
+                "constraint": each.constraint,
+                "cell": each.cell,
+                "needed": each.needed,
+                "available": each.available,
+                "unit": each.unit,
+                "nearest": each.nearest,
+                "message": each.message,
+            }
+            for each in plan.rejections
+        ],
+        "notes": [
+            {"code": each.code, "name": each.name, "cell": each.cell, "message": each.message} for each in plan.notes
+        ],
+        "moves": list(plan.moves),
+        "vcpus": {"placed": plan.vcpus, "bound": plan.bound.vcpus},
+        "before": [_use_as_result(each) for each in plan.before],
+        "after": [_use_as_result(each) for each in plan.after],
+    }
+
+
+def _placed_as_result(each: Placed) -> dict[str, Any]:
+    return {
+        "name": each.name,
+        "policy": each.policy,
+        "action": each.action,
+        "cells": list(each.cells),
+        "cpuset": str(each.cpuset),
+        "vcpu_pins": pins_as_result(each.vcpu_pins),
+        "emulator_cpuset": None if each.emulator is None else str(each.emulator),
+        "memory_cells": list(each.memory_cells),
+        "memory": {str(cell): size for cell, size in each.memory},
+        "guest_cells": [
+            {"id": cell.id, "cell": cell.cell, "vcpus": str(cell.vcpus), "memory": cell.memory}
+            for cell in each.guest_cells
+        ],
+        "distance": each.distance,
+        "reason": each.reason,
+    }
+
+
+def _use_as_result(each: CellUse) -> dict[str, Any]:
+    return {
+        "cell": each.cell,
+        "shared_cpus": str(each.shared),
+        "dedicated_cpus": str(each.owned),
+        "load": each.load,
+        "memory": {"used": each.memory[0], "total": each.memory[1]},
+        "huge_pages": [{"size": size, "used": used, "total": total} for size, used, total in each.pages],
+        "guests": list(each.guests),
+    }

@@ -1,0 +1,176 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts for the planner's tests, guests as they are read after a plan was applied, and what every plan must keep to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
+from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Device, Host, PagePool
+
+GIB = 1 << 20
+
+
+def cpus(text: str) -> CpuSet:
+    return CpuSet.parse(text)
+
+
+def host(
+    cells: int = 2,
+    cores: int = 4,
+    threads: int = 2,
+    memory: int | Sequence[int] = 16,
+    pages: int | Sequence[int] = 0,
+    devices: Iterable[tuple[int, str]] = (),
+) -> Host:
+    """``memory`` is GiB of each cell, ``pages`` of them in huge pages of 1 GiB. Cells lie in a line."""
+    found, number = [], 0
+    for cell in range(cells):
+        own = []
+        for core in range(cores):
+            own.append(Core(cell, 0, core, CpuSet(range(number, number + threads))))
+            number += threads
+        huge = pages if isinstance(pages, int) else pages[cell]
+        found.append(
+            Cell(
+                id=cell,
+                cpus=CpuSet(range(number - cores * threads, number)),
+                memory=(memory if isinstance(memory, int) else memory[cell]) * GIB,
+                cores=tuple(own),
+                pools=(PagePool(4, 0), PagePool(GIB, huge)) if huge else (),
+                distances=tuple(
+                    (other, 10 if other == cell else 11 + 10 * abs(cell - other)) for other in range(cells)
+                ),
+                devices=tuple(Device(name, f"{name}.0", name) for at, name in devices if at == cell),
+            )
+        )
+    everything = CpuSet(range(number))
+    return Host("qemu", tuple(found), everything, everything)
+
+
+def there(request: Request, placed: Placed, wish: bool = True) -> Existing:
+    """The guest as it is read once the plan has been applied."""
+    shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
+    return Existing.of(shape, placed.placement(), request.page_size, request if wish else None)
+
+
+def applied(requests: Iterable[Request], plan: Plan) -> list[Existing]:
+    """All guests that the plan placed, as they are read afterwards."""
+    placed = {each.name: each for each in plan.placements}
+    return [there(request, placed[request.name]) for request in requests if request.name in placed]
+
+
+def pinned(name: str, vcpus: int, where: str | None, memory: int = 1, **more: object) -> Existing:
+    """A guest that nobody manages; ``memory`` is GiB."""
+    each = None if where is None else cpus(where)
+    return Existing(name, (each,) * vcpus, memory * GIB, **more)  # type: ignore[arg-type]
+
+
+def verify(it: Host, requests: Sequence[Request], plan: Plan, rules: Rules = Rules()) -> None:  # noqa: B008
+    """What holds for every plan on a host without other guests, by another route than the planner's own counters."""
+    wanted = {request.name: request for request in requests}
+    assert sorted([each.name for each in plan.placements] + [each.name for each in plan.rejections]) == sorted(wanted)
+    assert plan.vcpus <= plan.bound.vcpus
+    usable = it.online - rules.reserved_cpus
+    owned: dict[int, str] = {}
+    for each in plan.placements:
+        for cpu in each.owned:
+            assert cpu not in owned, f"CPU {cpu} is given to {owned[cpu]} and to {each.name}"
+            owned[cpu] = each.name
+    for each in plan.placements:
+        request = wanted[each.name]
+        assert each.cpuset and each.cpuset <= usable
+        _verify_pins(it, request, each, rules)
+        for cpu in each.cpuset:
+            assert owned.get(cpu, each.name) == each.name
+        assert sum(kib for _cell, kib in each.memory) >= request.memory
+        assert {cell for cell, _kib in each.memory} == set(each.memory_cells)
+        if request.cells is not None:
+            assert each.cells | each.memory_cells <= request.cells
+        if request.early:
+            assert each.memory_cells <= each.cells
+    _verify_memory(it, wanted, plan, rules)
+    _verify_load(it, wanted, plan, rules, CpuSet(owned))
+    _verify_groups(wanted, plan)
+
+
+def _verify_pins(it: Host, request: Request, each: Placed, rules: Rules) -> None:
+    if not request.owns_cpus:
+        assert not each.owned
+        assert rules.shared_cpus is None or each.cpuset <= rules.shared_cpus
+        return
+    sets = [cpu for _vcpu, cpu in each.vcpu_pins]
+    assert [vcpu for vcpu, _cpu in each.vcpu_pins] == list(range(request.vcpus))
+    assert all(len(cpu) == 1 for cpu in sets) and len(set(sets)) == request.vcpus
+    used = each.cpuset
+    if request.emulator == "isolate":
+        assert each.emulator is not None and len(each.emulator) == 1 and not each.emulator & each.cpuset
+        used = used | each.emulator
+    assert used <= each.owned
+    assert rules.dedicated_cpus is None or each.owned <= rules.dedicated_cpus
+    cores = [core.cpus for cell in it.cells for core in cell.cores if core.cpus & each.owned]
+    if request.smt == "prefer":
+        assert each.owned == used
+    else:
+        assert all(core <= each.owned for core in cores)
+    if request.smt == "isolate":
+        assert all(len(core & used) == 1 for core in cores)
+    if request.smt == "require":
+        assert len(each.owned - used) < len(cores[0]) * len(each.cells)
+
+
+def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules) -> None:
+    for cell in it.cells:
+        huge = sum(pool.size * pool.total for pool in cell.huge_pools)
+        for size in (None, GIB):
+            taken = [
+                sum(kib for at, kib in each.memory if at == cell.id)
+                for each in plan.placements
+                if wanted[each.name].page_size == size
+            ]
+            reserved = sum(kib for at, kib in rules.reserved_memory if at == cell.id)
+            assert sum(taken) <= (huge if size else max(0, cell.memory - huge - reserved))
+
+
+def _verify_load(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules, owned: CpuSet) -> None:
+    """For every set of cells: guests that may run nowhere else weigh no more than the CPUs there."""
+    shared = it.online - rules.reserved_cpus - owned
+    if rules.shared_cpus is not None:
+        shared = rules.shared_cpus
+    elif rules.dedicated_cpus is not None:
+        shared = shared - rules.dedicated_cpus
+    loads = []
+    for each in plan.placements:
+        request = wanted[each.name]
+        if request.owns_cpus:
+            continue
+        ratio = Fraction(request.cpu_ratio or rules.cpu_ratio)
+        if each.guest_cells:
+            loads += [(1 << cell.cell, len(cell.vcpus) / ratio) for cell in each.guest_cells]
+        else:
+            loads.append((sum(1 << cell for cell in each.cells), request.vcpus / ratio))
+    for cells in range(1 << len(it.cells)):
+        room = len(it.cpus_of(cell for cell in range(len(it.cells)) if cells >> cell & 1) & shared)
+        inside = sum((load for where, load in loads if not where & ~cells), Fraction(0))
+        # Weights are rounded down to a millionth of a CPU.
+        assert inside <= room + Fraction(len(loads) + 1, 100_000)
+
+
+def _verify_groups(wanted: dict[str, Request], plan: Plan) -> None:
+    by_group: dict[tuple[str, str], list[CpuSet]] = {}
+    for each in plan.placements:
+        for kind in ("together", "apart"):
+            name = getattr(wanted[each.name], kind)
+            if name is not None:
+                by_group.setdefault((kind, name), []).append(each.cells | each.memory_cells)
+    for (kind, _name), places in by_group.items():
+        for at, one in enumerate(places):
+            for other in places[at + 1 :]:
+                assert one == other if kind == "together" else not one & other
