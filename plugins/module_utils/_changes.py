@@ -57,6 +57,13 @@ def placement_changes(before: Placement, after: Placement) -> list[Change]:
     return [change for change in found if change.before != change.after]
 
 
+def spelling_change(before: str | None, after: str | None) -> list[Change]:
+    """The same placement in another form, where both are written at all and the form makes a difference."""
+    if before == after or before is None or after is None:
+        return []
+    return [Change("cpus", before, after)]
+
+
 def intent_change(before: Intent | None, after: Intent) -> list[Change]:
     if before == after:
         return []

@@ -57,6 +57,10 @@ class Definition(Protocol):
         """All but the owned parts, for a diff."""
 
     @property
+    def spelling(self) -> str | None:
+        """In what form the placement is written, where that makes a difference; None where all forms mean the same."""
+
+    @property
     def uuid(self) -> str | None: ...
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 import glob
 import os
 import uuid
+from dataclasses import replace
 from types import TracebackType
 from typing import NoReturn
 
@@ -135,7 +136,9 @@ class Connection:
         raise UnsupportedError("xl", "define", "a guest of xl is a file: write it, and give its path as config", "xml")
 
     def _running(self) -> list[_xl_output.Row]:
-        return _xl_output.parse_list(self.command("list the domains", "list", "-v"))
+        rows = _xl_output.parse_list(self.command("list the domains", "list", "-v"))
+        # A guest whose vCPUs all wait for something runs: libvirt says so too.
+        return [replace(row, state="running") if row.state == "blocked" else row for row in rows]
 
     def _configs(self, name: str | None) -> tuple[list[XlConfig], list[InputError]]:
         """Configuration files of that name, or all, and what is wrong with those that cannot be read."""

@@ -68,7 +68,8 @@ class XlCommand:
         """
         try:
             self("ask for the pages of each cell", "debug-keys", "u")
-            return _xl_output.parse_numa_dump(self("read Xen's log", "dmesg"))
+            found: Pages = _xl_output.parse_numa_dump(self("read Xen's log", "dmesg"))
+            return found
         except NumaVirtError:
             return None
 

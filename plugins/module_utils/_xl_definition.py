@@ -46,6 +46,12 @@ class XlDefinition:
         return self.config.masked_text()
 
     @property
+    def spelling(self) -> str | None:
+        if not self.config.has_affinity:
+            return None
+        return "one set for all vCPUs" if self.config.places_itself else "a set for each vCPU"
+
+    @property
     def uuid(self) -> str | None:
         return self.config.uuid
 
@@ -85,6 +91,7 @@ class XlRunning:
     everything: CpuSet
     record: Record | None = None
     suffix: str = "txt"
+    spelling: str | None = None
 
     @property
     def text(self) -> str:

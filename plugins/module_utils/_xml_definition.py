@@ -26,6 +26,7 @@ class XmlDefinition:
     root: etree._Element
     given: str | None = None
     suffix: str = "xml"
+    spelling: str | None = None
 
     @classmethod
     def load(cls, text: str, option: str = "definition") -> XmlDefinition:

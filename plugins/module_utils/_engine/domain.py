@@ -73,7 +73,8 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     known = read_domain(session, name)
     plan = plan_domain(session, request, given, known, name)
     if request.check_mode:
-        return _result(session, request, plan, plan.document, plan.live.observation if plan.live else None, None)
+        found = plan.live.observation if plan.live else None
+        return _result(session, request, plan, known.domain if known else None, plan.document, found, None)
     backup_file = None
     if plan.backs_up and known is not None:
         backup_file = keep_backup(request.backup_dir, known)
@@ -84,7 +85,7 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
         error.changed = _left_changed(plan, error)
         raise
     stored = _stored(session, plan, known, domain)
-    result = _result(session, request, plan, stored, observation, backup_file)
+    result = _result(session, request, plan, domain, stored, observation, backup_file)
     if given is not None and isinstance(stored, XmlDefinition):
         lost = given.dropped_elements(stored)
         if lost:
@@ -190,6 +191,7 @@ def _result(
     session: Session,
     request: Request,
     plan: Plan,
+    domain: Domain | None,
     document: Definition,
     observation: Observation | None,
     backup_file: str | None,
@@ -204,7 +206,7 @@ def _result(
     result: dict[str, Any] = {
         "changed": bool(changes),
         "name": plan.document.shape.name,
-        "uuid": document.uuid,
+        "uuid": document.uuid or (domain.uuid if domain is not None else None),
         "driver": session.driver.name,
         "state": "running" if request.state == "running" else plan.state_before.replace("absent", "shut off"),
         "placement": placement_as_result(plan.target.placement),

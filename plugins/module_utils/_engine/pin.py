@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     merge,
     placement_changes,
     restarts_as_result,
+    spelling_change,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
@@ -81,6 +82,7 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     config_changes = []
     if to_config:
         config_changes = placement_changes(known.placement, document.placement)
+        config_changes += spelling_change(known.config.spelling, document.spelling)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes and request.backup:
         _backup.check_directory(request.backup_dir)

@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     Restart,
     intent_change,
     placement_changes,
+    spelling_change,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
@@ -206,6 +207,8 @@ def _config_changes(
     elif redefined:
         changes.append(Change("definition", "as it was", "as given in xml"))
     changes += placement_changes(before.placement if before is not None else Placement(), document.placement)
+    if before is not None:
+        changes += spelling_change(before.spelling, document.spelling)
     if record is not None:
         changes += intent_change(intent, target.intent)
     return changes

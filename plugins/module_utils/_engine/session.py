@@ -162,7 +162,7 @@ def observe(
         if pages is None and session.xen is not None:
             pages = session.xen.pages()
         own = pages.get(domain.id) if pages is not None else None
-        memory = Memory(tuple(sorted(own.items()))) if own is not None else None
+        memory = Memory(tuple(sorted((cell, kib) for cell, kib in own.items() if kib))) if own is not None else None
         return Observation(HYPERVISOR, tuple(sorted(maps.items())), memory=memory)
     everything, placement = session.host.online, live.placement
     vcpus = range(live.shape.vcpus)
