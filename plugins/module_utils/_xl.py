@@ -14,6 +14,7 @@ import glob
 import os
 import uuid
 from dataclasses import replace
+from functools import cached_property
 from types import TracebackType
 from typing import NoReturn
 
@@ -198,7 +199,7 @@ class Domain:
     def definition(self) -> str:
         return _read_file(self.config.source)
 
-    @property
+    @cached_property
     def pool(self) -> str:
         """The cpupool of the running guest."""
         pools = _xl_output.parse_domain_pools(self._command("read the cpupools of the domains", "list", "-c"))
@@ -283,7 +284,7 @@ class Domain:
     def bind_memory(self, _nodeset: CpuSet) -> NoReturn:
         raise self._unsupported("memory that moves")
 
-    def set_metadata(self, _xml: str, _prefix: str, _namespace: str, live: bool) -> NoReturn:
+    def set_metadata(self, _xml: str, _prefix: str, _namespace: str, live: bool) -> NoReturn:  # noqa: ARG002
         raise self._unsupported("metadata")
 
     def undefine(self) -> NoReturn:

@@ -47,6 +47,7 @@ class XlCommand:
         self.program = program
         self.calls = 0
         self._run = run or _execute
+        self._pools: tuple[CpuPool, ...] | None = None
 
     def __call__(self, action: str, *arguments: str) -> str:
         """What it prints. ``action`` says in words what for. Raises XlCallError."""
@@ -57,9 +58,11 @@ class XlCommand:
         return output
 
     def pools(self) -> tuple[CpuPool, ...]:
-        """The cpupools, that of new guests first. Raises XlCallError."""
-        found = _xl_output.parse_pools(self("read the cpupools", "cpupool-list", "-c"))
-        return tuple(CpuPool(name, cpus) for name, cpus in found.items())
+        """The cpupools, that of new guests first; read once. Raises XlCallError."""
+        if self._pools is None:
+            found = _xl_output.parse_pools(self("read the cpupools", "cpupool-list", "-c"))
+            self._pools = tuple(CpuPool(name, cpus) for name, cpus in found.items())
+        return self._pools
 
     def pages(self) -> Pages:
         """KiB of every domain on every cell: the debug key u makes Xen write them to its log.
