@@ -12,7 +12,7 @@ This file must not import ansible, libvirt or lxml, and must not take anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
@@ -21,6 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     Guest,
     bits,
     count,
+    proportional,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
 from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE
@@ -94,12 +95,15 @@ def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
         # Whole cores, or a core would be broken on each cell.
         steps = {board.ground.threads[cell] for cell, room in zip(chosen, rooms) if room}
         step = steps.pop() if len(steps) == 1 else 1
-    cpus = _proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
+    cpus = proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
     free = [max(0, board.mem[guest.pool][cell]) for cell in chosen]
     if guest.request.early:
         free = [amount if cpu else 0 for cpu, amount in zip(cpus, free)]
-    mem = _proportional(guest.mem, free, cpus)
-    if sum(cpus) * step < guest.need or sum(mem) < guest.mem:
+    mem = proportional(guest.mem, free, cpus)
+    if guest.kind != SHARED and sum(1 for cpu in cpus if cpu) > guest.vcpus:
+        return None  # an isolated emulator would have a cell for itself
+    at_devices = all(cpu or not guest.must >> cell & 1 for cell, cpu in zip(chosen, cpus))
+    if sum(cpus) * step < guest.need or sum(mem) < guest.mem or not at_devices:
         return None
     over = sum(cpus) * step - guest.need
     parts = []
@@ -107,24 +111,6 @@ def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
         parts.append(Part(cell, cpu * step - (over if cpu else 0), amount))
         over = 0 if cpu else over
     return parts
-
-
-def _proportional(total: int, rooms: Sequence[int], weights: Sequence[int]) -> list[int]:
-    """Shares of a total by weight, none larger than its room; every cell with a weight gets something if it can."""
-    whole = max(1, sum(weights))
-    shares = [min(room, total * weight // whole) for room, weight in zip(rooms, weights)]
-    rest = total - sum(shares)
-    for at in sorted(range(len(rooms)), key=lambda each: (not weights[each], shares[each] > 0, each)):
-        more = min(rest, rooms[at] - shares[at])
-        if weights[at] and not shares[at]:
-            more = min(more, 1)
-        shares[at] += more
-        rest -= more
-    for at, room in enumerate(rooms):  # those that were held to one
-        more = min(rest, room - shares[at])
-        shares[at] += more
-        rest -= more
-    return shares
 
 
 def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:

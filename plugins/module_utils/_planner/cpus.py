@@ -28,9 +28,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
 
 @dataclass
 class Lot:
-    """What one guest with CPUs of its own gets: for each part its CPUs in the order of vCPUs, and all that it owns."""
+    """What one guest with CPUs of its own gets: on each cell its CPUs in the order of vCPUs, and all that it owns."""
 
-    cpus: dict[Part, list[int]] = field(default_factory=dict)
+    cpus: dict[int, list[int]] = field(default_factory=dict)
     owned: int = 0
 
 
@@ -58,30 +58,30 @@ def _deal_cell(ground: Ground, cell: int, free: int, members: list[tuple[Guest, 
     threads = ground.threads[cell]
     whole = [core for core in ground.cores[cell] if not core & ~free and count(core) == threads]
     broken = [core & free for core in ground.cores[cell] if core & free and core not in set(whole)]
-    given: dict[Part, list[int]] = {}
     for guest, part in members:
         cores = part.cpu if guest.kind == ISOLATE else part.cpu // threads
         if guest.kind not in (ISOLATE, PREFER):
             cores = -(-part.cpu // threads)
         mine, whole = whole[:cores], whole[cores:]
-        cpus = [cpu for core in mine for cpu in (bits(first(core, 1)) if guest.kind == ISOLATE else bits(core))]
-        lots[guest].cpus[part] = given[part] = cpus[: part.cpu]
+        cpus = [cpu for core in mine for cpu in bits(first(core, 1) if guest.kind == ISOLATE else core)]
+        lots[guest].cpus[cell] = cpus[: part.cpu]
         for core in mine:
             lots[guest].owned |= core
     for guest, part in members:
-        while len(given[part]) < part.cpu:
-            missing = part.cpu - len(given[part])
+        cpus = lots[guest].cpus[cell]
+        while len(cpus) < part.cpu:
+            missing = part.cpu - len(cpus)
             if whole:
                 core = whole.pop(0)
             else:
                 # The core that is left with the fewest idle threads; where none is enough, the fullest.
                 core = min(broken, key=lambda each: (count(each) < missing, abs(count(each) - missing), each))
                 broken.remove(core)
-            cpus_taken = first(core, min(missing, count(core)))
-            if core & ~cpus_taken:
-                broken.append(core & ~cpus_taken)
-            given[part] += bits(cpus_taken)
-            lots[guest].owned |= cpus_taken
+            taken = first(core, min(missing, count(core)))
+            if core & ~taken:
+                broken.append(core & ~taken)
+            cpus += bits(taken)
+            lots[guest].owned |= taken
 
 
 def pools(ground: Ground, owned: int, load: Sequence[int]) -> list[int]:

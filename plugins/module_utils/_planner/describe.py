@@ -152,18 +152,19 @@ def _shared_pins(outcome: Outcome, guest: Guest, spot: Spot) -> Pins:
 
 def _own_pins(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | None]:
     """The CPU of each vCPU, and that of an isolated emulator."""
-    lots = outcome.lots[guest].cpus
-    own, isolated = None, guest.request.emulator == "isolate"
+    lots, isolated = outcome.lots[guest].cpus, guest.request.emulator == "isolate"
+    own: int | None = None
     if not guest.mirrored:
-        cpus = [cpu for part in spot.parts for cpu in lots[part]]
         if isolated:
-            own = cpus.pop()
+            # Where it has most: no cell is left without a vCPU.
+            own = max(lots.values(), key=len)[-1]
+        cpus = [cpu for part in spot.parts for cpu in lots[part.cell] if cpu != own]
         return pins_of({vcpu: CpuSet([cpu]) for vcpu, cpu in enumerate(cpus)}), own
     pins = {}
     for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width))):
         if isolated and number == 0:
-            own = lots[part][-1]
-        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, lots[part])})
+            own = lots[part.cell][-1]
+        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, lots[part.cell])})
     return pins_of(pins), own
 
 

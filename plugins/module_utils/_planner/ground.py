@@ -12,7 +12,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -223,6 +223,24 @@ class Guest:
 def share(total: int, ways: int) -> list[int]:
     """The total in parts that differ by one at most, the larger ones first."""
     return [total // ways + (number < total % ways) for number in range(ways)]
+
+
+def proportional(total: int, rooms: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """Shares of a total by weight, none larger than its room; every cell with a weight gets something if it can."""
+    whole = max(1, sum(weights))
+    shares = [min(room, total * weight // whole) for room, weight in zip(rooms, weights)]
+    rest = total - sum(shares)
+    for at in sorted(range(len(rooms)), key=lambda each: (not weights[each], shares[each] > 0, each)):
+        more = min(rest, rooms[at] - shares[at])
+        if weights[at] and not shares[at]:
+            more = min(more, 1)
+        shares[at] += more
+        rest -= more
+    for at, room in enumerate(rooms):  # those that were held to one
+        more = min(rest, room - shares[at])
+        shares[at] += more
+        rest -= more
+    return shares
 
 
 def guest_of(ground: Ground, request: Request, home: int = 0) -> Guest:

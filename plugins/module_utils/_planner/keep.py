@@ -11,6 +11,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -19,10 +20,12 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     ISOLATE,
     REQUIRE,
     SHARED,
+    UNIT,
     Ground,
     Guest,
     bits,
     count,
+    proportional,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import (
     Occupancy,
@@ -44,6 +47,11 @@ class Kept:
     owned: int
     used: int
     grown: bool
+
+    @property
+    def loose(self) -> bool:
+        """Whether what it takes of each cell is not told by its pins: pour() says it."""
+        return self.spot.width > 1 and not self.guest.mirrored
 
 
 def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
@@ -143,7 +151,7 @@ def _parts(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int], 
     if not guest.mirrored:
         parts = []
         where = union(sets)
-        for cell in bits(cells):
+        for cell in sorted({*bits(cells), *memory}):
             here = where & ground.online[cell]
             if guest.kind == SHARED:
                 cpu = guest.need * count(here) // count(where)
@@ -171,6 +179,45 @@ def _parts(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int], 
     if each.memnodes and dict(each.memnodes) != {number: ground.ids[cell] for number, cell in enumerate(seats)}:
         return "its memory does not follow its vCPUs"
     return [Part(cell, *part) for cell, part in zip(seats, wanted)]
+
+
+def pour(occupancy: Occupancy, loose: Sequence[Kept]) -> list[Kept]:
+    """Guests on several cells with what they take of each, so that it fits as well as it can.
+
+    By turns in proportion to the room; then from cells that have too much to those that have room.
+    """
+    ground = occupancy.ground
+    joint = [UNIT * count(mask & ~occupancy.owned) - load for mask, load in zip(ground.shared, occupancy.load)]
+    mem = [[total - used for total, used in zip(*pools)] for pools in zip(ground.memory, occupancy.mem)]
+    cuts: list[tuple[list[int], list[int], list[int]]] = []
+    taken: list[tuple[list[int], list[int], list[int]]] = []
+    for kept in loose:
+        cells, cpu, amounts = (list(column) for column in zip(*kept.spot.parts))
+        if kept.guest.kind == SHARED:
+            cpu = _cut(joint, cells, kept.guest.need, [max(0, joint[cell]) for cell in cells])
+            cuts.append((joint, cells, cpu))
+        if not kept.existing.memory_on:
+            amounts = _cut(mem[kept.guest.pool], cells, kept.guest.mem, cpu)
+            cuts.append((mem[kept.guest.pool], cells, amounts))
+        taken.append((cells, cpu, amounts))
+    for room, cells, amounts in cuts + cuts:
+        for at, cell in enumerate(cells):
+            for to, other in enumerate(cells):
+                more = max(0, min(-room[cell], amounts[at], room[other]))
+                amounts[at], amounts[to] = amounts[at] - more, amounts[to] + more
+                room[cell], room[other] = room[cell] + more, room[other] - more
+    return [
+        replace(kept, spot=kept.spot._replace(parts=tuple(map(Part, *columns)))) for kept, columns in zip(loose, taken)
+    ]
+
+
+def _cut(room: list[int], cells: list[int], total: int, weights: list[int]) -> list[int]:
+    """Shares of a total that are taken off the room; what does not fit is the first cell's."""
+    shares = proportional(total, [max(0, room[cell]) for cell in cells], weights)
+    shares[0] += total - sum(shares)
+    for cell, amount in zip(cells, shares):
+        room[cell] -= amount
+    return shares
 
 
 def vcpus_of(guest: Guest, width: int) -> list[list[int]]:

@@ -13,10 +13,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus, select
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
+from ansible_collections.numa.virt.plugins.module_utils._planner.exact import CELLS, GUESTS, Exact
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Guest
+from ansible_collections.numa.virt.plugins.module_utils._planner.score import Score, by_class, score
 from ansible_collections.numa.virt.plugins.module_utils._planner.search import Search, alike
 
 # Guests that all passes together place about, and passes at least and at most.
@@ -35,49 +37,43 @@ _ORDERS: tuple[Callable[[float, float], float], ...] = (
 
 def solve(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
     """Spots for as many as can be placed. The board is left as it was."""
-    classes: dict[int, list[Guest]] = {}
-    for guest in guests:
-        classes.setdefault(guest.request.priority, []).append(guest)
-    ordered = [members for _priority, members in sorted(classes.items(), reverse=True)]
+    classes = by_class(guests)
+    alone = spots_alone(board, guests)
+    widths = {guest: spot.width for guest, spot in alone.items()}
+    # What no plan can beat: all vCPUs that the bound allows, each guest where it would be if it came first.
+    hope = tuple(most_vcpus(board, members) for members in classes)
     found: dict[Guest, Spot] = {}
-    most: tuple[int, ...] = ()
-    at_most = [most_vcpus(board, members) for members in ordered]
-    widths = _widths(board, guests)
+    most: Score = ()
     passes = max(_FEWEST, min(_MOST, _EFFORT // max(1, len(guests))))
+    small = len(guests) <= GUESTS and len(board.ground.ids) <= CELLS
     for number, (rank, balanced) in enumerate(_ranks(board, guests)):
         search = Search(board.copy(), rank, widths, _LOOKS + _LOOKS_EACH * len(guests))
         search.board.balanced = balanced
-        for members in ordered:
-            bound = at_most[0] if len(ordered) == 1 else most_vcpus(search.board, members)
+        for members in classes:
+            bound = hope[0] if len(classes) == 1 else most_vcpus(search.board, members)
             search.place_class(members, select(search.board, members), bound)
-        value = score(ordered, search.placed)
-        if not most or value > most:
+        value = score(classes, search.placed)
+        if value > most:
             found, most = search.placed, value
-        wide = sum(spot.width - widths[guest] for guest, spot in found.items())
-        if number + 1 == passes or (most[: len(ordered)] >= tuple(at_most) and not wide):
+        least = score(classes, {guest: alone[guest] for guest in found})
+        if most[: len(hope)] >= hope and most >= least:
+            return found
+        if number + 1 == (1 if small else passes):
             break
-    return found
+    return Exact(board, classes, widths, found).run() if small else found
 
 
-def _widths(board: Board, guests: Sequence[Guest]) -> dict[Guest, int]:
-    """On how many cells each would be if it came first."""
-    found: dict[Guest, int] = {}
-    known: dict[tuple[object, ...], int] = {}
+def spots_alone(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
+    """Where each would be if it came first; nowhere, on more cells than there are, if it could not be."""
+    found: dict[Guest, Spot] = {}
+    known: dict[tuple[object, ...], Spot] = {}
+    nowhere = Spot((Part(0, 0, 0),) * (len(board.ground.ids) + 1), 0, 0)
     for guest in guests:
         like = alike(guest)
         if like not in known:
-            spot = best(board, guest, steps=0)
-            known[like] = spot.width if spot is not None else len(board.ground.ids) + 1
+            known[like] = best(board, guest, steps=0) or nowhere
         found[guest] = known[like]
     return found
-
-
-def score(classes: Sequence[Sequence[Guest]], placed: dict[Guest, Spot]) -> tuple[int, ...]:
-    """The more the better: vCPUs by class, then fewer guests that leave their cells, fewer cells, less distance."""
-    vcpus = [sum(guest.vcpus for guest in members if guest in placed) for members in classes]
-    away = sum(1 for guest, spot in placed.items() if guest.home and spot.cells != guest.home)
-    cells = sum(spot.width for spot in placed.values())
-    return (*vcpus, -away, -cells, -sum(spot.distance for spot in placed.values()))
 
 
 def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, tuple[float, str]], bool]]:

@@ -20,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.bound import mo
 from ansible_collections.numa.virt.plugins.module_utils._planner.describe import Outcome, cell_use, describe
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Ground, Guest, bits, guest_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, pour
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
@@ -105,6 +105,9 @@ class _Table:
             else:
                 self.kept[guest.name] = found
                 _add_kept(self.occupancy, found)
+        for found in pour(self.occupancy, [each for each in self.kept.values() if each.loose]):
+            self.kept[found.guest.name] = found
+            _add_amounts(self.occupancy, found)
         self._make_grown_fit(waiting)
         taken = self.occupancy
         for guest in self.guests.values():
@@ -134,7 +137,7 @@ class _Table:
             if full:
                 self.wrong[guest.name] = f"it has grown, and cell {self.ground.ids[full[0]]} has no room for it"
                 del self.kept[guest.name]
-                _add_kept(self.occupancy, kept, -1)
+                _drop_kept(self.occupancy, kept)
 
     def check_emulators(self) -> None:
         """Raises InputError where emulator threads are sent to CPUs that belong to another guest."""
@@ -151,24 +154,31 @@ class _Table:
         return [guest for name, guest in self.guests.items() if name not in self.kept]
 
 
-def _add_kept(occupancy: Occupancy, kept: Kept, sign: int = 1) -> None:
-    guest = kept.guest
-    if sign > 0:
-        occupancy.own(guest.name, kept.owned)
-        occupancy.busy |= kept.used
-        occupancy.members += [(key, kept.spot.cells) for key in group_keys(guest.request)]
-    else:
-        occupancy.owned &= ~kept.owned
-        for key in group_keys(guest.request):
-            occupancy.members.remove((key, kept.spot.cells))
+def _add_kept(occupancy: Occupancy, kept: Kept) -> None:
+    occupancy.own(kept.guest.name, kept.owned)
+    occupancy.busy |= kept.used
+    occupancy.members += [(key, kept.spot.cells) for key in group_keys(kept.guest.request)]
+    for cell in bits(kept.spot.cells):
+        occupancy.guests[cell].append(kept.guest.name)
+    if not kept.loose:
+        _add_amounts(occupancy, kept)
+
+
+def _add_amounts(occupancy: Occupancy, kept: Kept, sign: int = 1) -> None:
     for part in kept.spot.parts:
-        if guest.kind == SHARED:
+        if kept.guest.kind == SHARED:
             occupancy.load[part.cell] += sign * part.cpu
-        occupancy.mem[guest.pool][part.cell] += sign * part.mem
-        if sign > 0:
-            occupancy.guests[part.cell].append(guest.name)
-        else:
-            occupancy.guests[part.cell].remove(guest.name)
+        occupancy.mem[kept.guest.pool][part.cell] += sign * part.mem
+
+
+def _drop_kept(occupancy: Occupancy, kept: Kept) -> None:
+    """Take a guest out again. What it used may be in use by others too, and stays so."""
+    occupancy.owned &= ~kept.owned
+    for key in group_keys(kept.guest.request):
+        occupancy.members.remove((key, kept.spot.cells))
+    for cell in bits(kept.spot.cells):
+        occupancy.guests[cell].remove(kept.guest.name)
+    _add_amounts(occupancy, kept, -1)
 
 
 def _bound(board: Board, kept: Iterable[Kept], new: Sequence[Guest]) -> Bound:

@@ -24,7 +24,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.buil
 )
 
 Case = tuple[Host, list[Request], Rules]
-EXAMPLES = settings(max_examples=60)
+EXAMPLES = settings(max_examples=100)
 
 
 @st.composite
