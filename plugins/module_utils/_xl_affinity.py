@@ -5,7 +5,7 @@
 """What xl's ``cpus`` means: its words for sets of CPUs, read on one host.
 
 The rules are those of parse_range(), update_cpumap_range(), parse_cpurange() and parse_vcpu_affinity() in Xen's
-tools/xl/xl_parse.c, read in 4.17 and tried on a real host (tests/unit/plugins/module_utils/fixtures/xl/dry_run.jsonl).
+tools/xl/xl_parse.c, read in 4.17 and tried on a real host (tests/unit/fixtures/xl/dry_run.jsonl).
 CPUs and cells that the host has not got are passed over, as in xl; a set that this leaves empty is an error, as in xl.
 
 Where this differs from xl, on purpose:

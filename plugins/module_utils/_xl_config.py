@@ -8,7 +8,7 @@ Owned are the ``cpus`` statements and the one comment line that holds our record
 for byte. No placement policy is decided here.
 
 The rules are those of parse_config_data() in Xen's tools/xl/xl_parse.c, read in 4.17 and tried on a real host
-(tests/unit/plugins/module_utils/fixtures/xl/dry_run.jsonl). Where xl only warns and goes on without an option whose
+(tests/unit/fixtures/xl/dry_run.jsonl). Where xl only warns and goes on without an option whose
 value it cannot read, this raises an error: the guest would not be what its file says.
 
 This file must not import ansible, libvirt or lxml, and must not open a file.
@@ -35,6 +35,8 @@ from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import (
 )
 
 DEFAULT_POOL = "Pool-0"
+# libxl__domain_build_info_setdefault()
+DEFAULT_MEMORY = 32 * 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class XlConfig:
     ``text`` is the whole file, decoded with surrogateescape; ``source`` names it in errors. ``vcpus`` is what the
     guest starts with and ``maxvcpus`` the largest number that it may have; ``counted`` is false where the file gives
     no number at all: xl then starts one vCPU, and passes over ``cpus``. ``pool`` is the name of a CPU pool or its
-    number as text. ``memory`` and ``maxmem`` are None where the file leaves them to xl.
+    number as text.
     """
 
     text: str = field(repr=False)
@@ -55,8 +57,8 @@ class XlConfig:
     vcpus: int = field(compare=False)
     maxvcpus: int = field(compare=False)
     counted: bool = field(compare=False)
-    memory: int | None = field(compare=False)
-    maxmem: int | None = field(compare=False)
+    memory: int = field(compare=False)
+    maxmem: int = field(compare=False)
     pool: str = field(compare=False)
     virtual_cells: tuple[VirtualCell, ...] = field(compare=False)
     _document: Document = field(compare=False, repr=False)
@@ -68,14 +70,25 @@ class XlConfig:
         document = parse_document(text, source)
         read = Reader(merged(document.statements, source), source)
         virtual_cells = read.virtual_cells()
-        vcpus = read.number("vcpus") or 0
-        # A number of its own counts before that of vnuma, which has to be the same (parse_vnuma_config).
-        maxvcpus = read.number("maxvcpus") or sum(each.vcpus for each in virtual_cells) or vcpus
+        vcpus, maxvcpus, memory, maxmem = (
+            read.count("vcpus"),
+            read.count("maxvcpus"),
+            read.size("memory"),
+            read.size("maxmem"),
+        )
+        if virtual_cells:
+            counted = sum(each.vcpus for each in virtual_cells)
+            sized = sum(each.memory for each in virtual_cells)
+            if maxvcpus not in (0, counted):
+                raise read.error("maxvcpus", f"maxvcpus is {maxvcpus}, and vnuma has {counted} vCPUs")
+            if maxmem not in (None, sized):
+                raise read.error("maxmem", f"maxmem is {maxmem // 1024}, and vnuma has {sized // 1024} MiB")
+            maxvcpus, maxmem = counted, sized
+        maxvcpus = maxvcpus or vcpus
+        maxmem = memory if maxmem is None else maxmem
+        maxmem = DEFAULT_MEMORY if maxmem is None else maxmem
         if maxvcpus < vcpus:
-            raise read.error("maxvcpus", f"maxvcpus is {maxvcpus}, less than vcpus, which is {vcpus}")
-        memory, maxmem = read.size("memory"), read.size("maxmem")
-        if maxmem is None:
-            maxmem = sum(each.memory for each in virtual_cells) or memory
+            raise read.error("vcpus", f"vcpus is {vcpus}, more than maxvcpus, which is {maxvcpus}")
         return cls(
             text=text,
             source=source,
@@ -85,7 +98,7 @@ class XlConfig:
             vcpus=vcpus or 1,
             maxvcpus=maxvcpus or 1,
             counted=bool(maxvcpus),
-            memory=memory,
+            memory=maxmem if memory is None else memory,
             maxmem=maxmem,
             pool=read.string("pool") or DEFAULT_POOL,
             virtual_cells=virtual_cells,
@@ -119,7 +132,7 @@ class XlConfig:
     @property
     def shape(self) -> Shape:
         """What of the file a placement depends on; ``type`` is the kind, ``memory`` the most that it may have."""
-        return Shape(self.name, self.uuid, self.kind, self.maxvcpus, (), self.maxmem or 0)
+        return Shape(self.name, self.uuid, self.kind, self.maxvcpus, (), self.maxmem)
 
     def affinity(self, cells: Mapping[int, CpuSet], everything: CpuSet) -> tuple[Allowed, ...]:
         """The CPUs that each of maxvcpus vCPUs may use; None is every CPU, whatever they are.

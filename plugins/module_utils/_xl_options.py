@@ -5,7 +5,7 @@
 """Options of a guest's configuration file that matter for placing it, as xl reads them.
 
 The rules are those of parse_config_data() and parse_vnuma_config() in Xen's tools/xl/xl_parse.c, read in 4.17 and tried
-on a real host (tests/unit/plugins/module_utils/fixtures/xl/dry_run.jsonl). Where xl only warns and goes on without an
+on a real host (tests/unit/fixtures/xl/dry_run.jsonl). Where xl only warns and goes on without an
 option whose value it cannot read, this raises an error: the guest would not be what its file says.
 
 This file must not import ansible, libvirt or lxml.
@@ -26,7 +26,11 @@ _LONG = re.compile(
 )
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LEADING = re.compile(r"\+?([0-9]{1,9})(?![0-9])")
-_RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+_RANGE = re.compile(rf"[{_SPACE}]*([0-9]{{1,6}})(?:-[{_SPACE}]*([0-9]{{1,6}}))?")
+
+# MAX_VIRT_CPUS of x86 (xen/include/public/arch-x86/xen.h), for PV guests; others have fewer.
+MAX_VCPUS = 8192
+_LONG_MAX = (1 << 63) - 1
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,19 @@ class Reader:
         if text is None:
             return None
         match = _LONG.fullmatch(text)
-        if match is None or self.settings[option].appends or match["sign"] == "-" or len(text) > 20:
-            raise self.error(option, f"{option} is not a number that xl takes", "write a whole number, and no +=")
-        base = 16 if match["hex"] else 8 if match["octal"] else 10
-        return int(match["hex"] or match["octal"] or match["decimal"], base)
+        if match is not None and len(text) < 100 and match["sign"] != "-" and not self.settings[option].appends:
+            base = 16 if match["hex"] else 8 if match["octal"] else 10
+            number = int(match["hex"] or match["octal"] or match["decimal"], base)
+            if number <= _LONG_MAX:
+                return number
+        raise self.error(option, f"{option} is not a number that xl takes", "write a whole number, and no +=")
+
+    def count(self, option: str) -> int:
+        """A number of vCPUs; 0 where the option is not there."""
+        number = self.number(option) or 0
+        if number > MAX_VCPUS:
+            raise self.error(option, f"{option} is more than Xen can do", f"a guest has {MAX_VCPUS} vCPUs at most")
+        return number
 
     def size(self, option: str) -> int | None:
         """KiB of an option in MiB."""
@@ -123,7 +136,7 @@ class Reader:
             if isinstance(each, Items):
                 continue
             name, sign, text = (part.strip(_SPACE) for part in each.text.partition("="))
-            if not sign:
+            if not (name and sign and text):
                 raise XlConfigError(self.source, "vnuma: no option=value in a cell", 'write "pnode=0"', each.line)
             if name == "pnode":
                 pnode, names_pnode = self._leading(text, each), True

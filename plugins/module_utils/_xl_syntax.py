@@ -28,7 +28,7 @@ MAX_DEPTH = 32
 _TOKEN = re.compile(
     r"""(?P<blank>[ \t]+)
     |(?P<newline>\n|\#[^\n]*\n|\#\Z)
-    |(?P<name>[a-z][_0-9a-z]*)
+    |(?P<name>[a-z][._0-9a-z]*)
     |(?P<number>[0-9][0-9a-fx]*)
     |(?P<string>'(?:[^'\\\n]|\\[^\n])*'|"(?:[^"\\\n]|\\[^\n])*")
     |(?P<sign>\+=|[\[\],=;])""",
@@ -284,7 +284,9 @@ class _Parser:
     def _no_token(self, position: int, line: int) -> XlConfigError:
         character = self.text[position]
         problem, expected = "a character that is no part of the language", "strings stand in quotes"
-        if character == "#":
+        if "\0" in self.text[position:].split("\n", 1)[0]:
+            problem, expected = "a NUL byte", "it is no text file"
+        elif character == "#":
             problem, expected = "the last line is a comment that no line end follows", "end the file with a new line"
         elif character in "'\"":
             problem, expected = "a string that does not end on its line", "close its quotes"
