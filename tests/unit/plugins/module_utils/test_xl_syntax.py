@@ -145,7 +145,10 @@ def test_lists_may_be_as_deep_as_that():
 def test_places_and_lines():
     text = " name = 'x' # 1\n# 2\n\n a+=[ 'y', # 3\n  # 4\n [5]\n] ; b=1 #"
     document = parse_document(text, "x")
-    cut = lambda part: text[part.start : part.end]  # noqa: E731
+
+    def cut(part):
+        return text[part.start : part.end]
+
     assert [cut(each) for each in document.statements] == ["name = 'x'", "a+=[ 'y', # 3\n  # 4\n [5]\n]", "b=1"]
     assert [cut(each.value) for each in document.statements] == ["'x'", "[ 'y', # 3\n  # 4\n [5]\n]", "1"]
     assert [(each.name, each.appends, each.line) for each in document.statements] == [
