@@ -9,6 +9,7 @@ This file must not import ansible, libvirt or lxml, and must not know how a chan
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -72,7 +73,7 @@ def intent_change(before: Intent | None, after: Intent) -> list[Change]:
 
 def intent_text(intent: Intent) -> str:
     """One line, for change sets and diffs."""
-    parts = []
+    parts = [] if intent.policy is None else [f"policy {json.loads(intent.policy).get('policy', 'unknown')}"]
     if intent.cells is not None:
         parts.append(f"cells {intent.cells}")
     if intent.cpuset is not None:

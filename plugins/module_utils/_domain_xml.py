@@ -287,21 +287,27 @@ def _iothreads(root: etree._Element) -> tuple[int, ...]:
     return tuple(sorted(ids))
 
 
-def _memory(root: etree._Element, option: str) -> int:
-    """<memory> in KiB, rounded up as libvirt does; 0 where there is none. Raises XmlError."""
-    element = root.find("memory")
-    if element is None:
-        return 0
-    text = _xml.text_of(element).strip(" \t\r\n")
+def size(element: etree._Element, text: str, option: str, example: str | None = None) -> int:
+    """A size of an element, in its @unit, as KiB rounded up as libvirt does. Raises XmlError."""
     unit = _UNIT.fullmatch(element.get("unit") or "KiB")
     if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
         wrong = "unit is unknown" if unit is None else "is not a number"
-        raise XmlError(option, f"<memory> {wrong}", "write <memory unit='KiB'>1048576</memory>", _xml.line_of(element))
+        name = etree.QName(element).localname
+        raise XmlError(option, f"<{name}> {wrong}", example, _xml.line_of(element))
     factor = 1
     if unit["prefix"]:
         base = 1000 if (unit["suffix"] or "").lower() == "b" else 1024
         factor = base ** (1 + "kmgtpe".index(unit["prefix"].lower()))
     return -(-int(text) * factor // 1024)
+
+
+def _memory(root: etree._Element, option: str) -> int:
+    """<memory> in KiB; 0 where there is none. Raises XmlError."""
+    element = root.find("memory")
+    if element is None:
+        return 0
+    example = "write <memory unit='KiB'>1048576</memory>"
+    return size(element, _xml.text_of(element).strip(" \t\r\n"), option, example)
 
 
 def _text(root: etree._Element, path: str) -> str:

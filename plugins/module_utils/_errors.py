@@ -134,6 +134,18 @@ class PlacementFailedError(NumaVirtError):
     code = "placement_failed"
 
 
+class DoesNotFitError(NumaVirtError):
+    """Guests that were asked for have no place. ``rejections`` say why, one for each; nothing was touched."""
+
+    code = "does_not_fit"
+
+
+class GuestsFailedError(NumaVirtError):
+    """Some guests of a task could not be brought to their place; the others were. ``failures`` say which and why."""
+
+    code = "guests_failed"
+
+
 class RestartFailedError(NumaVirtError):
     """A restart was allowed, and the guest did not go along."""
 

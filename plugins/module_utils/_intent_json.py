@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Intent,
     MemoryIntent,
     Pins,
+    json_line,
     pins_as_result,
     pins_of,
 )
@@ -37,6 +38,7 @@ def intent_to_json(intent: Intent) -> str:
         "vcpu_pins": None if intent.vcpu_pins is None else pins_as_result(intent.vcpu_pins),
         "emulator_cpuset": _text(intent.emulator),
         "iothread_pins": None if intent.iothread_pins is None else pins_as_result(intent.iothread_pins),
+        "policy": None if intent.policy is None else json.loads(intent.policy),
     }
     return json.dumps({name: part for name, part in parts.items() if part is not None})
 
@@ -57,6 +59,7 @@ def intent_from_json(text: str) -> Intent | None:
             vcpu_pins=_pins(parts.get("vcpu_pins")),
             emulator=_set(parts.get("emulator_cpuset")),
             iothread_pins=_pins(parts.get("iothread_pins")),
+            policy=json_line(json.dumps(parts["policy"])) if "policy" in parts else None,
         )
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError, InputError):
         return None

@@ -83,6 +83,11 @@ class Connection:
         return str(self._call("read the URI", self._conn.getURI))
 
     @property
+    def where(self) -> str:
+        """The host by its name, empty for this machine."""
+        return urlsplit(str(self._conn.getURI())).hostname or ""
+
+    @property
     def local(self) -> bool:
         """Whether the hypervisor runs on this machine, so that its guests' processes are to be seen here.
 

@@ -26,7 +26,7 @@ PATIENCE = 300.0
 
 
 class BusyError(NumaVirtError):
-    """Another run holds the domain for longer than we wait."""
+    """Another run holds the domain, or the host, for longer than we wait."""
 
     code = "busy"
 
@@ -37,27 +37,48 @@ def lock_directory() -> str:
 
 
 @contextlib.contextmanager
-def one_at_a_time(directory: str | None, name: str, seconds: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock of the domain ``name``. Without a ``directory`` nothing is locked. Raises BusyError.
+def one_at_a_time(directory: str | None, name: str, seconds: float = PATIENCE, where: str = "") -> Iterator[None]:
+    """Hold the lock of the domain ``name``; no plan for the whole host is carried out meanwhile. Raises BusyError.
 
-    A directory that cannot be made is no reason not to work: then there is no lock, as there was none before.
+    ``where`` is the host, empty for this machine. Without a ``directory`` nothing is locked. A directory that cannot be
+    made is no reason not to work: then there is no lock, as there was none before.
     """
-    file = _open(directory, name) if directory is not None else None
+    with (
+        _held(directory, _host_key(where), fcntl.LOCK_SH, seconds, "the placement of guests on this host"),
+        _held(directory, name, fcntl.LOCK_EX, seconds, f"domain {name!r}"),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def host_at_a_time(directory: str | None, seconds: float = PATIENCE, where: str = "") -> Iterator[None]:
+    """Hold the lock of a whole host, so that no two plans give the same CPU away. Raises BusyError."""
+    with _held(directory, _host_key(where), fcntl.LOCK_EX, seconds, "guests of this host"):
+        yield
+
+
+@contextlib.contextmanager
+def _held(directory: str | None, key: str, kind: int, seconds: float, called: str) -> Iterator[None]:
+    file = _open(directory, key) if directory is not None else None
     if file is None:
         yield
         return
     try:
         deadline = time.monotonic() + seconds
-        while not _locked(file):
+        while not _locked(file, kind):
             if time.monotonic() >= deadline:
                 raise BusyError(
-                    f"another run has been changing domain {name!r} for {seconds:.0f} s; run again when it has ended",
-                    domain=name,
+                    f"another run has been changing {called} for {seconds:.0f} s; run again when it has ended",
+                    locked=called,
                 )
             time.sleep(0.05)
         yield
     finally:
         os.close(file)
+
+
+def _host_key(where: str) -> str:
+    return f"\0{where}"  # no domain has a name with a NUL
 
 
 def _open(directory: str, name: str) -> int | None:
@@ -70,9 +91,9 @@ def _open(directory: str, name: str) -> int | None:
         return None
 
 
-def _locked(file: int) -> bool:
+def _locked(file: int, kind: int) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

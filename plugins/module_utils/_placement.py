@@ -10,6 +10,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -91,7 +92,9 @@ class MemoryIntent:
 class Intent:
     """What a user asked for; None where nothing was said. Kept in the domain's own metadata.
 
-    Numbers of vCPUs and IO threads are resolved, sets are canonical: two ways to write one wish are equal.
+    ``policy`` is what the region was planned for, as JSON in one line, where a planner chose it; ``memnodes`` are pairs
+    (guest cell, cells of the host), for a guest whose cells were mapped then. Numbers of vCPUs and IO threads are
+    resolved, sets are canonical: two ways to write one wish are equal.
     """
 
     cells: CpuSet | None = None
@@ -100,6 +103,8 @@ class Intent:
     vcpu_pins: Pins | None = None
     emulator: CpuSet | None = None
     iothread_pins: Pins | None = None
+    policy: str | None = None
+    memnodes: Pins | None = None
 
     @property
     def names_region(self) -> bool:
@@ -121,6 +126,8 @@ class Intent:
             vcpu_pins=self.vcpu_pins if self.vcpu_pins is not None else stored.vcpu_pins,
             emulator=self.emulator if self.emulator is not None else stored.emulator,
             iothread_pins=self.iothread_pins if self.iothread_pins is not None else stored.iothread_pins,
+            policy=region.policy,
+            memnodes=region.memnodes,
         )
 
 
@@ -171,6 +178,7 @@ def intent_as_result(intent: Intent | None) -> dict[str, Any] | None:
         "vcpu_pins": pins_as_result(intent.vcpu_pins or ()),
         "emulator_cpuset": _text(intent.emulator),
         "iothread_pins": pins_as_result(intent.iothread_pins or ()),
+        "policy": None if intent.policy is None else json.loads(intent.policy),
     }
 
 
@@ -192,3 +200,12 @@ def _memory_as_result(binding: MemoryBinding | None) -> dict[str, Any] | None:
 
 def _text(cpus: CpuSet | None) -> str | None:
     return None if cpus is None else str(cpus)
+
+
+def json_line(text: str | None) -> str | None:
+    """A JSON object in its one spelling, by which two are compared; None for anything else."""
+    try:
+        value = json.loads(text) if text is not None else None
+    except ValueError:
+        return None
+    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else None

@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     MemoryIntent,
     Pins,
     Placement,
+    json_line,
     pins_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree
@@ -132,6 +133,7 @@ def _read_intent(element: etree._Element) -> Intent:
     if mode not in (*MEMORY_MODES, "none"):
         raise XmlError("definition", "an intent with an unknown mode")
     pins = {tag: element.find(f"{{{NAMESPACE}}}{tag}") for tag in ("vcpus", "iothreads")}
+    cells = element.find(f"{{{NAMESPACE}}}cells")
     return Intent(
         cells=_set(element.get("cells"), "intent cells"),
         cpuset=_set(element.get("cpuset"), "intent cpuset"),
@@ -139,6 +141,8 @@ def _read_intent(element: etree._Element) -> Intent:
         vcpu_pins=_pins(pins["vcpus"], f"{{{NAMESPACE}}}pin", "id") if pins["vcpus"] is not None else None,
         emulator=_set(element.get("emulator"), "intent emulator"),
         iothread_pins=_pins(pins["iothreads"], f"{{{NAMESPACE}}}pin", "id") if pins["iothreads"] is not None else None,
+        policy=json_line(element.get("policy")),
+        memnodes=_pins(cells, f"{{{NAMESPACE}}}cell", "id") if cells is not None else None,
     )
 
 
@@ -173,6 +177,8 @@ def record_element(record: Record, namespaced: bool = True) -> etree._Element:
     for name, cpus in (("cells", intent.cells), ("cpuset", intent.cpuset), ("emulator", intent.emulator)):
         if cpus is not None:
             element.set(name, str(cpus))
+    if intent.policy is not None:
+        element.set("policy", intent.policy)
     if intent.memory is not None:
         memory = etree.SubElement(element, f"{space}memory", mode=intent.memory.mode)
         if intent.memory.cells is not None:
@@ -182,6 +188,10 @@ def record_element(record: Record, namespaced: bool = True) -> etree._Element:
             parent = etree.SubElement(element, f"{space}{tag}")
             for number, cpus in pins:
                 etree.SubElement(parent, f"{space}pin", id=str(number), cpuset=str(cpus))
+    if intent.memnodes is not None:
+        parent = etree.SubElement(element, f"{space}cells")
+        for number, cells in intent.memnodes:
+            etree.SubElement(parent, f"{space}cell", id=str(number), cpuset=str(cells))
     if record.source is not None and record.stored is not None:
         etree.SubElement(element, f"{space}source", given=record.source, stored=record.stored)
     return element

@@ -244,6 +244,8 @@ def _memory(
     if not host.implied_cell:
         _check_memory_cells(nodeset, asked, host, driver, shape, option, value)
     binding = MemoryBinding(asked.mode, nodeset)
+    if intent.memnodes is not None:
+        return binding, tuple((cell, MemoryBinding(asked.mode, cells)) for cell, cells in intent.memnodes)
     kept = tuple(
         (cell, each) for cell, each in current.memnodes if each.mode == binding.mode and each.nodeset <= binding.nodeset
     )

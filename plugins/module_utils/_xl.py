@@ -39,6 +39,7 @@ class Connection:
 
     language = "xl"
     uri = URI
+    where = ""
     local = True
 
     def __init__(self, config: str | None = None, command: XlCommand | None = None, folder: str = FOLDER) -> None:

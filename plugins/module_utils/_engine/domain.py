@@ -64,7 +64,7 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     else:
         given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
         name = name_of(request.name, given.shape.name if given is not None else None, "xml")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name):
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
         return _place(connection, request, given, name)
 
 
@@ -73,8 +73,20 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     known = read_domain(session, name)
     plan = plan_domain(session, request, given, known, name)
     if request.check_mode:
-        found = plan.live.observation if plan.live else None
-        return _result(session, request, plan, known.domain if known else None, plan.document, found, None)
+        return foretell(session, request, plan, known)
+    return carry_out(session, request, plan, given, known)
+
+
+def foretell(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+    """What carry_out() would return."""
+    found = plan.live.observation if plan.live else None
+    return _result(session, request, plan, known.domain if known else None, plan.document, found, None)
+
+
+def carry_out(
+    session: Session, request: Request, plan: Plan, given: XmlDefinition | None, known: Known | None
+) -> dict[str, Any]:
+    """Do what was planned for one domain. Returns what numa_domain documents; raises NumaVirtError."""
     backup_file = None
     if plan.backs_up and known is not None:
         backup_file = keep_backup(request.backup_dir, known)

@@ -103,6 +103,10 @@ class Connection(Protocol):
     def uri(self) -> str: ...
 
     @property
+    def where(self) -> str:
+        """The host by its name, empty for this machine."""
+
+    @property
     def local(self) -> bool:
         """Whether the hypervisor runs on this machine."""
 

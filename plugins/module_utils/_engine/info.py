@@ -48,7 +48,7 @@ def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[st
     states = connection.states() if running else {}
     looks = session.driver.name == "qemu" and connection.local
     pids = _proc.find_process([str(domain.uuid) for domain in running]) if looks and running else {}
-    pages = session.xen.pages() if running and session.xen is not None else None
+    pages = session.pages if running else None
     result = []
     for domain in domains:
         lasting, pid = not domain.active or domain.uuid in persistent, pids.get(str(domain.uuid), 0)

@@ -64,7 +64,7 @@ class PinRequest:
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
     name = name_of(request.name, connection.configured_name, "config")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name):
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
         return _pin(connection, request, name)
 
 

@@ -10,6 +10,7 @@ This file must not import ansible or libvirt.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
@@ -76,6 +77,15 @@ class Session:
     def live(self, domain: Domain) -> Definition:
         """What the running guest uses."""
         return self.language.live(domain, self.host)
+
+    def pid_of(self, domain: Domain) -> int:
+        """The QEMU of a guest on this machine; 0 where there is none."""
+        return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Where the memory of all guests of Xen lay when this was first asked; None where that cannot be read."""
+        return self.xen.pages() if self.xen is not None else None
 
     def host_with_free(self) -> Host:
         """The host with the free memory and free pages of each cell."""
@@ -152,7 +162,7 @@ def observe(
     """
     if session.driver.name == "qemu" and session.connection.local:
         if pid is None:
-            pid = _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+            pid = session.pid_of(domain)
         if pid:
             found = observation_of(_proc.threads(pid), _proc.memory(pid))
             if found.vcpus:

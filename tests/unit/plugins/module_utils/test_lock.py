@@ -13,7 +13,12 @@ import time
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._lock import BusyError, lock_directory, one_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._lock import (
+    BusyError,
+    host_at_a_time,
+    lock_directory,
+    one_at_a_time,
+)
 
 
 def test_the_second_waits_for_the_first(tmp_path):
@@ -45,6 +50,26 @@ def test_patience_ends(tmp_path):
         pass
 
 
+def test_a_plan_for_the_host_waits_for_domains_and_they_for_it(tmp_path):
+    folder = str(tmp_path)
+    with one_at_a_time(folder, "web1"), one_at_a_time(folder, "web2", seconds=0):
+        with pytest.raises(BusyError) as error, host_at_a_time(folder, 0):
+            pass
+        assert (
+            str(error.value) == "another run has been changing guests of this host for 0 s; run again when it has ended"
+        )
+        with host_at_a_time(folder, 0, "elsewhere"):
+            pass
+    with host_at_a_time(folder, 0):
+        with pytest.raises(BusyError, match="another run has been changing the placement of guests on this host"):
+            with one_at_a_time(folder, "web1", seconds=0):
+                pass
+        with pytest.raises(BusyError), host_at_a_time(folder, 0):
+            pass
+        with one_at_a_time(folder, "web1", seconds=0, where="elsewhere"):
+            pass
+
+
 def test_an_error_lets_it_go(tmp_path):
     folder = str(tmp_path)
     with pytest.raises(KeyError), one_at_a_time(folder, "web1"):
@@ -57,9 +82,9 @@ def test_an_error_lets_it_go(tmp_path):
 def test_a_name_is_no_path(tmp_path, name):
     folder = tmp_path / "lock"
     with one_at_a_time(str(folder), name):
-        (file,) = os.listdir(folder)
-        assert len(file) == 16
-        assert stat.S_IMODE(os.stat(folder / file).st_mode) == 0o600
+        files = os.listdir(folder)  # the domain's, and the host's
+        assert [len(file) for file in files] == [16, 16]
+        assert {stat.S_IMODE(os.stat(folder / file).st_mode) for file in files} == {0o600}
     assert os.listdir(tmp_path) == ["lock"]
 
 

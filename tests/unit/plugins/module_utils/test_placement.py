@@ -187,8 +187,10 @@ def test_intent_as_result() -> None:
         "vcpu_pins": {},
         "emulator_cpuset": None,
         "iothread_pins": {},
+        "policy": None,
     }
     assert intent_as_result(Intent()) == nothing
+    assert intent_as_result(Intent(policy='{"policy": "pack"}'))["policy"] == {"policy": "pack"}
     assert intent_as_result(Intent(cells=cpus("0-1"), memory=MemoryIntent("none"), vcpu_pins=pins(v0="1"))) == {
         **nothing,
         "cells": [0, 1],

@@ -260,6 +260,7 @@ class FakeConnection:
     warnings = ()
 
     def __init__(self, hypervisor):
+        self.where = ""
         self.local = hypervisor.local
         self.hypervisor = hypervisor
         self.calls = 1  # connecting is one

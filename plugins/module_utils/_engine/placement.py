@@ -1,0 +1,296 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""numa_placement: many domains by policy, planned together and applied in one run.
+
+One connection, one read of the host and of every domain, one plan. Everything that can fail before the first write
+has failed before it: each domain's own plan is made before any is carried out.
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_needs, _proc
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
+from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DoesNotFitError,
+    DomainNotFoundError,
+    GuestsFailedError,
+    InputError,
+    NumaVirtError,
+    UnsupportedError,
+)
+from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, plan_as_result
+from ansible_collections.numa.virt.plugins.module_utils._policy import (
+    GuestNeeds,
+    PolicyWish,
+    request_of,
+    wish_from_json,
+    wish_of,
+    wish_to_json,
+)
+from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+
+# Xen's control domain is there, and is nobody's guest.
+_CONTROL = "Domain-0"
+
+
+@dataclass(frozen=True)
+class PlacementRequest:
+    """Options of numa_placement, read.
+
+    ``entries`` are mappings with ``name``, ``xml`` and options of _policy.PolicyWish, None where ``select`` ("all",
+    "running" or a pattern of names) says which domains. ``task`` has options for all of them.
+    """
+
+    entries: Sequence[Mapping[str, Any]] | None
+    select: str | None
+    task: Mapping[str, Any]
+    rules: Rules = field(default_factory=Rules)
+    options: Options = field(default_factory=Options)
+    state: str = "running"
+    partial: bool = False
+    restart: bool = False
+    shutdown_timeout: int = 120
+    verify: bool = True
+    backup: bool = True
+    backup_dir: str = field(default_factory=_backup.default_directory)
+    check_mode: bool = False
+    lock_dir: str | None = None
+    lock_timeout: float = 300.0
+
+
+@dataclass(frozen=True)
+class _Guest:
+    """One domain that was asked for. ``given`` is the document of its user, ``known`` the domain where it exists."""
+
+    name: str
+    wish: PolicyWish
+    given: XmlDefinition | None
+    known: Known | None
+    asked: Asked
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is to be done for one guest, and the plan for it alone."""
+
+    guest: _Guest
+    placed: Placed
+    given: XmlDefinition | None
+    request: one.Request
+    plan: one.Plan
+
+
+def place_domains(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
+    """Plan and place. Returns what the module documents; raises NumaVirtError."""
+    lock_dir = None if request.check_mode else request.lock_dir
+    with host_at_a_time(lock_dir, request.lock_timeout, connection.where):
+        return _place(connection, request)
+
+
+def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
+    session = Session(connection)
+    known = _read_all(session)
+    guests = _guests(session, request, known)
+    made = plan(
+        session.host,
+        [guest.asked for guest in guests],
+        [_existing(session, each) for each in known.values()],
+        request.rules,
+        request.options,
+    )
+    if made.rejections and not request.partial:
+        first, more = made.rejections[0], len(made.rejections) - 1
+        others = f" (and {more} more: see error.rejections)" if more else ""
+        raise DoesNotFitError(
+            f"{first.message}{others}; nothing was touched, partial=true places the others",
+            rejections=plan_as_result(made)["rejections"],
+        )
+    by_name = {each.name: each for each in made.placements}
+    jobs = [_job(session, request, guest, by_name[guest.name]) for guest in guests if guest.name in by_name]
+    if request.check_mode:
+        return result_of(
+            session, made, [(job.placed, foretell(session, job.request, job.plan, job.guest.known)) for job in jobs]
+        )
+    done, failures = [], []
+    for job in jobs:
+        try:
+            done.append((job.placed, carry_out(session, job.request, job.plan, job.given, job.guest.known)))
+        except NumaVirtError as error:  # noqa: PERF203 - the others are placed all the same
+            failures.append((job.guest.name, error))
+    result = result_of(session, made, done)
+    if failures:
+        raise _failed(failures, len(jobs), bool(result["changed"]))
+    return result
+
+
+def _read_all(session: Session) -> dict[str, Known]:
+    """Every domain of the host, by name. One that goes away meanwhile is left out."""
+    domains = session.connection.domains()
+    persistent = session.connection.persistent_uuids() if any(domain.active for domain in domains) else set()
+    known = {}
+    for domain in domains:
+        with contextlib.suppress(DomainNotFoundError):
+            known[domain.name] = read(session, domain, not domain.active or str(domain.uuid) in persistent)
+    return known
+
+
+def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
+    """What was asked for, each with its request to the planner. Raises InputError."""
+    guests: dict[str, _Guest] = {}
+    for entry in request.entries if request.entries is not None else _selected(request.select, known):
+        guest = _guest(session, request, entry, known)
+        if guest.name in guests:
+            raise InputError("domains", guest.name, "is named twice", "name each domain once")
+        guests[guest.name] = guest
+    return [guests[name] for name in sorted(guests)]
+
+
+def _selected(select: str | None, known: Mapping[str, Known]) -> Iterator[Mapping[str, Any]]:
+    for name, each in known.items():
+        if name == _CONTROL:
+            continue
+        if select == "all" or (
+            each.live is not None if select == "running" else fnmatch.fnmatchcase(name, str(select))
+        ):
+            yield {"name": name}
+
+
+def _guest(session: Session, request: PlacementRequest, entry: Mapping[str, Any], known: Mapping[str, Known]) -> _Guest:
+    given = None
+    if entry.get("xml") is not None:
+        if session.connection.language != "xml":
+            raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", "domains.xml")
+        given = XmlDefinition.load(str(entry["xml"]), "domains.xml")
+    name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, "xml")
+    there = known.get(name)
+    if given is None and there is None:
+        raise DomainNotFoundError(
+            "domains", name, "there is no such domain on this host", session.language.how_to_define
+        )
+    definition: Definition = given if given is not None else there.config  # type: ignore[union-attr]
+    intent = there.intent if there is not None else None
+    wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
+    if wish.policy == "mirror" and not session.driver.numatune:
+        raise UnsupportedError(session.driver.name, "mirror", "it cannot bind cells of a guest", "policy")
+    return _Guest(name, wish, given, there, _asked(session, wish, definition.shape, _needs(definition)))
+
+
+def _asked(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Asked:
+    sizes = sorted({pool.size for cell in session.host.cells for pool in cell.huge_pools})
+    default_page = 2048 if 2048 in sizes or not sizes else sizes[0]
+    return request_of(wish, shape, needs, default_page, session.driver.emulator)
+
+
+def _needs(definition: Definition) -> GuestNeeds:
+    return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
+
+
+def _existing(session: Session, known: Known) -> Existing:
+    """A domain that is there, by its real pins.
+
+    Of a running guest that means what the hypervisor says; but one that this collection has placed is judged by its
+    definition: where the guest differs from that, carrying the plan out mends it.
+    """
+    live, intent = known.live, known.intent
+    wish = wish_from_json(intent.policy) if intent is not None and intent.policy is not None else None
+    definition = known.config if live is None or (intent is not None and known.persistent) else live
+    placement = session.driver.decode(definition.placement)
+    if live is not None and definition is live and session.driver.full_maps:
+        placement = replace(placement, cpuset=None, vcpu_pins=_real_pins(session, known))
+    elif session.driver.pins_each_vcpu:
+        # Without a pin of its own a vCPU may run anywhere, whatever <vcpu cpuset> says.
+        placement = replace(placement, cpuset=None, vcpu_pins=definition.placement.vcpu_pins)
+    if not session.driver.numatune:
+        placement = replace(placement, memory=None, memnodes=())
+    needs = _needs(definition)
+    asked = _asked(session, wish, definition.shape, needs) if wish is not None else None
+    page = asked.page_size if asked is not None else (needs.page_size or None)
+    found = Existing.of(definition.shape, placement, page, asked)
+    measured = _measured(session, known) if found.nodeset is None and live is not None else ()
+    if measured:
+        return replace(found, memory_on=measured)
+    # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
+    return found if found.nodeset is not None or asked is not None else replace(found, memory=0)
+
+
+def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
+    """Pairs (cell, KiB) of a running guest's memory; empty where that cannot be seen."""
+    if session.xen is not None:
+        pages = session.pages
+        return tuple(sorted(pages.get(known.domain.id, {}).items())) if pages is not None else ()
+    if session.driver.name == "qemu" and session.connection.local:
+        pid = session.pid_of(known.domain)
+        memory = _proc.memory(pid) if pid else None
+        return memory.kib if memory is not None else ()
+    return ()
+
+
+def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]:
+    maps = known.domain.vcpu_maps()
+    everything = session.host.online
+    return pins_of({vcpu: cpus for vcpu, cpus in maps.items() if not everything <= cpus})
+
+
+def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Placed) -> _Job:
+    """The plan for one guest. Raises all that can be said before the first write."""
+    given = guest.given
+    definition = given if given is not None else (guest.known.config if guest.known is not None else None)
+    if placed.guest_cells and isinstance(definition, XmlDefinition) and not _needs(definition).guest_cells:
+        given = XmlDefinition(_guest_needs.with_guest_cells(definition.root, placed.guest_cells))
+    own = one.Request(
+        name=guest.name,
+        xml=None,
+        wish=_intent(placed, guest.wish),
+        state=request.state,
+        restart=request.restart,
+        shutdown_timeout=request.shutdown_timeout,
+        verify=request.verify,
+        backup=request.backup,
+        backup_dir=request.backup_dir,
+        check_mode=request.check_mode,
+        lock_dir=request.lock_dir,
+    )
+    return _Job(guest, placed, given, own, one.plan_domain(session, own, given, guest.known, guest.name))
+
+
+def _intent(placed: Placed, wish: PolicyWish) -> Intent:
+    """The place that was found, as an explicit wish; pins of an earlier place do not outlive it."""
+    intent = placed.intent()
+    return replace(
+        intent,
+        vcpu_pins=placed.vcpu_pins,
+        policy=wish_to_json(wish),
+        memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
+    )
+
+
+def _failed(failures: Sequence[tuple[str, NumaVirtError]], all_of_them: int, changed: bool) -> GuestsFailedError:
+    name, first = failures[0]
+    error = GuestsFailedError(
+        f"{len(failures)} of {all_of_them} domains failed, {name!r} first: {first}",
+        failures=[{"name": each, **failure.as_result()["error"], "msg": str(failure)} for each, failure in failures],
+    )
+    error.changed = changed or any(failure.changed for _name, failure in failures)
+    return error

@@ -1,0 +1,62 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user is shown of a plan that was carried out, or would be.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import CellUse, Placed, Plan, plan_as_result
+
+_KEPT = ("name", "uuid", "changed", "state", "placement", "actual", "changes", "restart_required", "restart_reasons")
+
+
+def result_of(session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[str, Any]]]) -> dict[str, Any]:
+    """What numa_placement documents. ``done`` are placements with numa_domain's result for each."""
+    domains = [
+        {**{name: result[name] for name in _KEPT}, "cells": list(placed.cells), "reason": placed.reason}
+        for placed, result in done
+    ]
+    changed = any(each["changed"] for each in domains)
+    return {
+        "changed": changed,
+        "driver": session.driver.name,
+        "plan": plan_as_result(plan),
+        "domains": domains,
+        "moves": list(plan.moves),
+        "rejections": plan_as_result(plan)["rejections"],
+        "restart_required": any(each["restart_required"] for each in domains),
+        "warnings": [
+            *(note.message for note in plan.notes),
+            *(warning for _placed, result in done for warning in result.get("warnings", ())),
+        ],
+        "diff": {
+            "before": _use_text(plan.before) + _texts(done, "before"),
+            "after": _use_text(plan.after) + _texts(done, "after"),
+        },
+    }
+
+
+def _use_text(cells: Sequence[CellUse]) -> str:
+    """A line for each cell."""
+    return "".join(
+        f"cell {each.cell}: {each.load:g} CPUs of load on {each.shared or 'no'} shared CPUs, "
+        f"{each.owned or 'no'} dedicated CPUs, {each.memory[0]} of {each.memory[1]} KiB, {len(each.guests)} guests\n"
+        for each in cells
+    )
+
+
+def _texts(done: Sequence[tuple[Placed, dict[str, Any]]], side: str) -> str:
+    """The diffs of the domains that change, each under its name."""
+    return "".join(
+        f"\ndomain {placed.name}:\n{result['diff'][side]}"
+        for placed, result in done
+        if result["changed"] and result["diff"]["before"] != result["diff"]["after"]
+    )

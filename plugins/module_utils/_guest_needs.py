@@ -1,0 +1,74 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a domain document a policy looks at: huge pages, host devices, cells of the guest; and new cells for a guest.
+
+This file must not import ansible or libvirt, and must not decide anything.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _xml
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import MappedCell
+from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree
+
+
+def needs_of(root: etree._Element) -> GuestNeeds:
+    """Raises XmlError where a size or a CPU set cannot be read."""
+    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root))
+
+
+def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
+    """A copy that gives the guest these cells: <cpu><numa>, in place of any that it has."""
+    root = copy.deepcopy(document)
+    cpu = _xml.child(root, "cpu")
+    if cpu is None:
+        cpu = etree.SubElement(root, "cpu")
+    old = _xml.child(cpu, "numa")
+    if old is not None:
+        cpu.remove(old)
+    numa = etree.SubElement(cpu, "numa")
+    for each in cells:
+        cell = etree.SubElement(
+            numa, "cell", id=str(each.id), cpus=str(each.vcpus), memory=str(each.memory), unit="KiB"
+        )  # fmt: skip
+        distances = etree.SubElement(cell, "distances")
+        for other, distance in each.distances:
+            etree.SubElement(distances, "sibling", id=str(other), value=str(distance))
+    return root
+
+
+def _page_size(root: etree._Element) -> int | None:
+    hugepages = root.find("memoryBacking/hugepages")
+    if hugepages is None:
+        return None
+    # With several sizes the guest's cells differ; the first stands for all.
+    page = hugepages.find("page")
+    return _domain_xml.size(page, page.get("size", ""), "definition") if page is not None else 0
+
+
+def _devices(root: etree._Element) -> tuple[str, ...]:
+    found = []
+    for address in root.iterfind("devices/hostdev[@type='pci']/source/address"):
+        parts = [int(address.get(name, "0"), 0) for name in ("domain", "bus", "slot", "function")]
+        found.append("{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
+    return tuple(found)
+
+
+def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
+    cells = root.findall("cpu/numa/cell")
+    numbered = sorted(enumerate(cells), key=lambda pair: int(pair[1].get("id", str(pair[0]))))
+    return tuple(
+        GuestCell(
+            CpuSet.parse(each.get("cpus", ""), "cpu/numa/cell/@cpus") if each.get("cpus") else CpuSet(),
+            _domain_xml.size(each, each.get("memory", ""), "definition"),
+        )
+        for _rank, each in numbered
+    )
