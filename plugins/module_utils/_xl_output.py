@@ -57,6 +57,8 @@ _VCPU_ROW = re.compile(
     re.DOTALL,
 )
 _POOL_NAME_WIDTH = 19
+# Of one name; more are rubbish.
+_MAX_LINES = 20
 
 # A time stamp stands there with console_timestamps=. Domains are "d0" from 4.18 on.
 _LOG = r"\(XEN\) (?:\[[^]\n]*\] )?"
@@ -120,7 +122,8 @@ class VcpuList:
 def parse_info(text: str) -> Info:
     """Read ``xl info -n``. Raises XlOutputError.
 
-    CPUs that are offline have no row: present is every number up to max_cpu_id, online are those of the rows.
+    CPUs that are offline have no row: present is every number up to max_cpu_id, online are those of the rows. A cell's
+    memory is what its addresses span, holes included, which may be gigabytes more than there is.
     """
     values: dict[str, str] = {}
     topology: list[tuple[int, ...]] = []
@@ -211,6 +214,8 @@ def _records(text: str, what: str, read: Callable[[str], T | None]) -> list[T]:
         if record is not None:
             found.append(record)
             pending = []
+        elif len(pending) > _MAX_LINES:
+            break
     if any(pending):
         raise XlOutputError(what, f"the row behind number {len(found)} has another form")
     return found

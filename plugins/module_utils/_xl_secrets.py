@@ -26,7 +26,6 @@ _SUSPECT = re.compile(rf"{_WORDS}|\bkey=|\bdata=|://[^/\s]*:[^/\s]*@", re.IGNORE
 _SUSPECT_NAME = re.compile(_WORDS, re.IGNORECASE)
 # Lists of strings "name=value,name=value", whose values hold no comma (MATCH_OPTION and strtok() in xl_parse.c).
 _OPTION_LISTS = ("vfb", "vnc", "vif", "usbctrl", "usbdev", "vdispl", "vkb")
-_OPTION = re.compile(r"(?P<name>[^=,]*)=(?P<value>[^,]*)")
 # What QEMU is given: a value may follow its option as an element of its own.
 _ARGUMENTS = re.compile("device_model_args(?:_pv|_hvm)?")
 _COMMENTED = re.compile(r"=[\s'\"]*([^\s'\"]+)")
@@ -70,15 +69,19 @@ def _announces(argument: str) -> bool:
 def _options(text: str, atom: Atom) -> Iterator[Secret]:
     """The values of suspect options in a string; all of it where they cannot be told from the rest."""
     written = _written(text, atom)
-    found = [each for each in _OPTION.finditer(written) if _SUSPECT.search(each["name"] + "=")]
-    rest = _OPTION.sub(lambda match: "" if _SUSPECT.search(match["name"] + "=") else match[0], written)
-    if written != atom.text or _SUSPECT.search(rest):
-        yield _whole(text, atom)
-        return
     start = atom.start + text[atom.start : atom.end].index(written)
-    for each in found:
-        if each["value"]:
-            yield Secret(each["value"], start + each.start("value"), start + each.end("value"))
+    found, rest = [], []
+    for part in written.split(","):
+        name, sign, value = part.partition("=")
+        if sign and _SUSPECT.search(name + sign):
+            found.append(Secret(value, start + len(part) - len(value), start + len(part)))
+        else:
+            rest.append(part)
+        start += len(part) + 1
+    if written != atom.text or _SUSPECT.search(",".join(rest)):
+        yield _whole(text, atom)
+    else:
+        yield from (each for each in found if each.text)
 
 
 def _written(text: str, atom: Atom) -> str:

@@ -263,6 +263,13 @@ def test_a_row_of_another_form(parse):
         parse("Name ID\nrubbish\n")
 
 
+def test_a_name_of_a_few_lines_only():
+    row = f"{'a':40} {1:5} {32:5} {1:5}     r-----  {0.0:8.1f}  Pool-0\n"
+    assert parse_domain_pools("Name ID\n" + "b\n" * 20 + row) == {1: "Pool-0"}
+    with pytest.raises(XlOutputError, match="the row behind number 1 has another form"):
+        parse_domain_pools("Name ID\n" + row + "b\n" * 21 + row)
+
+
 def test_a_row_without_the_column_that_was_asked_for():
     plain = "Name ID\n" + f"{'a':40} {1:5} {32:5} {1:5}     r-----  {0.0:8.1f}\n"
     for parse in (parse_list, parse_domain_pools):
