@@ -226,10 +226,11 @@ def check_sizes(ground: Ground, guests: Iterable[Guest]) -> None:
         near = offer(board, guest)
         if cpu < guest.need:
             what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
-            problem = f"{what} for {near.vcpus_at_most} are all that cells {ground.cell_ids(guest.allowed)} can give"
+            problem = f"{what} for {near.vcpus_at_most} are all that {ground.named(guest.allowed)} can give"
             raise InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
         if free < guest.mem:
-            problem = f"cells {ground.cell_ids(guest.allowed)} have {ground.kib(guest.pool, free)} KiB for guests"
+            kib = ground.kib(guest.pool, free)
+            problem = f"{kib} KiB are all that guests can have on {ground.named(guest.allowed)}"
             raise InputError(f"{option}.memory", request.memory, problem, near.text)
         raise InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 

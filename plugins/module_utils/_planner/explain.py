@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     ISOLATE,
@@ -19,7 +20,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     UNIT,
     Guest,
     bits,
-    count,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
 
@@ -70,18 +70,23 @@ def reject(board: Board, guest: Guest) -> Rejection:
     near = offer(board, guest)
     nearest = {"cell": near.cell, "vcpus": near.vcpus, "memory": near.memory}
     cells = board.open_to(guest)
-    names = f"cell {ground.cell_ids(cells)}" if count(cells) == 1 else f"cells {ground.cell_ids(cells)}"
+    names = ground.named(cells)
 
     def result(constraint: str, needed: float, available: float, unit: str, cell: int | None, text: str) -> Rejection:
         message = f"{request.name}: {text}; {near.text}"
         return Rejection(request.name, constraint, cell, needed, available, unit, nearest, message)
 
-    if not cells:
-        apart = request.apart is not None
-        group = request.apart if apart else request.together
-        free = count(guest.allowed) if not apart else 0
-        text = f"group {group} leaves it no cell"
-        return result("apart" if apart else "together", 1, 0 * free, "cells", None, text)
+    outside = [
+        ground.ids[cell]
+        for cell in bits(guest.allowed & ~cells)
+        if board.room(cell, guest.kind) >= guest.need and board.mem[guest.pool][cell] >= guest.mem
+    ]
+    if not cells or outside:
+        kind, group = ("together", request.together) if request.together is not None else ("apart", request.apart)
+        text = f"group {group} leaves it {names if cells else 'no cell'}"
+        if outside:
+            text += f", and {ground.named(ground.indices(CpuSet(outside)))} would hold it"
+        return result(kind, 1, 0, "cells", outside[0] if outside else None, text)
     rooms = [max(0, board.room(cell, guest.kind)) for cell in bits(cells)]
     free_mem = [max(0, board.mem[guest.pool][cell]) for cell in bits(cells)]
     unit = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}.get(guest.kind, "CPUs")

@@ -144,6 +144,10 @@ class Ground:
     def cell_ids(self, indices: int) -> CpuSet:
         return CpuSet(self.ids[index] for index in bits(indices))
 
+    def named(self, indices: int) -> str:
+        """Cells for a message: "cell 1", "cells 0-1"."""
+        return f"{'cell' if count(indices) == 1 else 'cells'} {self.cell_ids(indices)}"
+
     def device_cells(self, request: Request) -> tuple[int, ...]:
         """The cell of each of the request's devices that the host's cells list."""
         where = {

@@ -114,7 +114,7 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
         for mask, vcpus in sorted(masks.items()):
             _add_load(occupancy, mask, weight(vcpus, ratio), wish is None and not ground.all_online & ~mask)
     occupancy.busy |= helpers_of(ground, each) & ~(owned or 0)
-    if not restricted and count(ground.with_cpus) > 1:
+    if not restricted:
         text = f"{each.name} may run on every CPU of the host: no plan can keep it off the CPUs of others"
         occupancy.notes.append(Note("unrestricted", each.name, None, text))
     cells = ground.cells_of(where)

@@ -9,7 +9,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -23,8 +23,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import S
 from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, pour
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
+from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import Bound, Note, Plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 
 _NO_RULES, _NO_OPTIONS = Rules(), Options()
@@ -54,8 +55,13 @@ def plan(
     table.check_emulators()
     board = table.occupancy.board()
     new = table.new()
+    placed = solve(board, new)
     bound = _bound(board, table.kept.values(), new)
-    return _answer(table, solve(board, new), bound, options)
+    if options.rebalance:
+        everyone = list(table.guests.values())
+        bound = _larger(bound, _bound(table.without(table.guests).board(), (), everyone))
+        placed = _rebalance(table, board, placed, options)
+    return _answer(table, placed, bound, options)
 
 
 @dataclass
@@ -90,10 +96,7 @@ class _Table:
 
     def settle(self) -> None:
         """Find who stays. Guests with CPUs of their own are heard first, then by priority and size."""
-        self.occupancy = Occupancy(self.ground)
-        for each in self.existing:
-            if each.name not in self.guests:
-                add_fixed(self.occupancy, each)
+        self.occupancy = self.without(self.guests)
         waiting = [guest for guest in self.guests.values() if guest.name in self.there]
         waiting.sort(key=lambda g: (g.kind == SHARED, -g.request.priority, -g.vcpus, g.name))
         for guest in waiting:
@@ -105,14 +108,38 @@ class _Table:
             else:
                 self.kept[guest.name] = found
                 _add_kept(self.occupancy, found)
+        self._pour()
+        self._make_grown_fit(waiting)
+        self._lend_emulators()
+
+    def without(self, names: Container[str]) -> Occupancy:
+        """The host with all guests but these."""
+        occupancy = Occupancy(self.ground)
+        for each in self.existing:
+            if each.name not in names:
+                add_fixed(occupancy, each)
+        return occupancy
+
+    def move(self, guests: Iterable[Guest]) -> None:
+        """Guests that stay no longer; the others are counted anew."""
+        for guest in guests:
+            del self.kept[guest.name]
+        self.occupancy = self.without(self.guests)
+        for kept in self.kept.values():
+            _add_kept(self.occupancy, kept)
+        self._pour()
+        self._lend_emulators()
+
+    def _pour(self) -> None:
         for found in pour(self.occupancy, [each for each in self.kept.values() if each.loose]):
             self.kept[found.guest.name] = found
             _add_amounts(self.occupancy, found)
-        self._make_grown_fit(waiting)
-        taken = self.occupancy
+
+    def _lend_emulators(self) -> None:
+        """CPUs that emulator threads are sent to are given to nobody alone."""
         for guest in self.guests.values():
             if isinstance(guest.request.emulator, CpuSet):
-                taken.busy |= guest.request.emulator.mask
+                self.occupancy.busy |= guest.request.emulator.mask
 
     def _in_groups(self, kept: Kept) -> Kept | str:
         """The guest, or which of its groups forbids its place."""
@@ -191,21 +218,47 @@ def _bound(board: Board, kept: Iterable[Kept], new: Sequence[Guest]) -> Bound:
     return Bound(rows[-1][2] if rows else 0, tuple(rows))
 
 
+def _larger(one: Bound, other: Bound) -> Bound:
+    rows = zip(one.by_priority, other.by_priority)
+    both = tuple((priority, 0, max(most, more)) for (priority, _none, most), (_same, _zero, more) in rows)
+    return Bound(max(one.vcpus, other.vcpus), both)
+
+
+def _rebalance(table: _Table, board: Board, placed: dict[Guest, Spot], options: Options) -> dict[Guest, Spot]:
+    """Move guests to make room, then to make the placement better. Raises InputError where room takes too many."""
+    stay = {kept.guest: kept.spot for kept in table.kept.values()}
+    work = Rebalance(board, stay, placed)
+    work.make_room([guest for guest in table.new() if guest not in placed])
+    forced = sum(1 for guest, spot in placed.items() if guest.home not in (0, spot.cells))
+    _check_moves(forced + len(work.moved), [guest.name for guest in work.moved], options)
+    work.improve(len(stay) if options.max_moves is None else options.max_moves - forced)
+    moved = work.moved
+    table.move(moved)
+    return {guest: spot for guest, spot in work.search.placed.items() if guest.name not in table.kept}
+
+
+def _check_moves(number: int, names: list[str], options: Options) -> None:
+    """Raises InputError where more guests have to move than may."""
+    if options.max_moves is not None and number > options.max_moves:
+        text = f"{number} moves are needed: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}"
+        raise InputError("max_moves", options.max_moves, text, f"give {number} or more")
+
+
 def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Options) -> Plan:
     ground = table.ground
     outcome = Outcome(ground, table.occupancy, table.kept, table.wrong, table.there, placed)
     placements = describe(outcome)
-    moves = [each.name for each in placements if each.action == "move"]
-    if options.max_moves is not None and len(moves) > options.max_moves:
-        text = f"{len(moves)} moves are needed: {', '.join(moves[:5])}{', …' if len(moves) > 5 else ''}"
-        raise InputError("max_moves", options.max_moves, text, f"give {len(moves)} or more")
+    moves = [each.name for each in placements if each.action == MOVE]
+    _check_moves(len(moves), moves, options)
     rejections = [reject(outcome.board, guest) for guest in table.new() if guest not in placed]
     done = {each.name: table.guests[each.name] for each in placements}
     rows = [
         (priority, sum(g.vcpus for g in done.values() if g.request.priority >= priority), at_most)
         for priority, _placed, at_most in bound.by_priority
     ]
-    notes = [*table.occupancy.notes, *_overcommitted(ground, outcome.board)]
+    # On one cell that is shared by all a guest that may run anywhere is nothing to speak of.
+    matters = outcome.owned or len(table.ground.ids) > 1
+    notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(ground, outcome.board)]
     return Plan(
         placements=tuple(placements),
         rejections=tuple(sorted(rejections, key=lambda each: each.name)),

@@ -67,7 +67,7 @@ class Search:
             spot = best_single(self.board, guest) if self.widths[guest] == 1 else best(self.board, guest)
             if spot is not None:
                 self.put(guest, spot)
-        for step in (self._make_room, self._split, self._replace, self._split):
+        for step in (self.make_room, self._split, self._replace, self._split):
             missing = at_most - sum(guest.vcpus for guest in guests if guest in self.placed)
             if missing > 0:
                 self._retry([guest for guest in order if guest not in self.placed], step, missing)
@@ -116,7 +116,7 @@ class Search:
 
     # Steps of repair
 
-    def _make_room(self, guest: Guest) -> bool:
+    def make_room(self, guest: Guest) -> bool:
         """Move others so that it fits one cell."""
         if guest.mirrored or self.looks <= 0 or not self._holds(guest):
             return False

@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
@@ -180,3 +182,29 @@ def test_guests_of_others_keep_what_they_have(case: Case, data: st.DataObject) -
     names = {each.name for each in managed}
     again = plan(it, [each for each in requests if each.name in names], [*others, *managed], rules)
     assert not again.changes, actions(again)
+
+
+@EXAMPLES
+@given(cases(), st.integers(0, 4), st.data())
+def test_rebalancing_moves_no_more_than_it_may(case: Case, most: int, data: st.DataObject) -> None:
+    """And what it has placed is as valid as ever, no fewer vCPUs than before."""
+    it, requests, rules = case
+    first = requests[: len(requests) // 2]
+    before = applied(first, plan(it, first, rules=rules))
+    still = plan(it, requests, before, rules)
+    after = plan(it, requests, before, rules, Options(rebalance=True))
+    with suppress(InputError):  # more may be needed
+        after = plan(it, requests, before, rules, Options(rebalance=True, max_moves=most))
+        assert len(after.moves) <= most
+    verify(it, requests, after, rules)
+    assert after.vcpus >= still.vcpus
+
+
+@EXAMPLES
+@given(cases(), st.sampled_from(("pack", "spread")))
+def test_rebalancing_twice_moves_nothing_more(case: Case, policy: str) -> None:
+    it, requests, rules = case
+    requests = [each for each in requests if each.policy == policy]
+    found = plan(it, requests, applied(requests, plan(it, requests, rules=rules)), rules, Options(rebalance=True))
+    again = plan(it, requests, applied(requests, found), rules, Options(rebalance=True))
+    assert {each.name for each in again.changes} <= {each.name for each in found.rejections}, actions(again)
