@@ -21,6 +21,8 @@ from ansible_collections.numa.virt.plugins.module_utils._proc import Memory, Thr
 PROC = "proc"
 HYPERVISOR = "hypervisor"
 DEFINITION = "definition"
+# Who is misplaced when it is no thread
+MEMORY = "the guest's memory"
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,9 @@ def _misplaced_memory(placement: Placement, observation: Observation) -> list[Mi
     if observation.memory is not None:
         cells = _policy_cells(observation.memory.policy)
         if cells is not None and not cells <= nodeset:
-            found.append(Misplaced("the guest's memory", f"cells {nodeset}", f"cells {cells}"))
+            found.append(Misplaced(MEMORY, f"cells {nodeset}", f"cells {cells}"))
         found += [
-            Misplaced("the guest's memory", f"cells {nodeset}", f"cell {cell} ({kib} KiB)")
+            Misplaced(MEMORY, f"cells {nodeset}", f"cell {cell} ({kib} KiB)")
             for cell, kib in observation.memory.kib
             if cell not in nodeset and kib
         ]

@@ -23,7 +23,12 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced
+from ansible_collections.numa.virt.plugins.module_utils._verify import (
+    MEMORY,
+    Misplaced,
+    Observation,
+    misplaced,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
@@ -93,14 +98,15 @@ def _verify_and_resume(
             observation = observe(session, domain, live)
             problems = misplaced(placement, observation)
             if problems:
-                raise _MisplacedError("; ".join(str(each) for each in problems))
+                raise _MisplacedError(problems)
         if paused:
             domain.resume()
         return observe(session, domain, live)
     except _MisplacedError as found:
         consequence = _abandon(domain, roll_back) if roll_back is not None else "it was left paused"
+        room = _room(session, placement) if found.about_memory else ""  # without the guest
         raise PlacementFailedError(
-            f"domain {domain.name!r} was not born on its cells: {found}; {consequence}",
+            f"domain {domain.name!r} was not born on its cells: {found}; {room}{consequence}",
             domain=domain.name,
             found=str(found),
         ) from None
@@ -137,7 +143,9 @@ def _room(session: Session, placement: Placement) -> str:
 
 
 class _MisplacedError(Exception):
-    pass
+    def __init__(self, problems: list[Misplaced]) -> None:
+        super().__init__("; ".join(str(each) for each in problems))
+        self.about_memory = any(each.who == MEMORY for each in problems)
 
 
 def _abandon(domain: Domain, roll_back: Callable[[], str]) -> str:

@@ -137,7 +137,7 @@ def test_memory_that_lies_elsewhere_is_not_accepted(host):
         host.place("web1", cells=[2])
     assert str(error.value) == (
         "domain 'web1' was not born on its cells: the guest's memory may use cell 3 (24576 KiB) instead of cells 2; "
-        "it was destroyed, the previous definition is back"
+        "cell 2 has 40960 KiB free; it was destroyed, the previous definition is back"
     )
     assert host.everything() == before
     assert host.log == ["create paused", "destroy"]
