@@ -71,6 +71,11 @@ def intent_change(before: Intent | None, after: Intent) -> list[Change]:
     return [Change("metadata/intent", None if before is None else intent_text(before), intent_text(after))]
 
 
+def release_change(before: Intent | None) -> list[Change]:
+    """The intent is taken out."""
+    return [] if before is None else [Change("metadata/intent", intent_text(before), None)]
+
+
 def intent_text(intent: Intent) -> str:
     """One line, for change sets and diffs."""
     parts = [] if intent.policy is None else [f"policy {json.loads(intent.policy).get('policy', 'unknown')}"]

@@ -74,3 +74,6 @@ class Definition(Protocol):
 
     def rewritten(self, placement: Placement, record: Record | None) -> Definition:
         """The same with these owned parts; without a record, the one that is there stays. The rest is unchanged."""
+
+    def released(self) -> Definition:
+        """The same without owned parts, as if nobody had ever placed it."""

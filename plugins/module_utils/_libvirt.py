@@ -264,6 +264,11 @@ class Domain:
         kind = libvirt.VIR_DOMAIN_METADATA_ELEMENT
         self._call("store the intent", self._domain.setMetadata, kind, xml, prefix, namespace, flags)
 
+    def remove_metadata(self, namespace: str) -> None:
+        """Take our record out of the running guest."""
+        live, kind = libvirt.VIR_DOMAIN_AFFECT_LIVE, libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        self._call("take the intent out", self._domain.setMetadata, kind, None, None, namespace, live)
+
     def redefine(self, xml: str) -> Domain:
         """Another definition for it. libvirt checks it first: one that it refuses leaves the old one."""
         return self._connection.define(xml)

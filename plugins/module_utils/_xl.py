@@ -288,6 +288,9 @@ class Domain:
     def set_metadata(self, _xml: str, _prefix: str, _namespace: str, live: bool) -> NoReturn:  # noqa: ARG002
         raise self._unsupported("metadata")
 
+    def remove_metadata(self, _namespace: str) -> NoReturn:
+        raise self._unsupported("metadata")
+
     def undefine(self) -> NoReturn:
         raise self._unsupported("definitions of its own")
 

@@ -77,6 +77,9 @@ class XlDefinition:
             config = config.with_record(intent_to_json(record.intent))
         return replace(self, config=config)
 
+    def released(self) -> XlDefinition:
+        return replace(self, config=self.rewritten(Placement(), None).config.with_record(None))
+
     @property
     def _cells(self) -> Mapping[int, CpuSet]:
         return {cell.id: cell.cpus for cell in self.host.cells}
@@ -120,4 +123,7 @@ class XlRunning:
         return Placement(cpuset=None if self.everything <= whole else whole, vcpu_pins=pins)
 
     def rewritten(self, _placement: Placement, _record: Record | None) -> XlRunning:
+        return self
+
+    def released(self) -> XlRunning:
         return self

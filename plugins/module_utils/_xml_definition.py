@@ -72,6 +72,12 @@ class XmlDefinition:
             _placement_xml.write_record(root, record)
         return XmlDefinition(root)
 
+    def released(self) -> XmlDefinition:
+        root = copy.deepcopy(self.root)
+        _placement_xml.write_placement(root, Placement())
+        _placement_xml.remove_record(root)
+        return XmlDefinition(root)
+
     @property
     def digest(self) -> str:
         """Of the rest, without secrets."""

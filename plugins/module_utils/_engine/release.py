@@ -1,0 +1,141 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""numa_release: give the CPUs of guests back, and leave their definitions as if nobody had ever placed them.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.numa.virt.plugins.module_utils import _backup
+from ansible_collections.numa.virt.plugins.module_utils._changes import (
+    LIVE,
+    Change,
+    changes_as_result,
+    mark_restarts,
+    merge,
+    placement_changes,
+    release_change,
+    restarts_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, keep_backup, read
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+
+
+@dataclass(frozen=True)
+class ReleaseRequest:
+    """Options of numa_release, read. ``select`` ("all", "running" or a pattern) means guests that were placed here."""
+
+    names: Sequence[str] | None
+    select: str | None = None
+    backup: bool = True
+    backup_dir: str = field(default_factory=_backup.default_directory)
+    check_mode: bool = False
+    lock_dir: str | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    known: Known
+    released: Definition
+    config_changes: list[Change]
+    live: LivePlan | None
+
+
+def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str, Any]:
+    """Release guests. Returns what the module documents; raises NumaVirtError."""
+    with host_at_a_time(None if request.check_mode else request.lock_dir, where=connection.where):
+        session = Session(connection)
+        jobs = [_plan(session, known) for known in _chosen(session, request)]
+        if request.backup and any(job.config_changes for job in jobs):
+            _backup.check_directory(request.backup_dir)
+        results = []
+        for job in jobs:
+            if not request.check_mode:
+                _release(session, request, job)
+            results.append(_result(job))
+    changed = [each for each in results if each["changed"]]
+    return {
+        "changed": bool(changed),
+        "driver": session.driver.name,
+        "domains": [{name: each[name] for name in each if name != "diff"} for each in results],
+        "restart_required": any(each["restart_required"] for each in results),
+        "diff": {
+            side: "".join(f"domain {each['name']}:\n{each['diff'][side]}\n" for each in changed)
+            for side in ("before", "after")
+        },
+    }
+
+
+def _chosen(session: Session, request: ReleaseRequest) -> list[Known]:
+    """The domains that were asked for, by name. Raises DomainNotFoundError."""
+    there = {domain.name: domain for domain in session.connection.domains()}
+    if request.names is not None:
+        for name in request.names:
+            if name not in there:
+                raise DomainNotFoundError(
+                    "names", name, "there is no such domain on this host", "give the names of some"
+                )
+        return [read(session, there[name]) for name in sorted(set(request.names))]
+    known = [read(session, domain) for name, domain in sorted(there.items()) if _matches(request.select, name)]
+    return [
+        each for each in known if each.record is not None and (request.select != "running" or each.live is not None)
+    ]
+
+
+def _matches(select: str | None, name: str) -> bool:
+    return select in ("all", "running") or fnmatch.fnmatchcase(name, str(select))
+
+
+def _plan(session: Session, known: Known) -> _Job:
+    released = known.config.released()
+    changes = placement_changes(known.placement, released.placement) + release_change(known.intent)
+    live = None
+    if known.live is not None:
+        live = plan_live(session, known, Placement(), None)
+        stored = known.live.record
+        if stored is not None and session.driver.live_metadata:
+            change = replace(release_change(stored.intent)[0], applied=LIVE)
+            live = replace(live, steps=(*live.steps, Step(change, lambda domain: domain.remove_metadata(NAMESPACE))))
+    return _Job(known, released, changes if known.persistent else [], live)
+
+
+def _release(session: Session, request: ReleaseRequest, job: _Job) -> None:
+    if job.config_changes:
+        if request.backup:
+            keep_backup(request.backup_dir, job.known)
+        job.known.domain.redefine(job.released.text)
+    if job.live is not None:
+        apply_live(session, job.known.domain, job.live)
+
+
+def _result(job: _Job) -> dict[str, Any]:
+    live_changes = [step.change for step in job.live.steps] if job.live is not None else []
+    restarts = list(job.live.restarts) if job.live is not None else []
+    changes = mark_restarts(merge(job.config_changes, live_changes), restarts)
+    shown = job.released if job.config_changes else job.known.config
+    return {
+        "name": job.known.domain.name,
+        "uuid": job.known.domain.uuid,
+        "changed": bool(changes),
+        "changes": changes_as_result(changes),
+        "restart_required": bool(restarts),
+        "restart_reasons": restarts_as_result(restarts),
+        "diff": diff_of(job.known.config, shown, changes),
+    }

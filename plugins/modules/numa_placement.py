@@ -1,0 +1,471 @@
+#!/usr/bin/python
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# This module places many domains. It holds no logic: see module_utils/_engine/placement.py and module_utils/_planner.
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: numa_placement
+short_description: Place many domains on a host's NUMA cells by policy, planned together
+version_added: 0.2.0
+author:
+  - Contributors to the numa.virt collection (@numa-virt)
+description:
+  - Chooses cells and CPUs for a list of domains, by a policy, with all that is on the host already in view, domains
+    that
+    nobody manages here included. Then it defines and starts each one there as M(numa.virt.numa_domain) does.
+  - A domain that has a valid place keeps it. Adding one moves no other.
+  - Everything is planned before anything is written. Where one domain has no place, nothing is touched, unless
+    O(partial).
+  - What was asked for is kept with each domain, so that a later run without options keeps to it.
+  - Two runs of this module on one host wait for each other, so that no CPU is given away twice.
+  - A run that was killed is finished by running it again.
+extends_documentation_fragment:
+  - numa.virt._attributes
+  - numa.virt._attributes.state_module
+  - numa.virt._libvirt
+  - numa.virt._libvirt.backup
+options:
+  domains:
+    description:
+      - The domains to place, names of those that exist, or dictionaries.
+      - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
+        and may
+        have C(policy), C(cells), C(smt), C(emulator), C(cpu_ratio), C(devices), C(together), C(apart), C(priority),
+        C(width) and C(own_cpus), which stand for the options of the same names, for this domain alone.
+      - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell,
+        or no
+        cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number of
+        cells of a guest with the policy V(mirror).
+    type: list
+    elements: raw
+  select:
+    description:
+      - Domains that exist on the host, V(all) of them, those that are V(running), or those whose name matches a
+        pattern such
+        as V(web*).
+    type: str
+  policy:
+    description:
+      - V(pack) puts each guest on as few cells as hold it, and fills a cell before it opens another.
+      - V(spread) puts each guest on the cell that has most room left.
+      - V(dedicated) gives each vCPU a CPU that no other guest may use.
+      - V(mirror) is for guests wider than a cell. Cells of the guest are mapped to cells of the host, the nearest
+        that hold
+        them, and the guest is told of them.
+      - Without it, and without any option of a policy, a domain keeps to what was asked for before, and to V(pack)
+        where
+        nothing was.
+    type: str
+    choices: [pack, spread, dedicated, mirror]
+  smt:
+    description:
+      - How dedicated CPUs use the threads of a core. V(prefer) takes whole cores first, V(require) takes nothing else,
+        V(isolate) takes one thread of each core and leaves the others idle.
+    type: str
+    choices: [prefer, require, isolate]
+  emulator:
+    description:
+      - Where the emulator's threads of a guest with dedicated CPUs run. V(share) leaves them on its own CPUs,
+        V(isolate) gives
+        them a CPU of their own, and a CPU set is used as it is.
+    type: raw
+  cpu_ratio:
+    description:
+      - How many vCPUs may share one CPU. Without it one.
+    type: float
+  devices:
+    description:
+      - What the PCI devices of a guest mean. With V(require) it goes to their cell or nowhere, with V(prefer) there
+        if it
+        can, with V(ignore) anywhere.
+    type: str
+    choices: [require, prefer, ignore]
+  reserved_cpus:
+    description:
+      - CPUs that no guest gets, as a CPU set.
+    type: raw
+  reserved_memory:
+    description:
+      - "Memory of cells that no guest gets, by cell, for example V({'0': 4GiB})."
+    type: dict
+  shared_cpus:
+    description:
+      - CPUs for guests that share. Where it is given, dedicated ones come from the rest.
+    type: raw
+  dedicated_cpus:
+    description:
+      - CPUs for guests with CPUs of their own. Where it is given, shared ones come from the rest. Where neither is,
+        each CPU
+        belongs to whom it is given first.
+    type: raw
+  state:
+    description:
+      - V(defined) defines the domains and leaves them running or not.
+      - V(running) starts them too.
+    type: str
+    choices: [defined, running]
+    default: running
+  rebalance:
+    description:
+      - Whether domains that have a valid place may be moved, as few as needed, so that all find one.
+    type: bool
+    default: false
+  max_moves:
+    description:
+      - How many domains may move to other cells. Where more would have to, nothing is touched.
+    type: int
+  partial:
+    description:
+      - Whether the domains that have a place are placed where others have none.
+    type: bool
+    default: false
+  restart:
+    description:
+      - Whether a running guest may be shut down and started again where its new placement needs that. It is asked to
+        shut down, never destroyed.
+    type: str
+    choices: [never, allowed]
+    default: never
+  shutdown_timeout:
+    description:
+      - Seconds to wait for a guest to shut down.
+    type: int
+    default: 120
+  verify:
+    description:
+      - Whether to read back where each guest is, as in M(numa.virt.numa_domain).
+    type: bool
+    default: true
+  lock_timeout:
+    description:
+      - Seconds to wait for other runs that change domains of this host.
+    type: int
+    default: 300
+notes:
+  - Memory is never promised twice. CPUs are, up to O(cpu_ratio), among guests that share.
+  - A guest that may run on every CPU is on everybody's CPUs, and no plan can keep it off. It is named in a warning.
+    Place it,
+    or give it CPUs with O(shared_cpus).
+seealso:
+  - module: numa.virt.numa_domain
+  - module: numa.virt.numa_release
+  - module: numa.virt.numa_domain_info
+"""
+
+EXAMPLES = r"""
+- name: Place a host's web servers, few cells first
+  numa.virt.numa_placement:
+    domains:
+      - xml: "{{ lookup('ansible.builtin.template', 'web1.xml.j2') }}"
+      - xml: "{{ lookup('ansible.builtin.template', 'web2.xml.j2') }}"
+    policy: pack
+    cpu_ratio: 4
+
+- name: Two databases with CPUs of their own, whole cores, never on one cell
+  numa.virt.numa_placement:
+    domains:
+      - {name: db1, apart: db}
+      - {name: db2, apart: db}
+    policy: dedicated
+    smt: require
+    reserved_cpus: '0'
+
+- name: Place whatever runs on this host, and see first what that would do
+  numa.virt.numa_placement:
+    select: running
+    policy: spread
+  check_mode: true
+  diff: true
+
+- name: Make room by moving two guests at most
+  numa.virt.numa_placement:
+    select: all
+    rebalance: true
+    max_moves: 2
+"""
+
+RETURN = r"""
+driver:
+  description: The hypervisor driver behind the URI, V(qemu), V(xen), V(xl) or V(test).
+  returned: success
+  type: str
+  sample: qemu
+plan:
+  description:
+    - The whole plan. Check mode returns the one that a run would carry out.
+  returned: success
+  type: dict
+  contains:
+    placements:
+      description: Where each domain shall be, with the reason.
+      returned: success
+      type: list
+      elements: dict
+      sample:
+        - name: web1
+          policy: pack
+          action: place
+          cells: [1]
+          cpuset: 2-3
+          vcpu_pins: {}
+          emulator_cpuset: null
+          memory_cells: [1]
+          memory: {'1': 1048576}
+          guest_cells: []
+          distance: 0
+          reason: fits on one cell, and cell 1 is the fullest that holds it
+    rejections:
+      description: Domains that have no place, as RV(rejections).
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+    notes:
+      description: What is worth knowing and prevents nothing.
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+    moves:
+      description: Names of domains that go to other cells.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+    vcpus:
+      description: How many of the requested vCPUs have a place, and how many any plan could place at best.
+      returned: success
+      type: dict
+      sample: {placed: 8, bound: 8}
+    before:
+      description: What is used of each cell before.
+      returned: success
+      type: list
+      elements: dict
+      sample:
+        - cell: 0
+          shared_cpus: 0-1
+          dedicated_cpus: ''
+          load: 0.5
+          memory: {used: 1048576, total: 4194304}
+          huge_pages: []
+          guests: [web1]
+    after:
+      description: The same afterwards.
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+  sample: {}
+domains:
+  description: Each domain that has a place, by name, with what was done.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: web1
+    uuid:
+      description: Its UUID.
+      returned: success
+      type: str
+      sample: 6695eb01-f6a4-8304-79aa-97f2502e193f
+    changed:
+      description: Whether anything changed.
+      returned: success
+      type: bool
+      sample: true
+    cells:
+      description: Its cells.
+      returned: success
+      type: list
+      elements: int
+      sample: [1]
+    reason:
+      description: Why it is there.
+      returned: success
+      type: str
+      sample: fits on one cell, and cell 1 is the fullest that holds it
+    state:
+      description: Its state.
+      returned: success
+      type: str
+      sample: running
+    placement:
+      description: As RV(numa.virt.numa_domain#module:placement).
+      returned: success
+      type: dict
+      sample: {}
+    actual:
+      description: As RV(numa.virt.numa_domain#module:actual).
+      returned: success
+      type: dict
+      sample: {}
+    changes:
+      description: As RV(numa.virt.numa_domain#module:changes).
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+    restart_required:
+      description: As RV(numa.virt.numa_domain#module:restart_required).
+      returned: success
+      type: bool
+      sample: false
+    restart_reasons:
+      description: As RV(numa.virt.numa_domain#module:restart_reasons).
+      returned: success
+      type: list
+      elements: dict
+      sample: []
+  sample: []
+moves:
+  description: Names of domains that go to other cells.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+rejections:
+  description:
+    - Domains that have no place. Not empty with O(partial=true) only; otherwise the task fails with them in C(error).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: db3
+    constraint:
+      description:
+        - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(together), V(apart).
+      returned: success
+      type: str
+      sample: cpus
+    cell:
+      description: The cell that comes nearest, V(null) where it is about all of them.
+      returned: success
+      type: int
+      sample: 1
+    needed:
+      description: What it needs.
+      returned: success
+      type: float
+      sample: 4
+    available:
+      description: What is there.
+      returned: success
+      type: float
+      sample: 2
+    unit:
+      description: What both are counted in.
+      returned: success
+      type: str
+      sample: CPUs
+    nearest:
+      description: What would fit there.
+      returned: success
+      type: dict
+      sample: {}
+    message:
+      description: The same in words.
+      returned: success
+      type: str
+      sample: 'db3: needs 4 CPUs of its own, and cells 0-1 have 2'
+  sample: []
+restart_required:
+  description: Whether a running guest would follow its new placement only after a restart.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
+from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
+from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
+    documents_of,
+    entries_of,
+    options_of,
+    rules_of,
+)
+from ansible_collections.numa.virt.plugins.module_utils._runner import run
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec=dict(
+            connection_options(),
+            **backup_options(),
+            domains=dict(type="list", elements="raw"),
+            select=dict(type="str"),
+            policy=dict(type="str", choices=["pack", "spread", "dedicated", "mirror"]),
+            smt=dict(type="str", choices=["prefer", "require", "isolate"]),
+            emulator=dict(type="raw"),
+            cpu_ratio=dict(type="float"),
+            devices=dict(type="str", choices=["require", "prefer", "ignore"]),
+            reserved_cpus=dict(type="raw"),
+            reserved_memory=dict(type="dict"),
+            shared_cpus=dict(type="raw"),
+            dedicated_cpus=dict(type="raw"),
+            state=dict(type="str", choices=["defined", "running"], default="running"),
+            rebalance=dict(type="bool", default=False),
+            max_moves=dict(type="int"),
+            partial=dict(type="bool", default=False),
+            restart=dict(type="str", choices=["never", "allowed"], default="never"),
+            shutdown_timeout=dict(type="int", default=120),
+            verify=dict(type="bool", default=True),
+            lock_timeout=dict(type="int", default=300),
+        ),
+        required_one_of=[("domains", "select")],
+        mutually_exclusive=[("domains", "select")],
+        supports_check_mode=True,
+        no_log=True,  # the invocation is logged on the node, and documents may hold passwords
+    )
+    params = module.params
+    # Only the documents are secret: no_log for the whole option would mask names, too.
+    module.no_log_values.update(documents_of(params["domains"]))
+
+    def work():
+        request = PlacementRequest(
+            entries=entries_of(params["domains"]),
+            select=params["select"],
+            task={name: params[name] for name in ("policy", "smt", "emulator", "cpu_ratio", "devices")},
+            rules=rules_of(params),
+            options=options_of(params),
+            state=params["state"],
+            partial=params["partial"],
+            restart=params["restart"] == "allowed",
+            shutdown_timeout=params["shutdown_timeout"],
+            verify=params["verify"],
+            backup=params["backup"],
+            backup_dir=params["backup_dir"] or default_directory(),
+            check_mode=module.check_mode,
+            lock_dir=lock_directory(),
+            lock_timeout=params["lock_timeout"],
+        )
+        with connect(params["uri"]) as connection:
+            return place_domains(connection, request)
+
+    result = run(work, params["uri"])
+    if "error" in result:
+        module.fail_json(**result)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
