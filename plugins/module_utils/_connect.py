@@ -9,10 +9,12 @@ This file must not import ansible.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils import _libvirt, _xl
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import find_xl, run_with
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
@@ -23,15 +25,15 @@ def needs_libraries(uri: str | None) -> bool:
     return uri != _xl.URI
 
 
-def connect(uri: str | None, config: str | None = None) -> Connection:
+def connect(uri: str | None, config: str | None, run_command: Callable[..., tuple[int, str, str]]) -> Connection:
     """The connection that ``uri`` names; ``config`` is the path of a guest's file, for xl only.
 
-    Raises ConnectionFailedError and InputError.
+    ``run_command`` is AnsibleModule's, for xl. Raises ConnectionFailedError and InputError.
     """
     if uri == _xl.URI:
-        return _xl.Connection(config)
+        return _xl.Connection(config, find_xl(run_with(run_command)))
     if config is not None:
         raise InputError(
             "config", config, "is for uri=xl: libvirt keeps the definitions itself", "give name or xml, or uri=xl"
         )
-    return _libvirt.Connection(uri)
+    return _libvirt.Connection(uri, run_with(run_command))

@@ -24,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCommand, find_xl
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import Run, XlCommand, find_xl
 
 LIBVIRT_IMPORT_ERROR: str | None = None
 try:
@@ -47,8 +47,9 @@ class Connection:
     configured_name = None  # libvirt keeps the definitions
     warnings: tuple[str, ...] = ()
 
-    def __init__(self, uri: str | None = None) -> None:
-        """Open ``uri``, or what libvirt itself chooses. Raises ConnectionFailedError."""
+    def __init__(self, uri: str | None = None, run: Run | None = None) -> None:
+        """Open ``uri``, or what libvirt itself chooses; ``run`` runs Xen's tool. Raises ConnectionFailedError."""
+        self._run = run
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
@@ -137,7 +138,7 @@ class Connection:
 
     def xen_tools(self) -> XlCommand | None:
         """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""
-        return find_xl() if self.local else None
+        return find_xl(self._run) if self.local and self._run is not None else None
 
     def domain(self, name: str) -> Domain | None:
         """The domain of that name, or None."""

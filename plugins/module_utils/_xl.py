@@ -26,7 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     UnsupportedError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, find_xl, set_text
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
 from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
 
 URI = "xl"
@@ -42,9 +42,8 @@ class Connection:
     where = ""
     local = True
 
-    def __init__(self, config: str | None = None, command: XlCommand | None = None, folder: str = FOLDER) -> None:
+    def __init__(self, config: str | None, command: XlCommand | None, folder: str = FOLDER) -> None:
         """``config`` is the path of the one configuration file to look at. Raises ConnectionFailedError, InputError."""
-        command = command or find_xl()
         if command is None:
             raise ConnectionFailedError(
                 "uri: xl: this machine has no xl; install Xen's tools on it, or give a libvirt URI", uri=URI

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable, Sequence
 from typing import Optional
 
@@ -21,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
 
-# An argument vector -> (exit status, stdout, stderr)
+# An argument vector -> (exit status, stdout, stderr); raises OSError where it cannot be started
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
 # Domain id -> cell -> KiB; None where it cannot be read
 Pages = Optional["dict[int, dict[int, int]]"]
@@ -43,16 +42,19 @@ class XlCallError(NumaVirtError):
 class XlCommand:
     """One xl, which counts its calls."""
 
-    def __init__(self, program: str, run: Run | None = None) -> None:
+    def __init__(self, program: str, run: Run) -> None:
         self.program = program
         self.calls = 0
-        self._run = run or _execute
+        self._run = run
         self._pools: tuple[CpuPool, ...] | None = None
 
     def __call__(self, action: str, *arguments: str) -> str:
         """What it prints. ``action`` says in words what for. Raises XlCallError."""
         self.calls += 1
-        status, output, errors = self._run([self.program, *arguments])
+        try:
+            status, output, errors = self._run([self.program, *arguments])
+        except OSError as error:
+            raise XlCallError(action, error.strerror or str(error), 127) from None
         if status != 0:
             raise XlCallError(action, _reason(errors or output, status), status)
         return output
@@ -77,22 +79,26 @@ class XlCommand:
             return None
 
 
-def find_xl() -> XlCommand | None:
+def find_xl(run: Run) -> XlCommand | None:
     """The xl of this machine, where there is one."""
     program = shutil.which("xl", path=f"{os.environ.get('PATH', '')}:{_FOLDERS}")
-    return XlCommand(program) if program is not None else None
+    return XlCommand(program, run) if program is not None else None
 
 
-def _execute(arguments: Sequence[str]) -> tuple[int, str, str]:
-    # Its words are read: they must not be translated.
-    environment = {**os.environ, "LC_ALL": "C", "LANG": "C", "PATH": f"{os.environ.get('PATH', '')}:{_FOLDERS}"}
-    try:
-        done = subprocess.run(
-            arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False, env=environment,
-        )  # fmt: skip
-    except OSError as error:
-        return 127, "", error.strerror or str(error)
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+def run_with(run_command: Callable[..., tuple[int, str, str]]) -> Run:
+    """AnsibleModule.run_command() as it has to be called here: nothing is expanded, and words are not translated."""
+    environment = {"LC_ALL": "C", "LANG": "C", "PATH": f"{os.environ.get('PATH', '')}:{_FOLDERS}"}
+
+    def run(arguments: Sequence[str]) -> tuple[int, str, str]:
+        return run_command(
+            list(arguments),
+            environ_update=environment,
+            errors="surrogate_then_replace",
+            expand_user_and_vars=False,
+            handle_exceptions=False,
+        )
+
+    return run
 
 
 def _reason(said: str, status: int) -> str:

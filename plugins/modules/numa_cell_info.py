@@ -232,7 +232,7 @@ def main():
     )
 
     def work():
-        with connect(module.params["uri"]) as connection:
+        with connect(module.params["uri"], None, module.run_command) as connection:
             return cells_info(connection, module.params["devices"])
 
     result = run(work, module.params["uri"])

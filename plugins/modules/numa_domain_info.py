@@ -322,7 +322,7 @@ def main():
     )
 
     def work():
-        with connect(module.params["uri"], module.params["config"]) as connection:
+        with connect(module.params["uri"], module.params["config"], module.run_command) as connection:
             return domains_info(connection, module.params["names"])
 
     result = run(work, module.params["uri"])

@@ -456,7 +456,7 @@ def main():
             lock_dir=lock_directory(),
             lock_timeout=params["lock_timeout"],
         )
-        with connect(params["uri"]) as connection:
+        with connect(params["uri"], None, module.run_command) as connection:
             return place_domains(connection, request)
 
     result = run(work, params["uri"])

@@ -137,7 +137,7 @@ def main():
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
         )
-        with connect(params["uri"]) as connection:
+        with connect(params["uri"], None, module.run_command) as connection:
             return release_domains(connection, request)
 
     result = run(work, params["uri"])

@@ -318,7 +318,7 @@ def main():
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
         )
-        with connect(params["uri"], params["config"]) as connection:
+        with connect(params["uri"], params["config"], module.run_command) as connection:
             return pin_domain(connection, request)
 
     result = run(work, module.params["uri"])

@@ -22,7 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     UnsupportedError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand
+from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, run_with
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import XenHost, config
 
 ON_2 = '# numa.virt: {"version": 1, "cells": "2"}\ncpus = ["4-5", "4-5"]\n'
@@ -409,21 +409,25 @@ def test_no_xen_here(host, monkeypatch):
         "uri: xl: xl does not reach Xen: ERROR: Can't find hypervisor information in sysfs; "
         "does this machine run Xen, and is the user root?"
     )
-    monkeypatch.setattr(_xl, "find_xl", lambda: None)
+    monkeypatch.setattr("shutil.which", lambda *_arguments, **_options: None)
     with pytest.raises(ConnectionFailedError, match="uri: xl: this machine has no xl"):
-        connect("xl")
+        connect("xl", None, host.run)
 
 
 def test_config_is_not_for_libvirt():
     with pytest.raises(InputError, match=r"config: '/etc/xen/x.cfg': is for uri=xl: libvirt keeps the definitions"):
-        connect("test:///default", "/etc/xen/x.cfg")
+        connect("test:///default", "/etc/xen/x.cfg", None)
 
 
 def test_a_call_that_fails_is_one_line():
     command = XlCommand("xl", lambda _arguments: (1, "", ""))
     with pytest.raises(XlCallError, match="cannot look: it ended with status 1"):
         command("look", "list")
-    missing = XlCommand("/nonexistent/xl")
+
+    def cannot(_arguments):
+        raise FileNotFoundError(2, "No such file or directory")
+
+    missing = XlCommand("/nonexistent/xl", cannot)
     with pytest.raises(XlCallError, match="cannot look: No such file or directory"):
         missing("look", "list")
 
@@ -447,3 +451,17 @@ def test_words_that_xl_has_not(host):
         assert connection.free_pages([4], 0, 4) == {}
         assert connection.free_memory(9) is None
         assert connection.domain("nobody") is None
+
+
+def test_nothing_in_an_argument_is_expanded():
+    seen = []
+
+    def run_command(arguments, **options):
+        seen.append((arguments, options))
+        return 0, "out", ""
+
+    assert XlCommand("xl", run_with(run_command))("look", "create", "/x/$HOME/~") == "out"
+    (arguments, options) = seen[0]
+    assert arguments == ["xl", "create", "/x/$HOME/~"]
+    assert options["expand_user_and_vars"] is False
+    assert options["environ_update"]["LC_ALL"] == "C"
