@@ -10,6 +10,7 @@ This file must not import ansible, libvirt or lxml, and must not choose cells.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._placement import Pins, pins_of
@@ -122,7 +123,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         why = f"{outcome.wrong.get(guest.name, 'rebalanced')}; {why}"
     elif guest.name in outcome.wrong:
         why = f"{outcome.wrong[guest.name]}; {why}"
-    return Placed(
+    found = Placed(
         name=guest.name,
         policy=request.policy,
         action=action,
@@ -137,6 +138,18 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         guest_cells=_guest_cells(outcome, guest, spot),
         distance=spot.distance,
         reason=why,
+    )
+    return replace(found, action=KEEP) if _same(found, outcome.there.get(guest.name)) else found
+
+
+def _same(found: Placed, there: Existing | None) -> bool:
+    """Whether a guest without a valid place gets the one it has: there is no better one."""
+    if there is None or len(there.vcpu_cpus) != found.vcpus or there.nodeset not in (None, found.memory_cells):
+        return False
+    pins = dict(found.vcpu_pins)
+    emulators = (None, found.cpuset) if found.emulator is None else (found.emulator,)
+    return there.emulator in emulators and all(
+        pins.get(vcpu, found.cpuset) == cpus for vcpu, cpus in enumerate(there.vcpu_cpus)
     )
 
 

@@ -118,9 +118,8 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
         text = f"{each.name} may run on every CPU of the host: no plan can keep it off the CPUs of others"
         occupancy.notes.append(Note("unrestricted", each.name, None, text))
     cells = ground.cells_of(where)
-    pool = ground.pool(each.page_size) if each.page_size in (None, *ground.sizes) else 0
     for cell, amount in memory_parts(occupancy, each, cells):
-        occupancy.mem[pool][cell] += amount
+        occupancy.mem[_pool(ground, each)[0]][cell] += amount
     if restricted:
         for cell in bits(cells):
             occupancy.guests[cell].append(each.name)
@@ -154,11 +153,17 @@ def helpers_of(ground: Ground, each: Existing) -> int:
     return used
 
 
+def _pool(ground: Ground, each: Existing) -> tuple[int, int]:
+    """The pool of its memory, and the KiB of a unit there. Pages that the host does not have count as ordinary."""
+    if each.page_size is None or each.page_size not in ground.sizes:
+        return 0, 1
+    return ground.pool(each.page_size), each.page_size
+
+
 def memory_parts(occupancy: Occupancy, each: Existing, cells: int) -> list[tuple[int, int]]:
     """Pairs (cell, KiB or pages) of where its memory is taken to be."""
     ground = occupancy.ground
-    size = each.page_size or 1
-    pool = ground.pool(each.page_size) if each.page_size in (None, *ground.sizes) else 0
+    pool, size = _pool(ground, each)
     if each.memory_on:
         return [(ground.index[cell], -(-kib // size)) for cell, kib in each.memory_on if cell in ground.index]
     if each.nodeset is not None and ground.indices(each.nodeset):
@@ -172,6 +177,5 @@ def memory_parts(occupancy: Occupancy, each: Existing, cells: int) -> list[tuple
         missing = total - sum(parts)
         room = max(0, free[at] - parts[at])
         parts[at] += min(missing, room)
-    if parts:
-        parts[0] += total - sum(parts)
+    parts[0] += total - sum(parts)  # more than there is
     return list(zip(chosen, parts))

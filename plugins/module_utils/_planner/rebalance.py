@@ -132,9 +132,9 @@ class Rebalance:
                 if spot is not None and spot.distance <= self.search.placed[guest].distance:
                     trial.take(guest, spot)
                     height = max(trial.load(peak), trial.load(spot.parts[0].cell))
-                    choices.append((height, guest.name, guest, spot))
+                    choices.append((height, guest.vcpus, guest.name, guest, spot))
         if choices:
-            height, _name, guest, spot = min(choices, key=lambda each: each[:2])
+            height, _vcpus, _name, guest, spot = min(choices, key=lambda each: each[:3])
             if height + _WORTH <= board.load(peak):
                 yield [(guest, spot)]
 
@@ -142,7 +142,7 @@ class Rebalance:
         """All guests off a cell, for those that are to be packed, onto cells in use."""
         board = self.search.board
         used = [cell for cell in range(len(board.ground.ids)) if board.guests[cell]]
-        for cell in sorted(used, key=lambda cell: (board.load(cell), cell)):
+        for cell in sorted(used, key=lambda cell: (board.guests[cell], board.load(cell), cell)):
             mine = [each for each in self._mine(cell) if each.request.policy == "pack"]
             if len(mine) != board.guests[cell]:
                 continue

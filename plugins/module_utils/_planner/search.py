@@ -89,10 +89,10 @@ class Search:
                 missing -= guest.vcpus
 
     def _holds(self, guest: Guest) -> bool:
-        """Whether its cells together have room for it."""
+        """Whether the cells that it may use together have room for it."""
         board, mem = self.board, self.board.mem[guest.pool]
         cpu = amount = 0
-        for cell in bits(board.open_to(guest)):
+        for cell in bits(guest.allowed):
             cpu += max(0, board.room(cell, guest.kind))
             amount += max(0, mem[cell])
         return cpu >= guest.need and amount >= guest.mem
