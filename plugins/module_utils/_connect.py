@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils import _libvirt, _xl
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import find_xl, run_with
 
@@ -20,9 +19,13 @@ if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
 
 
+# What stands for Xen without libvirt; no URI of libvirt is like it.
+XL = "xl"
+
+
 def needs_libraries(uri: str | None) -> bool:
     """Whether libvirt and lxml are needed: xl does without."""
-    return uri != _xl.URI
+    return uri != XL
 
 
 def connect(uri: str | None, config: str | None, run_command: Callable[..., tuple[int, str, str]]) -> Connection:
@@ -30,10 +33,15 @@ def connect(uri: str | None, config: str | None, run_command: Callable[..., tupl
 
     ``run_command`` is AnsibleModule's, for xl. Raises ConnectionFailedError and InputError.
     """
-    if uri == _xl.URI:
+    # Each only where it is used: Ansible has every module compiled anew in each run.
+    if uri == XL:
+        from ansible_collections.numa.virt.plugins.module_utils import _xl
+
         return _xl.Connection(config, find_xl(run_with(run_command)))
     if config is not None:
         raise InputError(
             "config", config, "is for uri=xl: libvirt keeps the definitions itself", "give name or xml, or uri=xl"
         )
+    from ansible_collections.numa.virt.plugins.module_utils import _libvirt
+
     return _libvirt.Connection(uri, run_with(run_command))

@@ -4,7 +4,8 @@
 
 """Xen's own tool, run on this machine: argument vectors only, never a shell, and every failure as one line.
 
-No decision is made here. This file must not import ansible, libvirt or lxml.
+No decision is made here. What xl prints is only parsed on Xen, and its parser loaded there: Ansible has every module
+compiled anew in each run. This file must not import ansible, libvirt or lxml.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from typing import Optional
 
-from ansible_collections.numa.virt.plugins.module_utils import _xl_output
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
@@ -62,6 +62,8 @@ class XlCommand:
     def pools(self) -> tuple[CpuPool, ...]:
         """The cpupools, that of new guests first; read once. Raises XlCallError."""
         if self._pools is None:
+            from ansible_collections.numa.virt.plugins.module_utils import _xl_output
+
             found = _xl_output.parse_pools(self("read the cpupools", "cpupool-list", "-c"))
             self._pools = tuple(CpuPool(name, cpus) for name, cpus in found.items())
         return self._pools
@@ -71,6 +73,8 @@ class XlCommand:
 
         None where this user may not, or where the log is too short for all of it.
         """
+        from ansible_collections.numa.virt.plugins.module_utils import _xl_output
+
         try:
             self("ask for the pages of each cell", "debug-keys", "u")
             found: Pages = _xl_output.parse_numa_dump(self("read Xen's log", "dmesg"))

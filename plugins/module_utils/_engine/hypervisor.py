@@ -80,7 +80,7 @@ class Domain(Protocol):
 
 
 class Connection(Protocol):
-    """One connection to one hypervisor, for one run. ``language`` is a key of language.LANGUAGES."""
+    """One connection to one hypervisor, for one run. ``language`` is "xml" or "xl": see language_of()."""
 
     language: str
 

@@ -9,20 +9,15 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
-from ansible_collections.numa.virt.plugins.module_utils._xl_definition import XlDefinition, XlRunning
-from ansible_collections.numa.virt.plugins.module_utils._xl_output import parse_info
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
-    from ansible_collections.numa.virt.plugins.module_utils._xl import Domain as XlDomain
 
 
 class Language(Protocol):
@@ -52,22 +47,11 @@ class XmlLanguage:
         return XmlDefinition.load(domain.live_xml())
 
 
-class XlLanguage:
-    """What xl prints, and its configuration files. A running guest is what the hypervisor says of it."""
+def language_of(connection: Connection) -> Language:
+    """Who reads what this connection says."""
+    if connection.language == "xml":
+        return XmlLanguage()
+    # Only where it is spoken: Ansible has every module compiled anew in each run.
+    from ansible_collections.numa.virt.plugins.module_utils._engine.language_xl import XlLanguage
 
-    how_to_define = "put its file into /etc/xen, with .cfg at the end of its name, or give config"
-
-    def host(self, connection: Connection) -> Host:
-        return parse_info(connection.capabilities()).host
-
-    def definition(self, domain: Domain, host: Host) -> Definition:
-        return XlDefinition(XlConfig.parse(domain.definition(), cast("XlDomain", domain).config.source), host)
-
-    def live(self, domain: Domain, host: Host) -> Definition:
-        guest = cast("XlDomain", domain)
-        maps, pool = guest.vcpu_maps(), guest.pool
-        shape = Shape(guest.name, guest.uuid, "xen", len(maps), (), guest.memory, pool=pool)
-        return XlRunning(shape, maps, host.in_pool(pool).online)
-
-
-LANGUAGES: dict[str, Language] = {"xml": XmlLanguage(), "xl": XlLanguage()}
+    return XlLanguage()

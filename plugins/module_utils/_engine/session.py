@@ -17,7 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
-from ansible_collections.numa.virt.plugins.module_utils._engine.language import LANGUAGES
+from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
@@ -42,7 +42,7 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.language = LANGUAGES[connection.language]
+        self.language = language_of(connection)
         host = self.language.host(connection)
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
