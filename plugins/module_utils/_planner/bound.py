@@ -182,31 +182,36 @@ def select(board: Board, guests: Sequence[Guest]) -> set[Guest]:
         number = max(0, number)
         taken.append(number)
         room = [have - number * need for need, have in zip(kind.needs, room)]
-    _exchange(order, taken, room)
+    exchange(order, taken, room)
     chosen: set[Guest] = set()
     for kind, number in zip(order, taken):
         chosen.update(alike[kind.vcpus, kind.needs][:number])
     return chosen
 
 
-def _exchange(order: list[Kind], taken: list[int], room: list[int]) -> None:
-    """Give one guest up for another with more vCPUs, or for two, while that helps."""
-    for _round in range(_CANDIDATES):
-        inside = [at for at in range(len(order) - 1, -1, -1) if taken[at]][:_CANDIDATES]
-        outside = [at for at in range(len(order)) if taken[at] < order[at].number][:_CANDIDATES]
-        best: tuple[int, int, int] | None = None
-        for gone in (None, *inside):
-            back = order[gone].needs if gone is not None else (0,) * len(room)
-            lost = order[gone].vcpus if gone is not None else 0
-            have = [free + need for free, need in zip(room, back)]
-            for come in outside:
-                kind = order[come]
-                gain = kind.vcpus - lost
-                if gain > (best[0] if best else 0) and all(need <= free for need, free in zip(kind.needs, have)):
-                    best = (gain, -1 if gone is None else gone, come)
-        if best is None:
-            return
-        for at, sign in ((best[1], -1), (best[2], 1)):
-            if at >= 0:
-                taken[at] += sign
-                room[:] = [free - sign * need for free, need in zip(room, order[at].needs)]
+def exchange(order: Sequence[Kind], taken: list[int], room: list[int]) -> None:
+    """Take one more, or one with more vCPUs for one that is given up, while that helps; a bounded number of times."""
+    rounds, best = _CANDIDATES, _best_exchange(order, taken, room)
+    while best is not None and rounds:
+        for at, sign in zip(best, (1, -1)):
+            taken[at] += sign
+            room[:] = [free - sign * need for free, need in zip(room, order[at].needs)]
+        rounds, best = rounds - 1, _best_exchange(order, taken, room)
+
+
+def _best_exchange(order: Sequence[Kind], taken: list[int], room: list[int]) -> tuple[int, ...] | None:
+    """Which kind comes, and which goes if one must; None if nothing helps."""
+    inside = [at for at in range(len(order) - 1, -1, -1) if taken[at]][:_CANDIDATES]
+    outside = [at for at in range(len(order)) if taken[at] < order[at].number][:_CANDIDATES]
+    best, most = None, 0
+    for gone in ((), *((at,) for at in inside)):
+        have = list(room)
+        lost = 0
+        for at in gone:
+            have = [free + need for free, need in zip(room, order[at].needs)]
+            lost = order[at].vcpus
+        for come in outside:
+            kind = order[come]
+            if kind.vcpus - lost > most and all(need <= free for need, free in zip(kind.needs, have)):
+                best, most = (come, *gone), kind.vcpus - lost
+    return best

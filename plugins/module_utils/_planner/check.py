@@ -175,6 +175,9 @@ def _check_mirror(request: Request) -> None:
             problem = f"the guest has {len(request.guest_cells)} cells"
             raise InputError(f"{option}.width", request.width, problem, "leave it out")
     width = len(request.guest_cells) or request.width or 1
+    if width > 1 and request.together is not None:
+        problem = f"its group {request.together} shares one cell"
+        raise InputError(f"{option}.width", width, problem, "leave the group out")
     if width > request.vcpus:
         problem = f"the guest has {request.vcpus} vCPUs"
         raise InputError(f"{option}.width", width, problem, "a cell needs one vCPU at least")

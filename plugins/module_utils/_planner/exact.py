@@ -153,20 +153,16 @@ def carve_all(board: Board, wide: Sequence[tuple[Guest, int]]) -> list[Spot]:
         mem.update({guest: share for (guest, _mask), share in zip(mine, shares)})
     found = []
     for (guest, mask), own in zip(wide, cpu):
-        if any(amount % unit[guest] for amount in own.values()):
-            return []
-        if guest.kind != SHARED and sum(1 for cell in own if own[cell]) > guest.vcpus:
-            return []
         bare = [cell for cell in bits(mask) if not own[cell]]
-        if guest not in mem or any(
-            guest.must >> cell & 1 or (guest.request.early and mem[guest][cell]) for cell in bare
+        if (
+            guest not in mem
+            or any(amount % unit[guest] for amount in own.values())
+            or (guest.kind != SHARED and len(own) - len(bare) > guest.vcpus)
+            or any(guest.must >> cell & 1 or (guest.request.early and mem[guest][cell]) for cell in bare)
         ):
             return []
-        found.append(
-            spot_of(
-                board.ground, guest, [Part(cell, own[cell] // unit[guest], mem[guest][cell]) for cell in bits(mask)]
-            )
-        )
+        parts = [Part(cell, own[cell] // unit[guest], mem[guest][cell]) for cell in bits(mask)]
+        found.append(spot_of(board.ground, guest, parts))
     return found
 
 

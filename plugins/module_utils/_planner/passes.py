@@ -46,7 +46,9 @@ def solve(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
     most: Score = ()
     passes = max(_FEWEST, min(_MOST, _EFFORT // max(1, len(guests))))
     small = len(guests) <= GUESTS and len(board.ground.ids) <= CELLS
-    for number, (rank, balanced) in enumerate(_ranks(board, guests)):
+    ranks = _ranks(board, guests)
+    for _pass in range(1 if small else passes):
+        rank, balanced = next(ranks)
         search = Search(board.copy(), rank, widths, _LOOKS + _LOOKS_EACH * len(guests))
         search.board.balanced = balanced
         for members in classes:
@@ -58,8 +60,6 @@ def solve(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
         least = score(classes, {guest: alone[guest] for guest in found})
         if most[: len(hope)] >= hope and most >= least:
             return found
-        if number + 1 == (1 if small else passes):
-            break
     return Exact(board, classes, widths, found).run() if small else found
 
 

@@ -52,11 +52,7 @@ class Rebalance:
         for guest in sorted(left, key=lambda each: (-each.request.priority, -each.vcpus, each.name)):
             search.rank = {**search.rank, guest: (float(-guest.vcpus), guest.name)}
             search.looks = _LOOKS
-            spot = best(search.board, guest)
-            if spot is not None:
-                search.put(guest, spot)
-            else:
-                search.make_room(guest)
+            search.make_room(guest)
 
     def improve(self, moves: int) -> None:
         """Make the placement better, as long as no more than so many guests are off their cells."""

@@ -187,12 +187,9 @@ class Search:
 
     def _replace(self, guest: Guest) -> bool:
         """Take the place of a guest of the same class with fewer vCPUs, which may find another place."""
-        if self.looks <= 0:
-            return False
-        cells = guest.allowed
         smaller = {
             other: None
-            for cell in bits(cells)
+            for cell in bits(guest.allowed if self.looks > 0 else 0)
             for other in self.on[cell]
             if other.vcpus < guest.vcpus
             and other.request.priority == guest.request.priority

@@ -16,7 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, verify
 
-EXAMPLES = settings(max_examples=200)
+EXAMPLES = settings(max_examples=120)
 Score = tuple[int, int, int, int]
 
 

@@ -286,3 +286,16 @@ def test_the_same_as_intent_and_as_plain_data() -> None:
     assert result["after"][0]["dedicated_cpus"] == "0-1" and result["before"][0]["guests"] == []
     assert result["moves"] == [] and result["rejections"] == [] and result["notes"] == []
     assert isinstance(found.placements[0].cells, CpuSet)
+
+
+def test_the_cells_of_a_guest_take_those_that_hold_them() -> None:
+    """The first would fit both and has to leave the larger one to the second."""
+    cells = (GuestCell(cpus("0"), GIB), GuestCell(cpus("1"), 12 * GIB))
+    found = only(plan(host(2, memory=(16, 4)), [Request("m", 2, 13 * GIB, "mirror", guest_cells=cells)]))
+    assert [(each.id, each.cell) for each in found.guest_cells] == [(0, 1), (1, 0)]
+
+
+def test_a_mirrored_guest_in_a_group_has_one_cell() -> None:
+    full = [pinned("x", 4, "0-7"), pinned("y", 4, "8-15")]
+    found = plan(host(), [Request("m", 8, GIB, "mirror", together="t")], full)
+    assert found.rejections[0].constraint == "together"

@@ -26,7 +26,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.buil
 )
 
 Case = tuple[Host, list[Request], Rules]
-EXAMPLES = settings(max_examples=100)
+EXAMPLES = settings(max_examples=60)
 
 
 @st.composite

@@ -77,6 +77,10 @@ def bare() -> Host:
             replace(MIRROR, guest_cells=(GuestCell(cpus("0-1"), GIB),), width=2),
             "width: 2: the guest has 1 cells; leave it out",
         ),
+        (
+            replace(MIRROR, width=2, together="t"),
+            "width: 2: its group t shares one cell; leave the group out",
+        ),
         (replace(MIRROR, width=3), "width: 3: the guest has 2 vCPUs; a cell needs one vCPU at least"),
         (
             replace(MIRROR, width=2, cells=cpus("1")),
