@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
@@ -126,12 +127,10 @@ def _price(kinds: list[Kind], room: tuple[int, ...], prices: list[float], at: in
         for kind in kinds
         if kind.needs[at]
     ]
-    left = room[at]
-    for value, need, number in sorted(worth, key=lambda each: each[0] / each[1], reverse=True):
-        left -= need * number
-        if left < 0 or value <= 0:
-            return max(0.0, value / need)
-    return 0.0
+    worth.sort(key=lambda each: each[0] / each[1], reverse=True)
+    sold = accumulate(need * number for _value, need, number in worth)
+    # There is not enough for all: one of them is the last.
+    return next(max(0.0, each[0] / each[1]) for each, sum_ in zip(worth, sold) if sum_ > room[at] or each[0] <= 0)
 
 
 def _value(kinds: list[Kind], room: tuple[int, ...], prices: list[float]) -> float:

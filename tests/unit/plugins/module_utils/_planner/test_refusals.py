@@ -268,3 +268,11 @@ def test_early_memory_needs_a_cpu_of_its_cell() -> None:
     assert str(late.placements[0].memory_cells) == "0-1" and str(late.placements[0].cells) == "0-1"
     early = plan(host(), [replace(A, memory=8 * GIB, binds_early=True)], full)
     assert rejected(early)[0] == "cpus_and_memory"
+
+
+def test_two_large_cells_do_not_lie_on_one() -> None:
+    sizes = (10, 10, 1)
+    cells = tuple(GuestCell(cpus(str(number)), size * GIB) for number, size in enumerate(sizes))
+    wide = Request("m", 3, 21 * GIB, "mirror", guest_cells=cells)
+    with pytest.raises(InputError, match="no set of cells of this host holds it, even without other guests"):
+        plan(host(3, memory=(16, 4, 4)), [wide])
