@@ -76,6 +76,7 @@ def shape(root: etree._Element) -> Shape:
         uuid=uuid(root),
         type=root.get("type", ""),
         vcpus=int(_text(root, "vcpu") or "1"),
+        current=_current(root),
         iothreads=_iothreads(root),
         memory=_memory(root, "xml"),
         binds_early=early,
@@ -274,6 +275,11 @@ def _disk_key(disk: etree._Element) -> tuple[str, str]:
         target.get("dev", "") if target is not None else "",
         source.get("name", "") if source is not None else "",
     )
+
+
+def _current(root: etree._Element) -> int | None:
+    vcpu = root.find("vcpu")
+    return _xml.number(vcpu, "current") if vcpu is not None and vcpu.get("current") is not None else None
 
 
 def _iothreads(root: etree._Element) -> tuple[int, ...]:

@@ -135,10 +135,11 @@ class Intent:
 class Shape:
     """What of a domain's definition a placement depends on.
 
-    ``vcpus`` is the largest number it may have; ``memory`` is KiB. ``binds_early`` says that QEMU touches the memory
-    before it runs anything (huge pages, preallocation), which needs a CPU of each memory cell. ``pool`` is the cpupool
-    of a Xen guest, None for the one that it gets where nobody says. ``memory_cells`` are cells of the host that the
-    definition puts memory on by itself, whatever its placement (vnuma of xl).
+    ``vcpus`` is the largest number it may have, ``current`` how many it starts with where that is said; ``memory`` is
+    KiB. ``binds_early`` says that QEMU touches the memory before it runs anything (huge pages, preallocation), which
+    needs a CPU of each memory cell. ``pool`` is the cpupool of a Xen guest, None for the one that it gets where nobody
+    says. ``memory_cells`` are cells of the host that the definition puts memory on by itself, whatever its placement
+    (vnuma of xl).
     """
 
     name: str
@@ -148,8 +149,14 @@ class Shape:
     iothreads: tuple[int, ...]
     memory: int
     binds_early: str | None = None
+    current: int | None = None
     pool: str | None = None
     memory_cells: CpuSet = EMPTY
+
+    @property
+    def starting_vcpus(self) -> int:
+        """How many vCPUs it starts with."""
+        return self.vcpus if self.current is None else min(self.current, self.vcpus)
 
 
 def placement_as_result(placement: Placement) -> dict[str, Any]:

@@ -128,8 +128,9 @@ def resolve(
         # A pin that nobody meant may repeat the new CPU set by chance.
         placement = replace(placement, vcpu_pins=driver.decode(placement).vcpu_pins)
     _check_early_binding(placement, host, driver, shape)
+    _check_all_present(placement, driver, shape)
     intent = replace(intent, vcpu_pins=vcpu_pins_said, emulator=emulator_said, iothread_pins=iothread_pins_said)
-    return Target(placement, driver.encode(placement, shape.vcpus), intent)
+    return Target(placement, driver.encode(placement, shape.starting_vcpus), intent)
 
 
 def check_cpus(cpus: CpuSet, host: Host, option: str) -> None:
@@ -300,6 +301,17 @@ def _check_early_binding(placement: Placement, host: Host, driver: Driver, shape
             f"the domain has {shape.binds_early}, which QEMU can only bind on cells where it may run, and its CPU set "
             f"{placement.cpuset} has no CPU on {_cells(untouched)}",
             f"choose among {_cells(host.cells_touched(placement.cpuset))}, or add CPUs of {_cells(untouched)}",
+        )  # fmt: skip
+
+
+def _check_all_present(placement: Placement, driver: Driver, shape: Shape) -> None:
+    """libvirt's libxl driver pins only the vCPUs that a guest starts with, and Xen takes memory from the cells of all."""
+    if driver.pins_each_vcpu and shape.starting_vcpus < shape.vcpus and placement.memory is not None:
+        raise InputError(
+            "vcpu/@current of the definition", shape.current,
+            "libvirt pins only the vCPUs that the guest starts with, and Xen takes its memory from the cells of all "
+            f"{shape.vcpus}",
+            f"let it start with {shape.vcpus} and take some away while it runs, or give memory.mode=none",
         )  # fmt: skip
 
 

@@ -78,7 +78,7 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     wanted = overlay(own, request.wish)
     intent = _intent(known, own, wanted, request.wish)
     record = with_intent(known.record, intent) if intent is not None else None
-    document = known.config.rewritten(session.driver.encode(wanted, shape.vcpus), record)
+    document = known.config.rewritten(session.driver.encode(wanted, shape.starting_vcpus), record)
     config_changes = []
     if to_config:
         config_changes = placement_changes(known.placement, document.placement)

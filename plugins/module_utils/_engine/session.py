@@ -169,6 +169,9 @@ def observe(
                 return found
     if session.driver.full_maps:
         maps = {vcpu: cpus & session.host.present for vcpu, cpus in domain.vcpu_maps().items()}
+        if session.driver.pins_each_vcpu and live.shape.current is not None:
+            # libxl tells of vCPUs, too, that are not there, and libvirt pins none of those.
+            maps = {vcpu: cpus for vcpu, cpus in maps.items() if vcpu < live.shape.current}
         if pages is None and session.xen is not None:
             pages = session.xen.pages()
         own = pages.get(domain.id) if pages is not None else None

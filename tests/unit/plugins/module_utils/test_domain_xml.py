@@ -108,7 +108,7 @@ SHAPES = {
     f"<uuid> {UUID}\n</uuid>": {"uuid": UUID},
     "<uuid/>": {},
     "<vcpu>16</vcpu>": {"vcpus": 16},
-    "<vcpu current='2'>\n 8 </vcpu>": {"vcpus": 8},
+    "<vcpu current='2'>\n 8 </vcpu>": {"vcpus": 8, "current": 2},
     "<vcpu><!-- a -->3<!-- b --></vcpu>": {"vcpus": 3},
     "<memory>4</memory>": {"memory": 4},
     "<memory unit=''>4</memory>": {"memory": 4},

@@ -726,3 +726,16 @@ def test_without_a_wish_no_vcpu_moves(current: Placement, driver: Driver) -> Non
         current.of_vcpu(vcpu) for vcpu in range(SHAPE.vcpus)
     ]
     assert it.intent == Intent()
+
+
+def test_on_xen_vcpus_that_come_later_keep_memory_from_being_held() -> None:
+    later = replace(SHAPE, vcpus=4, current=2)
+    with pytest.raises(InputError) as caught:
+        place(Intent(cells=cpus("1")), driver=XEN, shape=later)
+    assert caught.value.message == (
+        "vcpu/@current of the definition: 2: libvirt pins only the vCPUs that the guest starts with, and Xen takes its "
+        "memory from the cells of all 4; let it start with 4 and take some away while it runs, or give memory.mode=none"
+    )
+    assert place(Intent(cells=cpus("1"), memory=MemoryIntent("none")), driver=XEN, shape=later).encoded.vcpu_pins
+    assert place(Intent(cells=cpus("1")), shape=later).placement.memory is not None
+    assert place(Intent(cells=cpus("1")), driver=XEN, shape=replace(later, current=4)).placement.memory is not None
