@@ -10,10 +10,12 @@ This file must not import ansible or libvirt, and must not decide anything.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable
 
 from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import MappedCell
 from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
@@ -57,18 +59,29 @@ def _page_size(root: etree._Element) -> int | None:
 def _devices(root: etree._Element) -> tuple[str, ...]:
     found = []
     for address in root.iterfind("devices/hostdev[@type='pci']/source/address"):
-        parts = [int(address.get(name, "0"), 0) for name in ("domain", "bus", "slot", "function")]
+        parts = [_number(address, name) for name in ("domain", "bus", "slot", "function")]
         found.append("{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
     return tuple(found)
 
 
 def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
     cells = root.findall("cpu/numa/cell")
-    numbered = sorted(enumerate(cells), key=lambda pair: int(pair[1].get("id", str(pair[0]))))
+    numbered = [(_xml.number(each, "id") if "id" in each.attrib else rank, each) for rank, each in enumerate(cells)]
     return tuple(
         GuestCell(
             CpuSet.parse(each.get("cpus", ""), "cpu/numa/cell/@cpus") if each.get("cpus") else CpuSet(),
             _domain_xml.size(each, each.get("memory", ""), "definition"),
         )
-        for _rank, each in numbered
+        for _id, each in sorted(numbered, key=lambda pair: pair[0])
     )
+
+
+def _number(address: etree._Element, name: str) -> int:
+    """A part of a PCI address, as C reads numbers: 10, 0x0a or 012. 0 where it is missing."""
+    text = address.get(name, "0").strip().lower()
+    for pattern, base in ((r"0x([0-9a-f]{1,8})", 16), (r"0([0-7]{1,8})", 8), (r"([0-9]{1,8})", 10)):
+        match = re.fullmatch(pattern, text)
+        if match is not None:
+            return int(match[1], base)
+    problem = f"{name} is not a number"
+    raise XmlError("definition", f"<address> {problem}", f"write {name}='0x0a'", _xml.line_of(address))

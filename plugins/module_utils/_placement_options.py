@@ -44,10 +44,11 @@ def documents_of(option: Any) -> list[str]:
 
 def _entry(number: int, entry: Any) -> Mapping[str, Any]:
     called = f"domains[{number}]"
-    if isinstance(entry, str):
+    if isinstance(entry, str) and entry:
         return {"name": entry}
     if not isinstance(entry, Mapping):
-        raise InputError(called, None, "is neither a name nor a dictionary", "write web1 or {name: web1, cells: [1]}")
+        problem = "is empty" if entry == "" else "is neither a name nor a dictionary"
+        raise InputError(called, None, problem, "write web1 or {name: web1, cells: [1]}")
     unknown = sorted(str(name) for name in entry if name not in (*_OWN, *_POLICY))
     if unknown:
         raise InputError(f"{called}.{unknown[0]}", None, "is no option", f"choose among {', '.join((*_OWN, *_POLICY))}")
@@ -92,5 +93,7 @@ def _memory(option: Mapping[Any, Any] | None) -> tuple[tuple[int, int], ...]:
     found: dict[int, int] = {}
     for key, value in (option or {}).items():
         for cell in CpuSet.coerce(key, "reserved_memory key"):
+            if cell in found:
+                raise InputError("reserved_memory", None, f"cell {cell} is given twice", "give each cell once")
             found[cell] = size_in_kib(value, f"reserved_memory[{key}]")
     return tuple(sorted(found.items()))

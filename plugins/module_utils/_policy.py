@@ -10,6 +10,7 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -67,16 +68,14 @@ def wish_of(entry: Mapping[str, Any], task: Mapping[str, Any], stored: str | Non
 
     Where neither says anything, what was asked for before stays in force. Raises InputError, which names the option.
     """
-    said = {
-        option: entry.get(option) if entry.get(option) is not None else task.get(option)
-        for option in _NAMES
-        if entry.get(option) is not None or task.get(option) is not None
-    }
-    if not said and stored is not None:
-        before = wish_from_json(stored)
-        if before is not None:
-            return before
-    return PolicyWish(**{option: _read(option, value, f"domains[{name}].{option}") for option, value in said.items()})
+    said = {}
+    for option in _NAMES:
+        if entry.get(option) is not None:
+            said[option] = _read(option, entry[option], f"domains[{name}].{option}")
+        elif task.get(option) is not None:
+            said[option] = _read(option, task[option], option)
+    before = wish_from_json(stored) if not said and stored is not None else None
+    return before if before is not None else PolicyWish(**said)
 
 
 def wish_to_json(wish: PolicyWish) -> str:
@@ -121,7 +120,8 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: 
         smt=wish.smt,
         emulator=wish.emulator if emulator else None,
         own_cpus=wish.own_cpus,
-        guest_cells=needs.guest_cells,
+        # The cells of a guest that no policy maps are its own business.
+        guest_cells=needs.guest_cells if wish.policy == "mirror" else (),
         width=wish.width,
     )
 
@@ -129,12 +129,11 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: 
 def _read(option: str, value: Any, called: str) -> Any:
     """A value of an option, or of the stored line. Raises InputError."""
     if option == "cells":
-        cells = CpuSet.coerce(value, called)
-        if not cells:
-            raise InputError(called, value, "names no cell", "give at least one cell, or leave the option out")
-        return cells
+        return _some(value, called, "names no cell", "give at least one cell, or leave the option out")
     if option == "emulator":
-        return value if value in EMULATOR else CpuSet.coerce(value, called)
+        if value in EMULATOR:
+            return value
+        return _some(value, called, "names no CPU", "give share, isolate or a CPU set")
     if option in _CHOICES:
         if value not in _CHOICES[option]:
             raise InputError(called, value, "is not known", f"choose among {', '.join(_CHOICES[option])}")
@@ -144,8 +143,29 @@ def _read(option: str, value: Any, called: str) -> Any:
     if option in ("priority", "width"):
         return _typed(value, int, called, "give a whole number")
     if option == "cpu_ratio":
-        return float(_typed(value, (int, float), called, "give a number above 0, such as 4"))
-    return _typed(value, str, called, "give the name of a group")
+        return _ratio(_typed(value, (int, float), called, "give a number above 0, such as 4"), called)
+    group = _typed(value, str, called, "give the name of a group")
+    if not group:
+        raise InputError(called, value, "is empty", "give the name of a group")
+    return group
+
+
+def _some(value: Any, called: str, problem: str, expected: str) -> CpuSet:
+    """A set with something in it."""
+    numbers = CpuSet() if value == "" else CpuSet.coerce(value, called)
+    if not numbers:
+        raise InputError(called, value, problem, expected)
+    return numbers
+
+
+def _ratio(value: float, called: str) -> float:
+    try:
+        ratio = float(value)
+    except OverflowError:
+        ratio = math.inf
+    if not 0 < ratio < math.inf:
+        raise InputError(called, value, "is not a ratio", "give a number above 0, such as 4")
+    return ratio
 
 
 def _typed(value: Any, kind: Any, called: str, expected: str) -> Any:

@@ -31,7 +31,7 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     session = Session(connection)
     host = session.host_with_free()
     if with_devices:
-        host = _with_devices(host, connection.pci_devices())
+        host = with_devices_of(host, connection.pci_devices())
     hypervisor, library = connection.versions()
     return {
         "uri": connection.uri,
@@ -49,7 +49,8 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     }
 
 
-def _with_devices(host: Host, documents: list[str]) -> Host:
+def with_devices_of(host: Host, documents: list[str]) -> Host:
+    """The host with its PCI devices on their cells."""
     devices: dict[int, list[Device]] = {}
     for document in documents:
         found = parse_pci_device(document)

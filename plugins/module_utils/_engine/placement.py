@@ -21,23 +21,30 @@ from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_n
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
+from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed, result_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
-    GuestsFailedError,
     InputError,
     NumaVirtError,
     UnsupportedError,
+    certain,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, plan_as_result
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
+    KEEP,
+    Placed,
+    Plan,
+    Rejection,
+    plan_as_result,
+)
 from ansible_collections.numa.virt.plugins.module_utils._policy import (
     GuestNeeds,
     PolicyWish,
@@ -113,13 +120,7 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     session = Session(connection)
     known = _read_all(session)
     guests = _guests(session, request, known)
-    made = plan(
-        session.host,
-        [guest.asked for guest in guests],
-        [_existing(session, each) for each in known.values()],
-        request.rules,
-        request.options,
-    )
+    made = _plan(session, request, guests, known)
     if made.rejections and not request.partial:
         first, more = made.rejections[0], len(made.rejections) - 1
         others = f" (and {more} more: see error.rejections)" if more else ""
@@ -130,19 +131,42 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     by_name = {each.name: each for each in made.placements}
     jobs = [_job(session, request, guest, by_name[guest.name]) for guest in guests if guest.name in by_name]
     if request.check_mode:
-        return result_of(
-            session, made, [(job.placed, foretell(session, job.request, job.plan, job.guest.known)) for job in jobs]
-        )
+        foretold = [(job.placed, foretell(session, job.request, job.plan, job.guest.known)) for job in jobs]
+        return result_of(session, made, foretold, _warnings(session, request, guests))
     done, failures = [], []
     for job in jobs:
         try:
             done.append((job.placed, carry_out(session, job.request, job.plan, job.given, job.guest.known)))
         except NumaVirtError as error:  # noqa: PERF203 - the others are placed all the same
             failures.append((job.guest.name, error))
-    result = result_of(session, made, done)
+    result = result_of(session, made, done, _warnings(session, request, guests))
     if failures:
-        raise _failed(failures, len(jobs), bool(result["changed"]))
+        raise guests_failed(failures, len(jobs), bool(result["changed"]))
     return result
+
+
+def _plan(session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: Mapping[str, Known]) -> Plan:
+    """The planner's answer. Raises InputError.
+
+    A guest that is on the host and has no place stays where it is: the others are planned around it.
+    """
+    host = session.host
+    if any(guest.asked.devices for guest in guests):
+        host = with_devices_of(host, session.connection.pci_devices())
+    asked = {guest.name: guest.asked for guest in guests}
+    rejections: dict[str, Rejection] = {}
+    bound = None
+    while True:
+        there = [_existing(session, each, name in asked) for name, each in known.items()]
+        made = plan(host, list(asked.values()), there, request.rules, request.options)
+        bound = bound if bound is not None else made.bound
+        rejections = {name: each for name, each in rejections.items() if name not in asked}
+        rejections.update({each.name: each for each in made.rejections})
+        staying = [name for name in asked if name in rejections and name in known]
+        if not staying or not request.partial:
+            return replace(made, rejections=tuple(each for _name, each in sorted(rejections.items())), bound=bound)
+        for name in staying:
+            del asked[name]
 
 
 def _read_all(session: Session) -> dict[str, Known]:
@@ -159,8 +183,9 @@ def _read_all(session: Session) -> dict[str, Known]:
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
     """What was asked for, each with its request to the planner. Raises InputError."""
     guests: dict[str, _Guest] = {}
-    for entry in request.entries if request.entries is not None else _selected(request.select, known):
-        guest = _guest(session, request, entry, known)
+    entries = request.entries if request.entries is not None else list(_selected(request.select, known))
+    for number, entry in enumerate(entries):
+        guest = _guest(session, request, entry, f"domains[{number}]", known)
         if guest.name in guests:
             raise InputError("domains", guest.name, "is named twice", "name each domain once")
         guests[guest.name] = guest
@@ -177,13 +202,17 @@ def _selected(select: str | None, known: Mapping[str, Known]) -> Iterator[Mappin
             yield {"name": name}
 
 
-def _guest(session: Session, request: PlacementRequest, entry: Mapping[str, Any], known: Mapping[str, Known]) -> _Guest:
+def _guest(
+    session: Session, request: PlacementRequest, entry: Mapping[str, Any], called: str, known: Mapping[str, Known]
+) -> _Guest:
     given = None
     if entry.get("xml") is not None:
         if session.connection.language != "xml":
-            raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", "domains.xml")
-        given = XmlDefinition.load(str(entry["xml"]), "domains.xml")
-    name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, "xml")
+            raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", f"{called}.xml")
+        given = XmlDefinition.load(str(entry["xml"]), f"{called}.xml")
+    name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, f"{called}.xml")
+    if name == _CONTROL and session.driver.name in ("xen", "xl"):
+        raise InputError("domains", name, "is the host's own", "reserve CPUs for it with reserved_cpus")
     there = known.get(name)
     if given is None and there is None:
         raise DomainNotFoundError(
@@ -207,11 +236,12 @@ def _needs(definition: Definition) -> GuestNeeds:
     return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
 
 
-def _existing(session: Session, known: Known) -> Existing:
+def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
     """A domain that is there, by its real pins.
 
     Of a running guest that means what the hypervisor says; but one that this collection has placed is judged by its
-    definition: where the guest differs from that, carrying the plan out mends it.
+    definition: where the guest differs from that, carrying the plan out mends it. If it is not in the plan, nothing
+    does, and it takes what its definition says as well as what it has.
     """
     live, intent = known.live, known.intent
     wish = wish_from_json(intent.policy) if intent is not None and intent.policy is not None else None
@@ -224,6 +254,10 @@ def _existing(session: Session, known: Known) -> Existing:
         placement = replace(placement, cpuset=None, vcpu_pins=definition.placement.vcpu_pins)
     if not session.driver.numatune:
         placement = replace(placement, memory=None, memnodes=())
+    if live is not None and definition is not live and session.driver.full_maps and not asked_for:
+        strays = {vcpu: cpus for vcpu, cpus in _real_pins(session, known) if cpus != placement.of_vcpu(vcpu)}
+        pins = {vcpu: cpus | (placement.of_vcpu(vcpu) or cpus) for vcpu, cpus in strays.items()}
+        placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
     needs = _needs(definition)
     asked = _asked(session, wish, definition.shape, needs) if wish is not None else None
     page = asked.page_size if asked is not None else (needs.page_size or None)
@@ -257,12 +291,13 @@ def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Pla
     """The plan for one guest. Raises all that can be said before the first write."""
     given = guest.given
     definition = given if given is not None else (guest.known.config if guest.known is not None else None)
+    definition = certain(definition)
     if placed.guest_cells and isinstance(definition, XmlDefinition) and not _needs(definition).guest_cells:
         given = XmlDefinition(_guest_needs.with_guest_cells(definition.root, placed.guest_cells))
     own = one.Request(
         name=guest.name,
         xml=None,
-        wish=_intent(placed, guest.wish),
+        wish=_intent(session, placed, guest, definition),
         state=request.state,
         restart=request.restart,
         shutdown_timeout=request.shutdown_timeout,
@@ -275,22 +310,30 @@ def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Pla
     return _Job(guest, placed, given, own, one.plan_domain(session, own, given, guest.known, guest.name))
 
 
-def _intent(placed: Placed, wish: PolicyWish) -> Intent:
-    """The place that was found, as an explicit wish; pins of an earlier place do not outlive it."""
+def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definition) -> Intent:
+    """The place that was found, as an explicit wish; pins of an earlier place, or of a document, do not outlive it."""
     intent = placed.intent()
+    before = guest.known.intent if guest.known is not None else None
+    there = definition.placement
+    said = before if before is not None else Intent()
+    emulator, iothread_pins = intent.emulator, None
+    if emulator is None and session.driver.emulator and (said.emulator or there.emulator) is not None:
+        emulator = placed.cpuset
+    if placed.action != KEEP and (said.iothread_pins or there.iothread_pins):
+        iothread_pins = ()
     return replace(
         intent,
         vcpu_pins=placed.vcpu_pins,
-        policy=wish_to_json(wish),
+        emulator=emulator,
+        iothread_pins=iothread_pins,
+        policy=wish_to_json(guest.wish),
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
 
 
-def _failed(failures: Sequence[tuple[str, NumaVirtError]], all_of_them: int, changed: bool) -> GuestsFailedError:
-    name, first = failures[0]
-    error = GuestsFailedError(
-        f"{len(failures)} of {all_of_them} domains failed, {name!r} first: {first}",
-        failures=[{"name": each, **failure.as_result()["error"], "msg": str(failure)} for each, failure in failures],
-    )
-    error.changed = changed or any(failure.changed for _name, failure in failures)
-    return error
+def _warnings(session: Session, request: PlacementRequest, guests: Sequence[_Guest]) -> list[str]:
+    """What is worth knowing of what was asked, beside the plan's notes."""
+    found = list(session.connection.warnings)
+    if request.entries is None and not guests and request.select not in ("all", "running"):
+        found.append(f"select: {request.select!r}: there is no such domain on this host")
+    return found

@@ -9,16 +9,19 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
+from ansible_collections.numa.virt.plugins.module_utils._errors import GuestsFailedError, NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import CellUse, Placed, Plan, plan_as_result
 
 _KEPT = ("name", "uuid", "changed", "state", "placement", "actual", "changes", "restart_required", "restart_reasons")
 
 
-def result_of(session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[str, Any]]]) -> dict[str, Any]:
+def result_of(
+    session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[str, Any]]], warnings: Iterable[str] = ()
+) -> dict[str, Any]:
     """What numa_placement documents. ``done`` are placements with numa_domain's result for each."""
     domains = [
         {**{name: result[name] for name in _KEPT}, "cells": list(placed.cells), "reason": placed.reason}
@@ -34,6 +37,8 @@ def result_of(session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[st
         "rejections": plan_as_result(plan)["rejections"],
         "restart_required": any(each["restart_required"] for each in domains),
         "warnings": [
+            *warnings,
+            *(f"not placed: {each.message}" for each in plan.rejections),
             *(note.message for note in plan.notes),
             *(warning for _placed, result in done for warning in result.get("warnings", ())),
         ],
@@ -42,6 +47,17 @@ def result_of(session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[st
             "after": _use_text(plan.after) + _texts(done, "after"),
         },
     }
+
+
+def guests_failed(failures: Sequence[tuple[str, NumaVirtError]], all_of_them: int, changed: bool) -> GuestsFailedError:
+    """The error of a task that got along without some of its guests. ``changed``: whether it changed the others."""
+    name, first = failures[0]
+    error = GuestsFailedError(
+        f"{len(failures)} of {all_of_them} domains failed, {name!r} first: {first}",
+        failures=[{**failure.as_result()["error"], "name": each, "msg": str(failure)} for each, failure in failures],
+    )
+    error.changed = changed or any(failure.changed for _name, failure in failures)
+    return error
 
 
 def _use_text(cells: Sequence[CellUse]) -> str:

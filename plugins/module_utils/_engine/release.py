@@ -27,9 +27,13 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, keep_backup, read
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    NumaVirtError,
+)
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
@@ -65,22 +69,36 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         jobs = [_plan(session, known) for known in _chosen(session, request)]
         if request.backup and any(job.config_changes for job in jobs):
             _backup.check_directory(request.backup_dir)
-        results = []
+        results, failures = [], []
         for job in jobs:
-            if not request.check_mode:
-                _release(session, request, job)
-            results.append(_result(job))
+            try:
+                if not request.check_mode:
+                    _release(session, request, job)
+            except NumaVirtError as error:  # noqa: PERF203 - the others are released all the same
+                failures.append((job.known.domain.name, error))
+            else:
+                results.append(_result(job))
+    if failures:
+        raise guests_failed(failures, len(jobs), any(each["changed"] for each in results))
     changed = [each for each in results if each["changed"]]
     return {
         "changed": bool(changed),
         "driver": session.driver.name,
         "domains": [{name: each[name] for name in each if name != "diff"} for each in results],
         "restart_required": any(each["restart_required"] for each in results),
+        "warnings": _warnings(session, request, results),
         "diff": {
             side: "".join(f"domain {each['name']}:\n{each['diff'][side]}\n" for each in changed)
             for side in ("before", "after")
         },
     }
+
+
+def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]]) -> list[str]:
+    found = list(session.connection.warnings)
+    if request.names is None and not results and request.select not in ("all", "running"):
+        found.append(f"select: {request.select!r}: no such domain on this host was placed by numa.virt")
+    return found
 
 
 def _chosen(session: Session, request: ReleaseRequest) -> list[Known]:
@@ -121,8 +139,13 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> None:
         if request.backup:
             keep_backup(request.backup_dir, job.known)
         job.known.domain.redefine(job.released.text)
-    if job.live is not None:
+    if job.live is None:
+        return
+    try:
         apply_live(session, job.known.domain, job.live)
+    except NumaVirtError as error:
+        error.changed = bool(job.config_changes or job.live.steps)
+        raise
 
 
 def _result(job: _Job) -> dict[str, Any]:

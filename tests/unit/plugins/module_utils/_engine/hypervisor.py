@@ -25,11 +25,14 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cel
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
+from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
 from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCallError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
+from ansible_collections.numa.virt.plugins.module_utils._placement_options import entries_of, options_of, rules_of
 
 NAMESPACE = "urn:numa.virt:intent:1"
 URI = "test:///default"
@@ -83,6 +86,36 @@ class Host:
             check_mode=check,
         )
         return self._task(lambda connection: pin_domain(connection, request))
+
+    def place_all(self, *domains, select=None, check=False, **options):
+        about_run = {
+            key: options.pop(key)
+            for key in ("state", "restart", "verify", "partial", "backup", "lock_dir", "lock_timeout")
+            if key in options
+        }
+        about_run["shutdown_timeout"] = options.pop("shutdown_timeout", 0)
+        request = PlacementRequest(
+            entries=entries_of(None if select is not None else list(domains)),
+            select=select,
+            task={name: options.get(name) for name in ("policy", "smt", "emulator", "cpu_ratio", "devices")},
+            rules=rules_of(options),
+            options=options_of(options),
+            backup_dir=self.backups,
+            check_mode=check,
+            **about_run,
+        )
+        return self._task(lambda connection: place_domains(connection, request))
+
+    def release(self, *names, select=None, check=False, backup=True, lock_dir=None):
+        request = ReleaseRequest(
+            names=None if select is not None else list(names),
+            select=select,
+            backup=backup,
+            backup_dir=self.backups,
+            check_mode=check,
+            lock_dir=lock_dir,
+        )
+        return self._task(lambda connection: release_domains(connection, request))
 
     def info(self, *names):
         return self._task(lambda connection: domains_info(connection, names or None))["domains"]
