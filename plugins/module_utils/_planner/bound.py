@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
+from operator import mul
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
@@ -31,7 +32,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
 )
 
 # Rounds of the search for a price, and how many kinds of guests are compared for an exchange.
-_ROUNDS = 40
+_ROUNDS = 26
+_GOLDEN = 0.6180339887498949
 _CANDIDATES = 60
 
 
@@ -95,48 +97,72 @@ def _kinds(pairs: Iterable[tuple[int, tuple[int, ...]]]) -> list[Kind]:
 
 
 def _prices(kinds: list[Kind], room: tuple[int, ...]) -> list[float]:
-    """A price for a unit of each resource; 0 for one that is enough for all."""
+    """A price for a unit of each resource; 0 for one that is enough for all, or enough wherever another one is."""
     prices = [0.0] * len(room)
-    contested = [at for at, have in enumerate(room) if sum(kind.needs[at] * kind.number for kind in kinds) > have]
-    pairs = [(one, other) for at, one in enumerate(contested) for other in contested[at + 1 :]]
-    if len(contested) == 1:
-        prices[contested[0]] = _price(kinds, room, prices, contested[0])
+    contested = _contested(kinds, room)
+    have = tuple(room[at] for at in contested)
+    less = [kind._replace(needs=tuple(kind.needs[at] for at in contested)) for kind in kinds]
+    own = [0.0] * len(have)
+    pairs = [(one, other) for one in range(len(have)) for other in range(one + 1, len(have))]
+    if len(have) == 1:
+        own[0] = _price(less, have, own, 0)
     for one, other in pairs * (1 if len(pairs) == 1 else 2):
-        low, high = 0.0, max(kind.vcpus / kind.needs[one] for kind in kinds if kind.needs[one])
-        for _round in range(_ROUNDS):
-            thirds = (low + (high - low) / 3, high - (high - low) / 3)
-            values = []
-            for third in thirds:
-                prices[one] = third
-                prices[other] = _price(kinds, room, prices, other)
-                values.append(_value(kinds, room, prices))
-            if values[0] <= values[1]:
-                high = thirds[1]
-            else:
-                low = thirds[0]
-        prices[one] = (low + high) / 2
-        prices[other] = _price(kinds, room, prices, other)
+        _price_two(less, have, own, one, other)
+    for at, price in zip(contested, own):
+        prices[at] = price
     return prices
+
+
+def _contested(kinds: list[Kind], room: tuple[int, ...]) -> list[int]:
+    """Resources of which there is not enough for all, without those that another one always limits more."""
+    short = [at for at, have in enumerate(room) if sum(kind.needs[at] * kind.number for kind in kinds) > have]
+    for at in list(short):
+        others = [other for other in short if other != at]
+        if any(all(kind.needs[at] * room[by] <= kind.needs[by] * room[at] for kind in kinds) for by in others):
+            short.remove(at)
+    return short
+
+
+def _price_two(kinds: list[Kind], room: tuple[int, ...], prices: list[float], one: int, other: int) -> None:
+    """The best prices of two resources together: golden section for one, the best of the other for each."""
+
+    def value(price: float) -> float:
+        prices[one] = price
+        prices[other] = _price(kinds, room, prices, other)
+        return _value(kinds, room, prices)
+
+    low, high = 0.0, max(kind.vcpus / kind.needs[one] for kind in kinds if kind.needs[one])
+    left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+    values = [value(left), value(right)]
+    for _round in range(_ROUNDS):
+        if values[0] <= values[1]:
+            high, right, left = right, left, right - _GOLDEN * (right - low)
+            values = [value(left), values[0]]
+        else:
+            low, left, right = left, right, left + _GOLDEN * (high - left)
+            values = [values[1], value(right)]
+    value((low + high) / 2)
 
 
 def _price(kinds: list[Kind], room: tuple[int, ...], prices: list[float], at: int) -> float:
     """The best price of one resource while the others' are fixed: where buyers in order of worth have used it up."""
     rest = [0.0 if other == at else price for other, price in enumerate(prices)]
     worth = [
-        (kind.vcpus - sum(map(float.__mul__, rest, map(float, kind.needs))), kind.needs[at], kind.number)
-        for kind in kinds
-        if kind.needs[at]
+        (kind.vcpus - sum(map(mul, rest, kind.needs)), kind.needs[at], kind.number) for kind in kinds if kind.needs[at]
     ]
     worth.sort(key=lambda each: each[0] / each[1], reverse=True)
     sold = accumulate(need * number for _value, need, number in worth)
     # There is not enough for all: one of them is the last.
-    return next(max(0.0, each[0] / each[1]) for each, sum_ in zip(worth, sold) if sum_ > room[at] or each[0] <= 0)
+    price: float = next(
+        max(0.0, each[0] / each[1]) for each, sum_ in zip(worth, sold) if sum_ > room[at] or each[0] <= 0
+    )
+    return price
 
 
 def _value(kinds: list[Kind], room: tuple[int, ...], prices: list[float]) -> float:
-    total = sum(price * have for price, have in zip(prices, room))
-    for kind in kinds:
-        total += kind.number * max(0.0, kind.vcpus - sum(price * need for price, need in zip(prices, kind.needs)))
+    total: float = sum(map(mul, prices, room))
+    for vcpus, needs, number in kinds:
+        total += number * max(0.0, vcpus - sum(map(mul, prices, needs)))
     return total
 
 

@@ -24,6 +24,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.search import S
 # Guests that all passes together place about, and passes at least and at most.
 _EFFORT = 4000
 _FEWEST, _MOST = 2, 24
+# Passes before all ways are tried.
+_FEW = 16
 # Looks at a guest that might make room, in a pass: at least, and for each guest.
 _LOOKS, _LOOKS_EACH = 2000, 20
 
@@ -47,13 +49,15 @@ def solve(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
     passes = max(_FEWEST, min(_MOST, _EFFORT // max(1, len(guests))))
     small = len(guests) <= GUESTS and len(board.ground.ids) <= CELLS
     ranks = _ranks(board, guests)
-    for _pass in range(1 if small else passes):
-        rank, balanced = next(ranks)
+    chosen = select(board, classes[0]) if classes else set()
+    for _pass in range(_FEW if small else passes):
+        rank, balanced, eager = next(ranks)
         search = Search(board.copy(), rank, widths, _LOOKS + _LOOKS_EACH * len(guests))
-        search.board.balanced = balanced
-        for members in classes:
-            bound = hope[0] if len(classes) == 1 else most_vcpus(search.board, members)
-            search.place_class(members, select(search.board, members), bound)
+        search.board.balanced, search.eager = balanced, eager
+        if classes:
+            search.place_class(classes[0], set() if eager else chosen, hope[0])
+        for members in classes[1:]:
+            search.place_class(members, select(search.board, members), most_vcpus(search.board, members))
         value = score(classes, search.placed)
         if value > most:
             found, most = search.placed, value
@@ -76,19 +80,22 @@ def spots_alone(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
     return found
 
 
-def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, tuple[float, str]], bool]]:
-    """Who goes first, and whether cells are chosen for balance: first the policies' own, at last disturbed at random.
+def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, tuple[float, str]], bool, bool]]:
+    """Who goes first, whether cells are chosen for balance, and whether guests are split at once.
+
+    First the policies' own orders, at last disturbed at random.
 
     The numbers are drawn from a fixed seed: the same guests always give the same plan.
     """
     shares = {guest: _shares(board, guest) for guest in guests}
     for order in _ORDERS:
         for balanced in (False, True):
-            yield {guest: (-order(*shares[guest]), guest.name) for guest in guests}, balanced
+            yield {guest: (-order(*shares[guest]), guest.name) for guest in guests}, balanced, False
     chance = random.Random(0)  # noqa: S311
     while True:
         for balanced in (True, False):
-            yield {g: (-max(shares[g]) * chance.uniform(0.5, 1.5), g.name) for g in guests}, balanced
+            rank = {guest: (-max(shares[guest]) * chance.uniform(0.5, 1.5), guest.name) for guest in guests}
+            yield rank, balanced, chance.random() < 0.5
 
 
 def _shares(board: Board, guest: Guest) -> tuple[float, float]:

@@ -28,6 +28,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 
+# Classes of priority that have a bound of their own.
+_CLASSES = 8
 _NO_RULES, _NO_OPTIONS = Rules(), Options()
 
 
@@ -211,7 +213,8 @@ def _drop_kept(occupancy: Occupancy, kept: Kept) -> None:
 def _bound(board: Board, kept: Iterable[Kept], new: Sequence[Guest]) -> Bound:
     staying = [each.guest for each in kept]
     rows = []
-    for priority in sorted({guest.request.priority for guest in [*staying, *new]}, reverse=True):
+    priorities = sorted({guest.request.priority for guest in [*staying, *new]}, reverse=True)
+    for priority in [*priorities[:_CLASSES], *priorities[_CLASSES:][-1:]]:
         there = sum(guest.vcpus for guest in staying if guest.request.priority >= priority)
         more = most_vcpus(board, [guest for guest in new if guest.request.priority >= priority])
         rows.append((priority, 0, there + more))

@@ -130,7 +130,8 @@ class CellUse:
 class Bound:
     """How good the plan can be at best. ``vcpus``: no plan places more of the requested ones.
 
-    ``by_priority``: triples (priority, placed, at most), cumulative from the highest priority on.
+    ``by_priority``: triples (priority, placed, at most), cumulative from the highest priority on; of many priorities
+    the first ones and the last.
     """
 
     vcpus: int

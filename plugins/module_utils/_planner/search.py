@@ -36,6 +36,10 @@ class Search:
         self.placed: dict[Guest, Spot] = {}
         self.on: list[dict[Guest, None]] = [{} for _cell in board.ground.ids]
         self.rank, self.widths, self.looks = rank, widths, looks
+        #: Whether a guest that no cell holds is split at once, before it is tried to make room for it.
+        self.eager = False
+        #: Guests of the class at hand that have no place, when a step of repair begins
+        self.left: list[Guest] = []
 
     def put(self, guest: Guest, spot: Spot) -> None:
         self.board.take(guest, spot)
@@ -64,7 +68,7 @@ class Search:
             if guest.request.together is not None:
                 self._place_group(guest, order)
                 continue
-            spot = best_single(self.board, guest) if self.widths[guest] == 1 else best(self.board, guest)
+            spot = self._first(guest)
             if spot is not None:
                 self.put(guest, spot)
         for step in (self.make_room, self._split, self._replace, self._split):
@@ -72,13 +76,19 @@ class Search:
             if missing > 0:
                 self._retry([guest for guest in order if guest not in self.placed], step, missing)
 
+    def _first(self, guest: Guest) -> Spot | None:
+        if self.widths[guest] == 1 and not self.eager:
+            return best_single(self.board, guest) if not guest.mirrored else best_mirror(self.board, guest)
+        return best(self.board, guest)
+
     def _retry(self, left: list[Guest], step: Callable[[Guest], bool], missing: int) -> None:
         """Try each that has no place yet, until so many vCPUs have one that no plan could place more."""
         # One like another that just failed is not tried again.
         failed: set[tuple[object, ...]] = set()
+        self.left = [each for each in left if each.request.together is None]
         for guest in left:
             like = alike(guest)
-            if missing <= 0 or like in failed:
+            if missing <= 0 or like in failed or guest in self.placed:
                 continue
             spot = (best_mirror if guest.mirrored else best_single)(self.board, guest)
             if spot is not None:
@@ -186,27 +196,42 @@ class Search:
         return True
 
     def _replace(self, guest: Guest) -> bool:
-        """Take the place of a guest of the same class with fewer vCPUs, which may find another place."""
-        smaller = {
+        """Take the place of a guest of the same class, if that and what is then free for others make more vCPUs."""
+        near = {
             other: None
             for cell in bits(guest.allowed if self.looks > 0 else 0)
             for other in self.on[cell]
-            if other.vcpus < guest.vcpus
-            and other.request.priority == guest.request.priority
-            and other.request.together is None
+            if other.request.priority == guest.request.priority and other.request.together is None
         }
-        for other in sorted(smaller, key=lambda each: (each.vcpus, self.rank[each]))[:_WINDOW]:
+        closest = sorted(
+            near, key=lambda each: (each.vcpus >= guest.vcpus, abs(each.vcpus - guest.vcpus), self.rank[each])
+        )
+        for other in closest[:_WINDOW]:
             self.looks -= 1
             old = self.lift(other)
             spot = best(self.board, guest)
-            if spot is not None:
-                self.put(guest, spot)
-                again = best(self.board, other)
-                if again is not None:
-                    self.put(other, again)
+            come = [] if spot is None else self._fill(guest, spot, other)
+            if sum(each.vcpus for each in come) > other.vcpus:
                 return True
+            for each in come:
+                self.lift(each)
             self.put(other, old)
         return False
+
+    def _fill(self, guest: Guest, spot: Spot, other: Guest) -> list[Guest]:
+        """Put a guest there, and then of those that have no place what still fits."""
+        self.put(guest, spot)
+        come = [guest]
+        if other.vcpus < guest.vcpus:
+            waiting = [other]
+        else:
+            waiting = [each for each in self.left if each not in self.placed][:_WINDOW]
+        for each in waiting:
+            again = (best_mirror if each.mirrored else best_single)(self.board, each)
+            if again is not None:
+                self.put(each, again)
+                come.append(each)
+        return come
 
 
 def alike(guest: Guest) -> tuple[object, ...]:
