@@ -424,6 +424,21 @@ def test_a_guest_that_does_not_shut_down_runs_on(qemu):
     assert guest.where[0] == CpuSet.parse("4-5")
 
 
+def test_a_guest_that_is_off_though_nobody_heard_of_it_was_shut_down(qemu):
+    guest = qemu.add(on_cell_0(**STRICT_0), running=True)
+    qemu.failures["shutdown"] = refuse("it did not acknowledge", "shut the domain down")
+    with pytest.raises(RestartFailedError, match=r"did not shut down \(it did not acknowledge\); it runs on as it was"):
+        qemu.place("web1", cells=[2], restart=True, shutdown_timeout=5)
+
+    def shuts_down_all_the_same(real):
+        real()
+        refuse("it did not acknowledge", "shut the domain down")(real)
+
+    qemu.failures["shutdown"] = shuts_down_all_the_same
+    assert qemu.place("web1", cells=[2], restart=True, shutdown_timeout=5)["changed"]
+    assert guest.where[0] == CpuSet.parse("4-5")
+
+
 def test_a_restart_that_fails_brings_the_old_guest_back(qemu):
     guest = qemu.add(on_cell_0(**STRICT_0), running=True)
     before = qemu.everything()
