@@ -173,10 +173,12 @@ def rest_text(root: etree._Element) -> str:
 
 
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
-    """Paths of elements that a user wrote and that libvirt did not keep."""
+    """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
     kept = {_path(each) for each in stored.iter(etree.Element)}
     lost = []
-    for each in given.iter(etree.Element):
+    rest = copy.deepcopy(given)
+    strip_owned(rest)
+    for each in rest.iter(etree.Element):
         path = _path(each)
         parent = each.getparent()
         if path not in kept and path not in lost and (parent is None or _path(parent) in kept):

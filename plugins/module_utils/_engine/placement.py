@@ -272,8 +272,8 @@ def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
 def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
     """Pairs (cell, KiB) of a running guest's memory; empty where that cannot be seen."""
     if session.xen is not None:
-        pages = session.pages
-        return tuple(sorted(pages.get(known.domain.id, {}).items())) if pages is not None else ()
+        pages = session.pages or {}
+        return tuple(sorted((cell, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
     if session.driver.name == "qemu" and session.connection.local:
         pid = session.pid_of(known.domain)
         memory = _proc.memory(pid) if pid else None
@@ -323,6 +323,8 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
         iothread_pins = ()
     return replace(
         intent,
+        # Where nothing binds memory it comes from the cells of the CPUs.
+        memory=intent.memory if session.driver.numatune else None,
         vcpu_pins=placed.vcpu_pins,
         emulator=emulator,
         iothread_pins=iothread_pins,

@@ -262,13 +262,14 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
     # On one cell that is shared by all a guest that may run anywhere is nothing to speak of.
     matters = outcome.owned or len(table.ground.ids) > 1
     notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(ground, outcome.board)]
+    after = cell_use(outcome)
     return Plan(
         placements=tuple(placements),
         rejections=tuple(sorted(rejections, key=lambda each: each.name)),
         notes=tuple(notes),
         bound=replace(bound, by_priority=tuple(rows)),
         before=_before(table),
-        after=cell_use(outcome),
+        after=after,
     )
 
 
@@ -286,7 +287,8 @@ def _overcommitted(ground: Ground, board: Board) -> list[Note]:
 
 
 def _before(table: _Table) -> tuple:  # type: ignore[type-arg]
-    occupancy = Occupancy(table.ground)
+    """The use of each cell as it is; guests that stay count as they do afterwards. The table is of no use then."""
     for each in table.existing:
-        add_fixed(occupancy, each)
-    return cell_use(Outcome(table.ground, occupancy, {}, {}, table.there, {}))
+        if each.name in table.guests and each.name not in table.kept:
+            add_fixed(table.occupancy, each)
+    return cell_use(Outcome(table.ground, table.occupancy, table.kept, {}, table.there, {}))
