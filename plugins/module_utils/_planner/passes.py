@@ -25,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.search import S
 _EFFORT = 4000
 _FEWEST, _MOST = 2, 24
 # Passes before all ways are tried.
-_FEW = 16
+_FEW = 32
 # Looks at a guest that might make room, in a pass: at least, and for each guest.
 _LOOKS, _LOOKS_EACH = 2000, 20
 
@@ -83,7 +83,7 @@ def spots_alone(board: Board, guests: Sequence[Guest]) -> dict[Guest, Spot]:
 def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, tuple[float, str]], bool, bool]]:
     """Who goes first, whether cells are chosen for balance, and whether guests are split at once.
 
-    First the policies' own orders, at last disturbed at random.
+    First the policies' own orders, then these disturbed at random, by turns with orders that are random altogether.
 
     The numbers are drawn from a fixed seed: the same guests always give the same plan.
     """
@@ -93,9 +93,10 @@ def _ranks(board: Board, guests: Sequence[Guest]) -> Iterator[tuple[dict[Guest, 
             yield {guest: (-order(*shares[guest]), guest.name) for guest in guests}, balanced, False
     chance = random.Random(0)  # noqa: S311
     while True:
-        for balanced in (True, False):
-            rank = {guest: (-max(shares[guest]) * chance.uniform(0.5, 1.5), guest.name) for guest in guests}
-            yield rank, balanced, chance.random() < 0.5
+        for least, most in ((0.5, 1.5), (0.0, 1.0)):
+            sizes = {guest: max(shares[guest]) if least else 1.0 for guest in guests}
+            rank = {guest: (-sizes[guest] * chance.uniform(least, most), guest.name) for guest in guests}
+            yield rank, chance.random() < 0.5, chance.random() < 0.5
 
 
 def _shares(board: Board, guest: Guest) -> tuple[float, float]:
