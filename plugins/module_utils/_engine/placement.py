@@ -317,7 +317,8 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
     there = definition.placement
     said = before if before is not None else Intent()
     emulator, iothread_pins = intent.emulator, None
-    if emulator is None and session.driver.emulator and (said.emulator or there.emulator) is not None:
+    elsewhere = said.emulator is not None or there.emulator not in (None, placed.cpuset)
+    if emulator is None and session.driver.emulator and elsewhere:
         emulator = placed.cpuset
     if placed.action != KEEP and (said.iothread_pins or there.iothread_pins):
         iothread_pins = ()
