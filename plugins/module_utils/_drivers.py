@@ -84,6 +84,22 @@ class Driver:
         return placement
 
 
+# libxl has no virNodeGetCPUMap(), and Xen's topology lists offline CPUs like others: cpupools tell them apart.
+_XEN = Driver(
+    "xen",
+    emulator=False,
+    iothreads=False,
+    numatune=False,
+    start_paused=True,
+    cpu_map=False,
+    free_memory=True,
+    full_maps=True,
+    pin_flags=True,
+    live_nodeset=frozenset(),
+    early_binding=False,
+    pins_each_vcpu=True,
+)
+
 _DRIVERS = {
     "qemu": Driver(
         "qemu",
@@ -99,37 +115,9 @@ _DRIVERS = {
         early_binding=True,
         pins_each_vcpu=False,
     ),
-    # libxl has no virNodeGetCPUMap(), and Xen's topology lists offline CPUs like others: cpupools tell them apart.
-    "xen": Driver(
-        "xen",
-        emulator=False,
-        iothreads=False,
-        numatune=False,
-        start_paused=True,
-        cpu_map=False,
-        free_memory=True,
-        full_maps=True,
-        pin_flags=True,
-        live_nodeset=frozenset(),
-        early_binding=False,
-        pins_each_vcpu=True,
-    ),
-    # Xen by its own tool. A file says the sets as they are meant: no vCPU goes without.
-    "xl": Driver(
-        "xl",
-        emulator=False,
-        iothreads=False,
-        numatune=False,
-        start_paused=True,
-        cpu_map=False,
-        free_memory=True,
-        full_maps=True,
-        pin_flags=True,
-        live_nodeset=frozenset(),
-        early_binding=False,
-        pins_each_vcpu=False,
-        live_metadata=False,
-    ),
+    "xen": _XEN,
+    # Xen by its own tool: a file says the sets as they are meant, and no vCPU goes without.
+    "xl": replace(_XEN, name="xl", pins_each_vcpu=False, live_metadata=False),
     # Stores everything and runs nothing; its CPU map is invented, and cuts every map to 8 CPUs.
     "test": Driver(
         "test",
