@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -14,11 +15,41 @@ from numalab.recipes import GUESTS
 #: Where they are in the image.
 GUEST_FOLDER = "usr/local/share/lab-guests"
 
-#: Guest kernel -> how many bits its CPU starts with.
-_KERNELS = {"pvidle": 64, "pvhidle": 32}
+#: What a kernel needs that runs on nothing: no library, no vector registers, nothing behind the stack's end.
+_COMPILER_OPTIONS = (
+    "-O2",
+    "-ffreestanding",
+    "-fno-pic",
+    "-fno-stack-protector",
+    "-fcf-protection=none",
+    "-fno-asynchronous-unwind-tables",
+    "-mno-red-zone",
+    "-mgeneral-regs-only",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+)
 
-#: A boot sector, which is a whole disk.
-_BOOT_SECTOR = "hvmidle"
+
+@dataclass(frozen=True)
+class Kernel:
+    """A guest kernel: the entry code it is made of, how many bits that has, and whether it heeds ``xl shutdown``."""
+
+    name: str
+    entry: str
+    bits: int
+    obeys: bool
+
+
+KERNELS = (
+    Kernel("pvidle", "pv", 64, obeys=False),
+    Kernel("pvobey", "pv", 64, obeys=True),
+    Kernel("pvhidle", "pvh", 32, obeys=False),
+    Kernel("pvhobey", "pvh", 32, obeys=True),
+)
+
+#: ``ld -m`` for so many bits.
+_EMULATIONS = {32: "elf_i386", 64: "elf_x86_64"}
 
 
 class Runner(Protocol):
@@ -29,20 +60,26 @@ class Runner(Protocol):
 
 
 def build_guests(root: Path, work: Path, tools: Runner) -> None:
-    """Assemble all guests into the image's root, using ``work`` as scratch."""
+    """Build all guests into the image's root, using ``work`` as scratch."""
     target = root / GUEST_FOLDER
     target.mkdir(parents=True)
     work.mkdir()
-    for name, bits in _KERNELS.items():
-        code = _assemble(name, bits, work, tools)
-        emulation = {32: "elf_i386", 64: "elf_x86_64"}[bits]
-        script = str(GUESTS / "kernel.lds")
-        tools.run("ld", "-m", emulation, "-n", "--build-id=none", "-T", script, "-o", str(target / name), str(code))
-    code = _assemble(_BOOT_SECTOR, 32, work, tools)
-    tools.run("objcopy", "-O", "binary", "-j", ".text", str(code), str(target / f"{_BOOT_SECTOR}.img"))
+    for kernel in KERNELS:
+        _build_kernel(kernel, target / kernel.name, work, tools)
+    # A boot sector, which is a whole disk.
+    code = work / "hvm.o"
+    tools.run("gcc", "-m32", "-c", "-o", str(code), str(GUESTS / "hvm.S"))
+    tools.run("objcopy", "-O", "binary", "-j", ".text", str(code), str(target / "hvmidle.img"))
 
 
-def _assemble(name: str, bits: int, work: Path, tools: Runner) -> Path:
-    code = work / f"{name}.o"
-    tools.run("gcc", f"-m{bits}", "-c", "-o", str(code), str(GUESTS / f"{name}.S"))
-    return code
+def _build_kernel(kernel: Kernel, target: Path, work: Path, tools: Runner) -> None:
+    options = [f"-m{kernel.bits}", *_COMPILER_OPTIONS]
+    sources = [f"{kernel.entry}.S"]
+    if kernel.obeys:
+        options.append("-DOBEY")
+        sources.append("obey.c")
+    codes = [str(work / f"{kernel.name}-{source}.o") for source in sources]
+    for source, code in zip(sources, codes):
+        tools.run("gcc", *options, "-c", "-o", code, str(GUESTS / source))
+    layout = ("-m", _EMULATIONS[kernel.bits], "-n", "--build-id=none", "-T", str(GUESTS / "kernel.lds"))
+    tools.run("ld", *layout, "-o", str(target), *codes)

@@ -198,8 +198,11 @@ XEN = Recipe(
         *_USELESS_UNITS,
         # guests that start by themselves and are saved at the end
         "xendomains.service",
+        # libxl's guests are none of its machines
         "systemd-machined.service",
+        # what the initrd has done already: nothing here needs the other devices, and this kernel has drivers for all
         "systemd-modules-load.service",
+        "systemd-udev-trigger.service",
     ),
     enabled_units=("ssh.service", "libvirtd.service", "xen.service"),
     hypervisor="xen-4.17-amd64.gz",

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from numalab.errors import LabError
-from numalab.guests import GUEST_FOLDER, build_guests
+from numalab.guests import GUEST_FOLDER, KERNELS, build_guests
 from numalab.hypervisor import kernel_payload, take_hypervisor
+from numalab.recipes import GUESTS
 
 
 def kernel_image(packed: bytes, sectors: int = 3) -> bytes:
@@ -68,11 +69,22 @@ class FakeTools:
         self.commands.append([command, *arguments])
 
 
-def test_every_guest_is_built_from_a_source_that_is_there(tmp_path: Path) -> None:
+def test_every_guest_is_built_from_sources_that_are_there(tmp_path: Path) -> None:
     tools = FakeTools()
     build_guests(tmp_path, tmp_path / "work", tools)
-    sources = [Path(command[-1]) for command in tools.commands if command[0] == "gcc"]
-    assert sources
+    sources = {Path(command[-1]) for command in tools.commands if command[0] == "gcc"}
     assert all(source.exists() for source in sources)
+    assert {source.name for source in sources} == {path.name for path in GUESTS.glob("*.[cS]")}
     built = {word for command in tools.commands for word in command if word.startswith(f"{tmp_path / GUEST_FOLDER}/")}
-    assert {Path(path).name for path in built} == {"pvidle", "pvhidle", "hvmidle.img"}
+    assert {Path(path).name for path in built} == {*(kernel.name for kernel in KERNELS), "hvmidle.img"}
+
+
+def test_only_a_kernel_that_obeys_has_the_code_for_it(tmp_path: Path) -> None:
+    tools = FakeTools()
+    build_guests(tmp_path, tmp_path / "work", tools)
+    for kernel in KERNELS:
+        link = next(command for command in tools.commands if str(tmp_path / GUEST_FOLDER / kernel.name) in command)
+        codes = [word for word in link if word.endswith(".o")]
+        compilations = [command for command in tools.commands if command[0] == "gcc" and codes[0] in command]
+        assert any(code.endswith("-obey.c.o") for code in codes) == kernel.obeys
+        assert ["-DOBEY" in command for command in compilations] == [kernel.obeys]

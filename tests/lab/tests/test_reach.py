@@ -59,6 +59,10 @@ def test_the_uri_from_outside_names_port_and_key(tmp_path: Path) -> None:
     assert machine(tmp_path).remote_uri == expected
 
 
+def test_the_uri_of_xen_from_outside_names_its_driver(tmp_path: Path) -> None:
+    assert machine(tmp_path, host="xen").remote_uri.startswith("xen+ssh://root@127.0.0.1:4022/system?")
+
+
 def test_ssh_is_told_everything_in_one_file() -> None:
     text = ssh.configuration("box", 4022, Path("/c d/key"), RunPaths(Path("/r%n")))
     lines = [line.strip() for line in text.splitlines()]
@@ -89,6 +93,18 @@ def test_the_inventory_says_how_to_reach_a_machine_and_what_it_looks_like(tmp_pa
     assert shlex.split(variables["ansible_ssh_args"])[:2] == ["-F", str(tmp_path / "kvm" / "ssh_config")]
     assert variables["lab_cells"][1] == {"id": 1, "cpus": "2-3", "memory_mib": 512}
     assert variables["lab_distances"][0] == [10, 12, 21, 31]
+
+
+def test_the_inventory_says_which_driver_a_machine_has(tmp_path: Path) -> None:
+    document = inventory([machine(tmp_path, "box", "xen")])
+    variables = document["all"]["children"]["lab"]["children"]["xen"]["hosts"]["lab-box"]  # type: ignore
+    assert (variables["lab_uri"], variables["lab_driver"], variables["lab_domain_type"]) == (
+        "xen:///system",
+        "xen",
+        "xen",
+    )
+    assert variables["lab_cells"][3] == {"id": 3, "cpus": "6-7", "memory_mib": 1024}
+    assert variables["lab_threads"] == 1
 
 
 def test_the_inventory_is_yaml(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
  * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The smallest Xen PV guest: it masks every event channel, starts all its virtual CPUs, and blocks for ever. */
+/*
+ * A small Xen PV guest. It masks every event channel, starts all its virtual CPUs, and blocks for ever; with OBEY, the
+ * first one goes on in obey.c.
+ */
 
 /* From xen/include/public: xen.h, sched.h, vcpu.h. */
 #define HYPERVISOR_update_va_mapping 14
@@ -74,7 +77,7 @@ start:					/* rsi: struct start_info */
 	leaq idle(%rip), %rax
 	movq %rax, CONTEXT_rip(%r12)
 	movq $FLAT_KERNEL_CS, CONTEXT_cs(%r12)
-	leaq stack_end(%rip), %rax	/* nothing is ever pushed by two at once: they never wake */
+	leaq idle_stack_end(%rip), %rax	/* one for them all: they push nothing but where idle calls from */
 	movq %rax, CONTEXT_rsp(%r12)
 	movq %rax, CONTEXT_kernel_sp(%r12)
 	movq $FLAT_KERNEL_SS, CONTEXT_ss(%r12)
@@ -88,7 +91,7 @@ start:					/* rsi: struct start_info */
 	movq %r12, %rdx
 	HYPERCALL(HYPERVISOR_vcpu_op)
 	testq %rax, %rax
-	js idle				/* there is no such vCPU: all are up */
+	js 2f				/* there is no such vCPU: all are up */
 	movl $VCPUOP_up, %edi
 	movl %r13d, %esi
 	xorl %edx, %edx
@@ -97,6 +100,11 @@ start:					/* rsi: struct start_info */
 	cmpl $MOST_VCPUS, %r13d
 	jb 1b
 
+2:
+#ifdef OBEY
+	movq %rbx, %rdi
+	call obey
+#endif
 idle:
 	movl $SCHEDOP_block, %edi
 	xorl %esi, %esi
@@ -104,13 +112,20 @@ idle:
 	jmp idle
 
 	.balign 4096
+	.globl hypercall_page
 hypercall_page:				/* Xen writes it before the guest starts */
 	.skip 4096, 0xcc
 
 	.bss
 	.balign 4096
+	.globl shared
 shared:	.skip 4096
 context:
 	.skip 8192
+idle_stack:
+	.skip 64
+idle_stack_end:
 stack:	.skip 4096
 stack_end:
+
+	.section .note.GNU-stack, "", @progbits

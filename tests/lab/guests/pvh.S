@@ -2,7 +2,7 @@
  * GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
  * SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* The smallest Xen PVH guest: it starts all its virtual CPUs and halts for ever. */
+/* A small Xen PVH guest. It starts all its virtual CPUs and halts for ever; with OBEY, the first one goes on in obey.c. */
 
 /* From xen/include/public: elfnote.h, vcpu.h, hvm/hvm_vcpu.h, arch-x86/cpuid.h. */
 #define XEN_ELFNOTE_PHYS32_ENTRY 18
@@ -37,7 +37,7 @@ start:					/* 32-bit protected mode, flat, no paging, interrupts off */
 	movl $context, %edx
 	HYPERCALL(HYPERVISOR_vcpu_op)
 	testl %eax, %eax
-	js idle				/* there is no such vCPU: all are up */
+	js 2f				/* there is no such vCPU: all are up */
 	movl $VCPUOP_up, %ebx
 	movl %esi, %ecx
 	xorl %edx, %edx
@@ -46,6 +46,10 @@ start:					/* 32-bit protected mode, flat, no paging, interrupts off */
 	cmpl $MOST_VCPUS, %esi
 	jb 1b
 
+2:
+#ifdef OBEY
+	call obey
+#endif
 idle:
 	sti				/* Xen takes a vCPU that halts with interrupts off for one that is switched off */
 	hlt
@@ -66,7 +70,12 @@ context:				/* struct vcpu_hvm_context: every other vCPU begins where this one e
 
 	.bss
 	.balign 4096
+	.globl hypercall_page
 hypercall_page:
 	.skip 4096
-stack:	.skip 256
+	.globl shared
+shared:	.skip 4096
+stack:	.skip 1024
 stack_end:
+
+	.section .note.GNU-stack, "", @progbits

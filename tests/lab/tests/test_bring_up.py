@@ -1,0 +1,39 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which disk a host boots from, as far as none is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from numalab import bring_up
+from numalab.bring_up import ensure_disk, warm_disk_of
+from numalab.build import Image
+from numalab.hosts import HOSTS
+
+
+@pytest.fixture(name="image")
+def _image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Image:
+    """Return an image that counts as built, whatever the recipe."""
+    image = Image(tmp_path / "image")
+    image.directory.mkdir()
+    monkeypatch.setattr(bring_up, "ensure_image", lambda _recipe, _cache, _say: image)
+    return image
+
+
+def test_a_host_boots_from_its_warm_disk(image: Image, tmp_path: Path) -> None:
+    disk = warm_disk_of(HOSTS["kvm"], image)
+    disk.touch()
+    assert ensure_disk(HOSTS["kvm"], tmp_path, print) == (image, disk)
+
+
+def test_a_host_that_does_not_warm_boots_from_its_image(image: Image, tmp_path: Path) -> None:
+    assert ensure_disk(HOSTS["xen"], tmp_path, print) == (image, image.disk)
+
+
+def test_hosts_of_one_image_have_warm_disks_of_their_own(image: Image) -> None:
+    hosts = [host for host in HOSTS.values() if host.warms]
+    assert len({warm_disk_of(host, image) for host in hosts}) == len(hosts)
