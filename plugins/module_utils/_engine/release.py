@@ -135,16 +135,17 @@ def _plan(session: Session, known: Known) -> _Job:
 
 
 def _release(session: Session, request: ReleaseRequest, job: _Job) -> None:
-    if job.config_changes:
-        if request.backup:
-            keep_backup(request.backup_dir, job.known)
-        job.known.domain.redefine(job.released.text)
-    if job.live is None:
-        return
+    """The definition comes last: until it is done it says that there is something to do."""
+    steps = job.live.steps if job.live is not None else ()
+    if job.config_changes and request.backup:
+        keep_backup(request.backup_dir, job.known)
     try:
-        apply_live(session, job.known.domain, job.live)
+        if job.live is not None:
+            apply_live(session, job.known.domain, job.live)
+        if job.config_changes:
+            job.known.domain.redefine(job.released.text)
     except NumaVirtError as error:
-        error.changed = bool(job.config_changes or job.live.steps)
+        error.changed = bool(steps)
         raise
 
 

@@ -457,6 +457,18 @@ class FakeDomain:
 
         self._write(f"set_metadata {'live' if live else 'config'}", change)
 
+    def remove_metadata(self, namespace):
+        def change():
+            root = etree.fromstring(self.guest.live)
+            metadata = root.find("metadata")
+            for old in metadata.findall(f"{{{namespace}}}intent"):
+                metadata.remove(old)
+            if not len(metadata):
+                root.remove(metadata)
+            self.guest.live = etree.tostring(root, encoding="unicode")
+
+        self._write("remove_metadata", change)
+
     def _edit_live(self, parent_tag, path, element):
         root = etree.fromstring(self.guest.live)
         parent = root.find(parent_tag)
