@@ -263,6 +263,13 @@ intent:
       returned: success
       type: dict
       sample: {}
+    policy:
+      description:
+        - What the place was chosen for by M(numa.virt.numa_placement), with its options as far as they are not the
+          defaults; V(null) where the place was given by hand.
+      returned: success
+      type: dict
+      sample: {policy: dedicated, smt: require}
   sample:
     cells: [1]
     cpuset:
@@ -270,6 +277,7 @@ intent:
     vcpu_pins: {'0': '2'}
     emulator_cpuset: '3'
     iothread_pins: {}
+    policy:
 actual:
   description: Where the guest really is, as it was read back; V(null) where it does not run.
   returned: success

@@ -147,6 +147,13 @@ domains:
           returned: success
           type: dict
           sample: {}
+        policy:
+          description:
+            - What the place was chosen for by M(numa.virt.numa_placement), with its options as far as they are not the
+              defaults; V(null) where the place was given by hand.
+          returned: success
+          type: dict
+          sample: {policy: dedicated, smt: require}
       sample:
         cells: [1]
         cpuset:
@@ -154,6 +161,7 @@ domains:
         vcpu_pins: {'0': '2'}
         emulator_cpuset: '3'
         iothread_pins: {}
+        policy:
     configured:
       description: What its definition says; V(null) for a transient domain.
       returned: success
