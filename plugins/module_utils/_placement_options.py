@@ -37,7 +37,7 @@ def entries_of(option: Sequence[Any] | None) -> list[Mapping[str, Any]] | None:
 
 def documents_of(option: Any) -> list[str]:
     """Every document in ``domains``, whatever else is there."""
-    entries = option if isinstance(option, list) else []
+    entries = option if isinstance(option, list) else [option]
     found = [entry.get("xml") for entry in entries if isinstance(entry, Mapping)]
     return [each for each in found if isinstance(each, str) and each]
 

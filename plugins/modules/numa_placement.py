@@ -404,8 +404,16 @@ from ansible_collections.numa.virt.plugins.module_utils._placement_options impor
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
+class _Module(AnsibleModule):
+    """One that shows no document, not even with arguments that are refused. no_log would mask names, too."""
+
+    def _load_params(self):
+        super()._load_params()
+        self.no_log_values.update(documents_of(self.params.get("domains")))
+
+
 def main():
-    module = AnsibleModule(
+    module = _Module(
         argument_spec=dict(
             connection_options(),
             **backup_options(),
@@ -435,8 +443,6 @@ def main():
         no_log=True,  # the invocation is logged on the node, and documents may hold passwords
     )
     params = module.params
-    # Only the documents are secret: no_log for the whole option would mask names, too.
-    module.no_log_values.update(documents_of(params["domains"]))
 
     def work():
         request = PlacementRequest(

@@ -66,6 +66,7 @@ def test_options_without_documents(option: Any) -> None:
 
 def test_every_document_is_found_whatever_stands_beside_it() -> None:
     assert documents_of([{"xml": "<a/>", "name": 3}, 7, "b", {"xml": "<b/>", "bad": 1}, {"xml": 9}]) == ["<a/>", "<b/>"]
+    assert documents_of({"xml": "<a/>"}) == ["<a/>"]  # no list, which is told when it is too late
 
 
 def test_rules() -> None:
