@@ -6,6 +6,7 @@
 
     python3 benchmarks/run.py            every figure, a few minutes
     python3 benchmarks/run.py --quick    one round of each, to see that it works; its ratios are noisy
+    python3 benchmarks/run.py --placement    numa_placement against the loop that it replaces, alone
 
 The two things of a ratio are run by turns, so that a busy machine slows both, and the smallest time of each counts.
 Nothing here passes or fails by its time.
@@ -24,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd")]
+sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd"), str(REPO / "benchmarks")]
 import machine
+import placement
 import testd
 
 DOMAINS = 500
@@ -152,7 +154,13 @@ def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round of each")
-    rounds = 1 if parser.parse_args().quick else 5
+    parser.add_argument("--placement", action="store_true", help="only numa_placement against a loop")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else 5
+    if options.placement:
+        with tempfile.TemporaryDirectory() as folder:
+            placement.compare(timed, folder, 1 if options.quick else 3)
+        return 0
     python = str(machine.SYSTEM_PYTHON)
     with testd.TestDaemon() as daemon, tempfile.TemporaryDirectory() as folder:
         timed([python, "-c", DEFINE, daemon.uri, str(DOMAINS), DOMAIN])
@@ -177,6 +185,8 @@ def main() -> int:
             pairs = [(ratio.one(), ratio.other()) for _round in range(rounds)]
             one, other = (min(times) for times in zip(*pairs))
             print(f"{one / other:6.2f}  {ratio.at_most:6.2f}  {one:7.2f} s  {other:7.2f} s  {ratio.title}")
+    with tempfile.TemporaryDirectory() as folder:
+        placement.compare(timed, folder, 1 if rounds == 1 else 3)
     printed = subprocess.run(
         [python, "-c", PARSE, str(machine.link_tree())], stdout=subprocess.PIPE, encoding="utf-8", check=True
     ).stdout
