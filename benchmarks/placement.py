@@ -4,10 +4,10 @@
 
 """One numa_placement task for many guests, and the loop that a user writes without it.
 
-Both are playbooks that define guests from documents, start them, and pin their vCPUs, emulator and memory, on a private test daemon
-each, in one run and by turns. The loop does with community.libvirt.virt and virsh what everybody does; it is given its
-places, and so has no plan to make. It takes seconds for each guest: fewer guests are run, and the time of a guest, with
-the start of ansible-playbook taken off, is scaled.
+Both are playbooks that define guests from documents, start them, and pin their vCPUs, emulator and memory, on a private
+test daemon each, in one run and by turns. The loop does with community.libvirt.virt and virsh what everybody does; it
+is given its places, and so has no plan to make. It takes seconds for each guest: fewer guests are run, and the time of
+a guest, with the start of ansible-playbook taken off, is scaled.
 """
 
 from __future__ import annotations
