@@ -142,7 +142,7 @@ class Connection:
         return [replace(row, state="running") if row.state == "blocked" else row for row in rows]
 
     def _configs(self, name: str | None) -> tuple[list[XlConfig], list[InputError]]:
-        """Configuration files of that name, or all, and what is wrong with those that cannot be read."""
+        """Configuration files of that name, or all, and what is wrong with those that cannot be read and may be meant."""
         if self._given is not None:
             config = self._read(self._given)
             return ([config] if name in (None, config.name) else []), []
@@ -152,7 +152,8 @@ class Connection:
             try:
                 config = self._read(path)
             except InputError as error:
-                unreadable.append(error)
+                if name is None or _may_define(path, name):
+                    unreadable.append(error)
                 continue
             if name in (None, config.name):
                 found.setdefault(os.path.realpath(path), config)
@@ -298,6 +299,14 @@ class Domain:
 
     def _current(self) -> _xl_output.Row | None:
         return next((row for row in self._connection._running() if row.name == self.name), None)
+
+
+def _may_define(path: str, name: str) -> bool:
+    """Whether a file that cannot be parsed could be that of a guest: by its own name, or by what stands in it."""
+    try:
+        return os.path.basename(path) == f"{name}.cfg" or name in _read_file(path)
+    except InputError:
+        return True
 
 
 def _checked_path(path: str) -> str:

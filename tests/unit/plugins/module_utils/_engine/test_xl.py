@@ -375,6 +375,16 @@ def test_a_file_that_cannot_be_read(host, monkeypatch):
         host.place("web1", cells=[1])
 
 
+def test_a_file_of_others_that_cannot_be_read_is_passed_over(host):
+    host.file("other", text="name = 'other'\nvcpus = 2 3\n")
+    host.file()
+    assert host.place("web1", cells=[1])["changed"]
+    with pytest.raises(NumaVirtError, match="name: 'web2': there is no such domain on this host"):
+        host.place("web2", cells=[1])
+    with pytest.raises(InputError, match=r"other.cfg: line 2: "):
+        host.place("other", cells=[1])
+
+
 def test_a_file_that_cannot_be_written(host, monkeypatch):
     host.file()
     monkeypatch.setattr(_xl, "replace_file", _denied)
