@@ -142,7 +142,7 @@ class Connection:
         return [replace(row, state="running") if row.state == "blocked" else row for row in rows]
 
     def _configs(self, name: str | None) -> tuple[list[XlConfig], list[InputError]]:
-        """Configuration files of that name, or all, and what is wrong with those that cannot be read and may be meant."""
+        """Files of that name, or all, and what is wrong with those that may be meant and cannot be read."""
         if self._given is not None:
             config = self._read(self._given)
             return ([config] if name in (None, config.name) else []), []
