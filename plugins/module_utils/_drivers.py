@@ -61,10 +61,10 @@ class Driver:
             )
 
     def encode(self, placement: Placement, vcpus: int) -> Placement:
-        """The owned elements that make this driver do what ``placement`` says, of a guest that starts with ``vcpus``."""
+        """The owned elements that make this driver do what ``placement`` says. The guest starts with ``vcpus``."""
         if self.pins_each_vcpu:
-            # libxl stores <vcpu cpuset> and ignores it; only a pin becomes hard affinity before memory is allocated. The
-            # pin of a vCPU that comes later is not even stored.
+            # libxl stores <vcpu cpuset> and ignores it; only a pin becomes hard affinity before memory is allocated.
+            # That of a vCPU that comes later is not even stored.
             pins = {vcpu: placement.of_vcpu(vcpu) for vcpu in range(vcpus)}
             placement = replace(
                 placement, vcpu_pins=pins_of({vcpu: cpus for vcpu, cpus in pins.items() if cpus is not None})

@@ -305,7 +305,7 @@ def _check_early_binding(placement: Placement, host: Host, driver: Driver, shape
 
 
 def _check_all_present(placement: Placement, driver: Driver, shape: Shape) -> None:
-    """libvirt's libxl driver pins only the vCPUs that a guest starts with, and Xen takes memory from the cells of all."""
+    """libvirt's libxl driver pins only vCPUs that a guest starts with, and Xen takes memory from the cells of all."""
     if driver.pins_each_vcpu and shape.starting_vcpus < shape.vcpus and placement.memory is not None:
         raise InputError(
             "vcpu/@current of the definition", shape.current,

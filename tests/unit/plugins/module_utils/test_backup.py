@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._backup import (
     check_directory,
     default_directory,
     keep,
+    replace_file,
     save,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -288,3 +289,19 @@ def test_the_default_of_a_person(monkeypatch, state_home, directory):
     if state_home is not None:
         monkeypatch.setenv("XDG_STATE_HOME", state_home)
     assert _backup.default_directory() == (directory or "/home/me/.local/state/numa.virt/backup")
+
+
+def test_a_file_is_replaced_for_its_owner(tmp_path, monkeypatch):
+    path = tmp_path / "web1.cfg"
+    path.write_text("old")
+    path.chmod(0o640)
+    owners = []
+    monkeypatch.setattr(os, "fchown", lambda _handle, *owner: owners.append(owner))
+    replace_file(str(path), "new\r\n")
+    assert owners == []
+    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
+    replace_file(str(path), "new\udce9\r\n")
+    assert owners == [(path.stat().st_uid, path.stat().st_gid)]
+    assert path.read_bytes() == b"new\xe9\r\n"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["web1.cfg"]

@@ -61,9 +61,9 @@ def test_a_plan_for_the_host_waits_for_domains_and_they_for_it(tmp_path):
         with host_at_a_time(folder, 0, "elsewhere"):
             pass
     with host_at_a_time(folder, 0):
-        with pytest.raises(BusyError, match="another run has been changing the placement of guests on this host"):
-            with one_at_a_time(folder, "web1", seconds=0):
-                pass
+        said = "another run has been changing the placement of guests on this host"
+        with pytest.raises(BusyError, match=said), one_at_a_time(folder, "web1", seconds=0):
+            pass
         with pytest.raises(BusyError), host_at_a_time(folder, 0):
             pass
         with one_at_a_time(folder, "web1", seconds=0, where="elsewhere"):

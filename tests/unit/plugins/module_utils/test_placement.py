@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     all_pinned,
     intent_as_result,
+    json_line,
     pins_as_result,
     pins_of,
     placement_as_result,
@@ -213,3 +214,8 @@ def test_intent_as_result() -> None:
 @given(INTENTS)
 def test_results_are_plain_data(intent: Intent) -> None:
     assert json.loads(json.dumps(intent_as_result(intent))) == intent_as_result(intent)
+
+
+def test_a_line_of_json_has_one_spelling() -> None:
+    assert json_line('{"b": 1, "a": [2]}') == '{"a": [2], "b": 1}'
+    assert json_line(None) is json_line("{") is json_line("[1]") is None

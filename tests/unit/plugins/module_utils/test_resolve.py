@@ -22,8 +22,8 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Shape,
     pins_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
+from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, check_cpus, resolve
+from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, CpuPool, Host
 
 
 def cpus(text: str) -> CpuSet:
@@ -739,3 +739,11 @@ def test_on_xen_vcpus_that_come_later_keep_memory_from_being_held() -> None:
     assert place(Intent(cells=cpus("1"), memory=MemoryIntent("none")), driver=XEN, shape=later).encoded.vcpu_pins
     assert place(Intent(cells=cpus("1")), shape=later).placement.memory is not None
     assert place(Intent(cells=cpus("1")), driver=XEN, shape=replace(later, current=4)).placement.memory is not None
+
+
+def test_cpus_of_a_cpupool() -> None:
+    pools = (CpuPool("Pool-0", cpus("0-3")), CpuPool("fast", cpus("4-6")))
+    host = HOST.with_pools(pools).in_pool("fast")
+    check_cpus(cpus("5"), host, "cpuset")
+    with pytest.raises(InputError, match="cpuset: '3-4': CPU 3 is not in the guest's cpupool fast; its CPUs are 4-6"):
+        check_cpus(cpus("3-4"), host, "cpuset")
