@@ -314,6 +314,7 @@ def molecule(session: nox.Session) -> None:
         "run",
         "kvm",
         "smt",
+        "xen",
         "--",
         "molecule",
         "test",

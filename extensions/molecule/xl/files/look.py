@@ -1,0 +1,50 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tell as JSON what has become of the files of prepare.py, without the code under test.
+
+Shape: ``{"files": {"promised.cfg": {"same": bool, "rest_same": bool, "cpus": str | null, "records": int, "mode": str,
+"owner": str, "group": str}}, "calls": [str]}``. ``rest_same`` is about every byte but the value of ``cpus`` and
+whole lines that hold a record; ``calls`` are the arguments of each call of xl.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+FOLDER = Path("/root/numa-virt")
+BEFORE = FOLDER / "before"
+CPUS = re.compile(rb"""^([ \t]*cpus[ \t]*=[ \t]*)("[^"\n]*"|\[[^]]*\])""", re.MULTILINE)
+RECORD = re.compile(rb"^# numa\.virt: .*\n", re.MULTILINE)
+
+
+def rest(text: bytes) -> bytes:
+    return CPUS.sub(rb"\1", RECORD.sub(b"", text))
+
+
+def look(path: Path, before: Path) -> dict:
+    text, old = path.read_bytes(), before.read_bytes()
+    cpus = CPUS.search(text)
+    return {
+        "same": text == old,
+        "rest_same": rest(text) == rest(old),
+        "cpus": cpus[2].decode() if cpus else None,
+        "records": len(RECORD.findall(text)),
+        "mode": f"{path.stat().st_mode & 0o7777:04o}",
+        "owner": path.owner(),
+        "group": path.group(),
+    }
+
+
+def main() -> None:
+    copies = [each for each in BEFORE.rglob("*") if each.is_file()]
+    files = {each.name: look(Path("/") / each.relative_to(BEFORE), each) for each in copies}
+    calls = FOLDER / "calls"
+    print(json.dumps({"files": files, "calls": calls.read_text().splitlines() if os.path.exists(calls) else []}))
+
+
+main()
