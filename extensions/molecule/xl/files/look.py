@@ -5,7 +5,7 @@
 """Tell as JSON what has become of the files of prepare.py, without the code under test.
 
 Shape: ``{"files": {"promised.cfg": {"same": bool, "rest_same": bool, "cpus": str | null, "records": int, "mode": str,
-"owner": str, "group": str}}, "calls": [str]}``. ``rest_same`` is about every byte but the value of ``cpus`` and
+"owner": str, "group": str}}, "calls": [str], "first_start": [str]}``. ``rest_same`` is about every byte but the value of ``cpus`` and
 whole lines that hold a record; ``calls`` are the arguments of each call of xl.
 """
 
@@ -40,11 +40,20 @@ def look(path: Path, before: Path) -> dict:
     }
 
 
+def first_start(calls: list[str]) -> list[str]:
+    """The calls from the first paused start of promised to the guest's being let go."""
+    start = "create -q -p /etc/xen/promised.cfg"
+    found = calls[calls.index(start) :] if start in calls else []
+    end = next((number for number, call in enumerate(found) if call.startswith("unpause ")), 0)
+    return found[:end]
+
+
 def main() -> None:
     copies = [each for each in BEFORE.rglob("*") if each.is_file()]
     files = {each.name: look(Path("/") / each.relative_to(BEFORE), each) for each in copies}
-    calls = FOLDER / "calls"
-    print(json.dumps({"files": files, "calls": calls.read_text().splitlines() if os.path.exists(calls) else []}))
+    written = FOLDER / "calls"
+    calls = written.read_text().splitlines() if os.path.exists(written) else []
+    print(json.dumps({"files": files, "calls": calls, "first_start": first_start(calls)}))
 
 
 main()
