@@ -5,9 +5,9 @@
 """Tell as JSON what has become of the files of prepare.py, without the code under test.
 
 Shape: ``{"files": {"promised.cfg": {"same": bool, "rest_same": bool, "cpus": str | null, "records": int, "mode": str,
-"owner": str, "group": str}}, "calls": [str], "first_start": [str]}``. ``rest_same`` is about every byte but the value of
-``cpus`` and whole lines that hold a record; ``calls`` are the arguments of each call of xl, ``first_start`` those from
-a guest's paused start on until it was let go.
+"owner": str, "group": str}}, "calls": [str], "first_start": [str]}``. ``rest_same`` is about every byte but the value
+of ``cpus`` and whole lines that hold a record; ``calls`` are the arguments of each call of xl, ``first_start`` those
+from a guest's paused start on until it was let go.
 """
 
 from __future__ import annotations
