@@ -21,6 +21,9 @@ CONFIG = "config"
 LIVE = "live"
 BOTH = "both"
 
+# The guest's own cells: an element that is ours only where we have made it.
+GUEST_CELLS = "cpu/numa"
+
 # What stands for "no restriction" in a change.
 EVERYWHERE = "all CPUs"
 

@@ -20,12 +20,14 @@ class Record:
     """What this collection keeps in a definition, where its hypervisor does not look.
 
     ``source`` is the digest of the document that a user gave, ``stored`` that of what libvirt made of it; both None
-    where the domain was only placed, not defined here.
+    where the domain was only placed, not defined here. ``made_cells`` says that the guest's own cells (<cpu><numa>) are
+    of our making.
     """
 
     intent: Intent
     source: str | None = None
     stored: str | None = None
+    made_cells: bool = False
 
 
 def with_intent(record: Record | None, intent: Intent) -> Record:

@@ -13,7 +13,7 @@ import copy
 import re
 from collections.abc import Iterable
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _xml
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml, _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell
@@ -30,13 +30,7 @@ def needs_of(root: etree._Element) -> GuestNeeds:
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
     """A copy that gives the guest these cells: <cpu><numa>, in place of any that it has."""
     root = copy.deepcopy(document)
-    cpu = _xml.child(root, "cpu")
-    if cpu is None:
-        cpu = etree.SubElement(root, "cpu")
-    old = _xml.child(cpu, "numa")
-    if old is not None:
-        cpu.remove(old)
-    numa = etree.SubElement(cpu, "numa")
+    numa = etree.SubElement(_placement_xml.place_for_guest_cells(root), "numa")
     for each in cells:
         cell = etree.SubElement(
             numa, "cell", id=str(each.id), cpus=str(each.vcpus), memory=str(each.memory), unit="KiB"

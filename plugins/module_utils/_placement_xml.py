@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xml import etree
 NAMESPACE = "urn:numa.virt:intent:1"
 PREFIX = "numa"
 _INTENT = f"{{{NAMESPACE}}}intent"
+_MADE_CELLS = "cpu/numa"
 _PIN_TAGS = ("vcpupin", "emulatorpin", "iothreadpin")
 
 # What owned_fragment() shows: element, its attributes, its children with theirs.
@@ -53,6 +54,10 @@ _AFTER = {
     "numatune": ("cputune", "iothreadids", "iothreads", "vcpus", "vcpu", "memoryBacking", *_MEMORY),
     "metadata": ("description", "title", "hwuuid", "genid", "uuid", "name"),
 }
+_AFTER["cpu"] = (
+    *("features", "idmap", "os", "bootloader_args", "bootloader", "sysinfo", "keywrap", "resource"),
+    *("numatune", *_AFTER["numatune"]),
+)
 
 
 def read_placement(root: etree._Element) -> Placement:
@@ -124,6 +129,7 @@ def read_record(root: etree._Element) -> Record | None:
         intent,
         source.get("given") if source is not None else None,
         source.get("stored") if source is not None else None,
+        element.get("made") == _MADE_CELLS,
     )
 
 
@@ -158,6 +164,28 @@ def write_record(root: etree._Element, record: Record) -> None:
     _append(metadata, record_element(record), 2)
 
 
+def place_for_guest_cells(root: etree._Element) -> etree._Element:
+    """The <cpu> that holds the guest's own cells, without any; a new one where there is none."""
+    cpu = _xml.child(root, "cpu")
+    if cpu is None:
+        cpu = etree.Element("cpu")
+        _insert(root, cpu)
+    numa = _xml.child(cpu, "numa")
+    if numa is not None:
+        _remove(numa)
+    return cpu
+
+
+def remove_guest_cells(root: etree._Element) -> None:
+    """Take the guest's own cells out, and <cpu> with them where that leaves it empty."""
+    cpu = _xml.child(root, "cpu")
+    numa = _xml.child(cpu, "numa") if cpu is not None else None
+    if cpu is None or numa is None:
+        return
+    _remove(numa)
+    _remove_if_empty(cpu)
+
+
 def remove_record(root: etree._Element) -> None:
     """Take the record out, all there is of NAMESPACE, and <metadata> with it where that leaves it empty."""
     metadata = _xml.child(root, "metadata")
@@ -179,6 +207,8 @@ def record_element(record: Record, namespaced: bool = True) -> etree._Element:
             element.set(name, str(cpus))
     if intent.policy is not None:
         element.set("policy", intent.policy)
+    if record.made_cells:
+        element.set("made", _MADE_CELLS)
     if intent.memory is not None:
         memory = etree.SubElement(element, f"{space}memory", mode=intent.memory.mode)
         if intent.memory.cells is not None:

@@ -73,9 +73,17 @@ class XmlDefinition:
         return XmlDefinition(root)
 
     def released(self) -> XmlDefinition:
-        root = copy.deepcopy(self.root)
+        root = copy.deepcopy(self.without_made_cells().root)
         _placement_xml.write_placement(root, Placement())
         _placement_xml.remove_record(root)
+        return XmlDefinition(root)
+
+    def without_made_cells(self) -> XmlDefinition:
+        """The same without cells of the guest that we have made; itself where there are none."""
+        if self.record is None or not self.record.made_cells:
+            return self
+        root = copy.deepcopy(self.root)
+        _placement_xml.remove_guest_cells(root)
         return XmlDefinition(root)
 
     @property

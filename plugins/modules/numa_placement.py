@@ -15,8 +15,7 @@ author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:
   - Chooses cells and CPUs for a list of domains, by a policy, with all that is on the host already in view, domains
-    that
-    nobody manages here included. Then it defines and starts each one there as M(numa.virt.numa_domain) does.
+    that nobody manages here included. Then it defines and starts each one there as M(numa.virt.numa_domain) does.
   - A domain that has a valid place keeps it. Adding one moves no other.
   - Everything is planned before anything is written. Where one domain has no place, nothing is touched, unless
     O(partial).
@@ -33,20 +32,17 @@ options:
     description:
       - The domains to place, names of those that exist, or dictionaries.
       - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
-        and may
-        have C(policy), C(cells), C(smt), C(emulator), C(cpu_ratio), C(devices), C(together), C(apart), C(priority),
-        C(width) and C(own_cpus), which stand for the options of the same names, for this domain alone.
-      - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell,
-        or no
-        cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number of
-        cells of a guest with the policy V(mirror).
+        and may have C(policy), C(cells), C(smt), C(emulator), C(cpu_ratio), C(devices), C(together), C(apart),
+        C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for this domain alone.
+      - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell, or
+        no cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number
+        of cells of a guest with the policy V(mirror).
     type: list
     elements: raw
   select:
     description:
       - Domains that exist on the host, V(all) of them, those that are V(running), or those whose name matches a
-        pattern such
-        as V(web*).
+        pattern such as V(web*).
     type: str
   policy:
     description:
@@ -54,24 +50,21 @@ options:
       - V(spread) puts each guest on the cell that has most room left.
       - V(dedicated) gives each vCPU a CPU that no other guest may use.
       - V(mirror) is for guests wider than a cell. Cells of the guest are mapped to cells of the host, the nearest
-        that hold
-        them, and the guest is told of them.
+        that hold them, and the guest is told of them.
       - Without it, and without any option of a policy, a domain keeps to what was asked for before, and to V(pack)
-        where
-        nothing was.
+        where nothing was.
     type: str
     choices: [pack, spread, dedicated, mirror]
   smt:
     description:
-      - How dedicated CPUs use the threads of a core. V(prefer) takes whole cores first, V(require) takes nothing else,
-        V(isolate) takes one thread of each core and leaves the others idle.
+      - How dedicated CPUs use the threads of a core. V(prefer) takes whole cores first, V(require) takes nothing
+        else, V(isolate) takes one thread of each core and leaves the others idle.
     type: str
     choices: [prefer, require, isolate]
   emulator:
     description:
       - Where the emulator's threads of a guest with dedicated CPUs run. V(share) leaves them on its own CPUs,
-        V(isolate) gives
-        them a CPU of their own, and a CPU set is used as it is.
+        V(isolate) gives them a CPU of their own, and a CPU set is used as it is.
     type: raw
   cpu_ratio:
     description:
@@ -80,8 +73,7 @@ options:
   devices:
     description:
       - What the PCI devices of a guest mean. With V(require) it goes to their cell or nowhere, with V(prefer) there
-        if it
-        can, with V(ignore) anywhere.
+        if it can, with V(ignore) anywhere.
     type: str
     choices: [require, prefer, ignore]
   reserved_cpus:
@@ -99,8 +91,7 @@ options:
   dedicated_cpus:
     description:
       - CPUs for guests with CPUs of their own. Where it is given, shared ones come from the rest. Where neither is,
-        each CPU
-        belongs to whom it is given first.
+        each CPU belongs to whom it is given first.
     type: raw
   state:
     description:
@@ -148,8 +139,7 @@ options:
 notes:
   - Memory is never promised twice. CPUs are, up to O(cpu_ratio), among guests that share.
   - A guest that may run on every CPU is on everybody's CPUs, and no plan can keep it off. It is named in a warning.
-    Place it,
-    or give it CPUs with O(shared_cpus).
+    Place it, or give it CPUs with O(shared_cpus).
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_release

@@ -18,8 +18,8 @@ description:
     so that they are as if this collection had never been there. Their CPUs are free for others.
   - The vCPUs of a guest that runs may use every CPU at once. Its memory stays bound until it is started again, which
     is reported.
-  - Cells that O(numa.virt.numa_placement#module:policy=mirror) gave to a guest stay, since the guest has been told of
-    them.
+  - Cells that O(numa.virt.numa_placement#module:policy=mirror) made for a guest that had none go too. A guest that runs
+    keeps them until it is started again. Cells that its own definition had stay.
 extends_documentation_fragment:
   - numa.virt._attributes
   - numa.virt._attributes.state_module

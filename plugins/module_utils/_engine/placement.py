@@ -31,7 +31,6 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     NumaVirtError,
     UnsupportedError,
-    certain,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
@@ -89,12 +88,16 @@ class PlacementRequest:
 
 @dataclass(frozen=True)
 class _Guest:
-    """One domain that was asked for. ``given`` is the document of its user, ``known`` the domain where it exists."""
+    """One domain that was asked for. ``given`` is the document of its user, ``known`` the domain where it exists.
+
+    ``meant`` is its definition without what an earlier run has made of it for a policy.
+    """
 
     name: str
     wish: PolicyWish
     given: XmlDefinition | None
     known: Known | None
+    meant: Definition
     asked: Asked
 
 
@@ -218,12 +221,14 @@ def _guest(
         raise DomainNotFoundError(
             "domains", name, "there is no such domain on this host", session.language.how_to_define
         )
-    definition: Definition = given if given is not None else there.config  # type: ignore[union-attr]
+    meant: Definition = given if given is not None else there.config  # type: ignore[union-attr]
+    if given is None and isinstance(meant, XmlDefinition):
+        meant = meant.without_made_cells()
     intent = there.intent if there is not None else None
     wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
     if wish.policy == "mirror" and not session.driver.numatune:
         raise UnsupportedError(session.driver.name, "mirror", "it cannot bind cells of a guest", "policy")
-    return _Guest(name, wish, given, there, _asked(session, wish, definition.shape, _needs(definition)))
+    return _Guest(name, wish, given, there, meant, _asked(session, wish, meant.shape, _needs(meant)))
 
 
 def _asked(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Asked:
@@ -291,15 +296,16 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 
 def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Placed) -> _Job:
     """The plan for one guest. Raises all that can be said before the first write."""
-    given = guest.given
-    definition = given if given is not None else (guest.known.config if guest.known is not None else None)
-    definition = certain(definition)
-    if placed.guest_cells and isinstance(definition, XmlDefinition) and not _needs(definition).guest_cells:
-        given = XmlDefinition(_guest_needs.with_guest_cells(definition.root, placed.guest_cells))
+    given, meant, made_cells = guest.given, guest.meant, False
+    if isinstance(meant, XmlDefinition):
+        if placed.guest_cells and not _needs(meant).guest_cells:
+            given, made_cells = XmlDefinition(_guest_needs.with_guest_cells(meant.root, placed.guest_cells)), True
+        elif given is None and guest.known is not None and meant is not guest.known.config:
+            given = meant  # the cells were made for a place that it leaves
     own = one.Request(
         name=guest.name,
         xml=None,
-        wish=_intent(session, placed, guest, definition),
+        wish=_intent(session, placed, guest, meant),
         state=request.state,
         restart=request.restart,
         shutdown_timeout=request.shutdown_timeout,
@@ -308,6 +314,7 @@ def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Pla
         backup_dir=request.backup_dir,
         check_mode=request.check_mode,
         lock_dir=request.lock_dir,
+        made_cells=made_cells,
     )
     return _Job(guest, placed, given, own, one.plan_domain(session, own, given, guest.known, guest.name))
 

@@ -37,7 +37,10 @@ _AWAKE = ("running", "blocked", "no state", "paused", "shutting down", "suspende
 
 @dataclass(frozen=True)
 class Request:
-    """Options of numa_domain, read. ``state`` is "defined" or "running"; ``shutdown_timeout`` is in seconds."""
+    """Options of numa_domain, read. ``state`` is "defined" or "running"; ``shutdown_timeout`` is in seconds.
+
+    ``made_cells`` says that the guest's own cells in ``xml`` are not its user's.
+    """
 
     name: str | None
     xml: str | None
@@ -50,6 +53,7 @@ class Request:
     backup_dir: str = field(default_factory=_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
+    made_cells: bool = False
 
 
 @dataclass
@@ -109,7 +113,8 @@ def plan_domain(
     meant = given if given is not None else document
     settled = known.placement.cpuset if known is not None else None
     target = session.resolve(request.wish, basis, meant.placement, settled, meant.shape)
-    record = _record(given, redefined, stored, target)
+    made_cells = request.made_cells if redefined or stored is None else stored.made_cells
+    record = _record(given, redefined, stored, target, made_cells)
     document = document.rewritten(target.encoded, record)
     before = known.config if known is not None else None
     changes = _config_changes(before, document, target, redefined, basis if stored is not None else None, record)
@@ -183,14 +188,16 @@ def _runs_another_document(known: Known | None, record: Record | None) -> bool:
     return started_with is None or started_with.source != record.source
 
 
-def _record(given: XmlDefinition | None, redefined: bool, stored: Record | None, target: Target) -> Record | None:
+def _record(
+    given: XmlDefinition | None, redefined: bool, stored: Record | None, target: Target, made_cells: bool
+) -> Record | None:
     """What the metadata shall hold; nothing where nobody has asked for anything."""
     source = given.digest if given is not None and redefined else (stored.source if stored else None)
     # The digest of what libvirt makes of the document is only known once it has.
     made = None if redefined else (stored.stored if stored else None)
     if target.intent == Intent() and stored is None and source is None:
         return None
-    return Record(target.intent, source, made)
+    return Record(target.intent, source, made, made_cells)
 
 
 def _config_changes(

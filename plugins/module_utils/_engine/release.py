@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils import _backup
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
+    GUEST_CELLS,
     LIVE,
     Change,
+    Restart,
     changes_as_result,
     mark_restarts,
     merge,
@@ -124,10 +126,15 @@ def _matches(select: str | None, name: str) -> bool:
 def _plan(session: Session, known: Known) -> _Job:
     released = known.config.released()
     changes = placement_changes(known.placement, released.placement) + release_change(known.intent)
+    if known.record is not None and known.record.made_cells:
+        changes.insert(0, Change(GUEST_CELLS, "as the cells of the host", None))
     live = None
     if known.live is not None:
         live = plan_live(session, known, Placement(), None)
         stored = known.live.record
+        if stored is not None and stored.made_cells:
+            kept = Restart(GUEST_CELLS, "a guest keeps its cells until it is started again")
+            live = replace(live, restarts=(*live.restarts, kept))
         if stored is not None and session.driver.live_metadata:
             change = replace(release_change(stored.intent)[0], applied=LIVE)
             live = replace(live, steps=(*live.steps, Step(change, lambda domain: domain.remove_metadata(NAMESPACE))))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ansible_collections.numa.virt.plugins.module_utils._changes import LIVE, Change
+from ansible_collections.numa.virt.plugins.module_utils._changes import GUEST_CELLS, LIVE, Change
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 
 
@@ -27,6 +27,8 @@ def diff_of(before: Definition | None, after: Definition, changes: Iterable[Chan
         if change.element == "state":
             old += f"state: {change.before}\n"
             new += f"state: {change.after}\n"
+        elif change.element == GUEST_CELLS:
+            old += f"{GUEST_CELLS}: {change.before}\n"
         elif change.applied == LIVE:
             # The definition says it already, or is not touched: only the running guest changes.
             old += f"running guest, {change.element}: {change.before}\n"

@@ -88,7 +88,7 @@ def test_cells_that_cannot_be_read(cell: str) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", f"<cpu>{NUMA}</cpu>"),
+        ("", f"\n  <cpu>{NUMA}</cpu>"),
         ("<cpu mode='custom'><model>x</model></cpu>", f'<cpu mode="custom"><model>x</model>{NUMA}</cpu>'),
         (
             "<cpu><numa><cell id='0' cpus='0-3' memory='1'/></numa><topology sockets='1'/></cpu>",

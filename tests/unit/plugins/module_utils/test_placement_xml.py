@@ -33,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     read_placement,
     read_record,
     record_element,
+    remove_guest_cells,
     remove_record,
     strip_owned,
     write_placement,
@@ -473,7 +474,9 @@ INTENTS = st.builds(
     emulator=MAYBE_SET,
     iothread_pins=st.none() | PINS,
 )
-RECORDS = st.builds(lambda intent, digests: Record(intent, *(digests or ())), INTENTS, DIGESTS)
+RECORDS = st.builds(
+    lambda intent, digests, made: Record(intent, *(digests or (None, None)), made), INTENTS, DIGESTS, st.booleans()
+)
 
 NAMES = st.text("abcdefghij", min_size=1, max_size=6)
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Cn")), max_size=8)
@@ -616,3 +619,17 @@ def test_property_a_record_leaves_no_trace(text, record):
     assert NAMESPACE in serialize(root)
     remove_record(root)
     assert serialize(root) == original
+
+
+def test_cells_of_the_guest_that_are_taken_out():
+    numa = "<numa><cell id='0' cpus='0' memory='1'/></numa>"
+    for before, after in (
+        ("", ""),
+        ("<cpu/>", "<cpu/>"),
+        (f"<cpu>{numa}</cpu>", ""),
+        (f"<cpu mode='host-model'>{numa}</cpu>", "<cpu mode='host-model'/>"),
+    ):
+        root = parse(f"<domain><name>a</name>{before}</domain>", "xml")
+        remove_guest_cells(root)
+        expected = etree.fromstring(f"<domain><name>a</name>{after}</domain>")
+        assert etree.tostring(root, method="c14n") == etree.tostring(expected, method="c14n")

@@ -397,6 +397,25 @@ def test_a_mirrored_guest_becomes_an_ordinary_one(qemu):
     root = etree.fromstring(qemu.definition("wide"))
     assert root.findall("numatune/memnode") == []
     assert cpuset(qemu.definition("wide")) == "6-7"
+    # It sees one cell again.
+    assert root.find("cpu") is None
+
+
+def test_cells_that_were_made_follow_the_width(qemu):
+    qemu.place_all({"xml": document("wide", "kvm", vcpus=4), "width": 2}, policy="mirror", state="defined")
+    quartet(qemu, lambda **mode: qemu.place_all({"name": "wide", "width": 4}, policy="mirror", state="defined", **mode))
+    root = etree.fromstring(qemu.definition("wide"))
+    assert [each.get("cpus") for each in root.iterfind("cpu/numa/cell")] == ["0", "1", "2", "3"]
+    assert len(root.findall("numatune/memnode")) == 4
+
+
+def test_cells_that_a_user_gives_later_are_not_ours(qemu):
+    qemu.place_all({"xml": document("wide", "kvm", vcpus=4), "width": 2}, policy="mirror", state="defined")
+    numa = "<cpu><numa><cell id='0' cpus='0-1' memory='32768'/><cell id='1' cpus='2-3' memory='32768'/></numa></cpu>"
+    entry = {"xml": document("wide", "kvm", vcpus=4, tune=numa)}
+    quartet(qemu, lambda **mode: qemu.place_all(entry, policy="mirror", state="defined", **mode))
+    qemu.release("wide")
+    assert len(etree.fromstring(qemu.definition("wide")).findall("cpu/numa/cell")) == 2
 
 
 @pytest.mark.parametrize("host", ["xen", "xl"])

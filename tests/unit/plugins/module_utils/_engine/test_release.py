@@ -117,14 +117,41 @@ def test_freed_cpus_can_be_given_out_again(testdriver):
     assert testdriver.place_all({"xml": document("c", vcpus=8)}, policy="dedicated")["changed"]
 
 
-def test_a_mirrored_guest_keeps_its_cells_and_nothing_else(qemu):
-    qemu.place_all({"xml": document("wide", "kvm", vcpus=4, memory=786432)}, policy="mirror", state="defined")
-    quartet(qemu, lambda **mode: qemu.release("wide", **mode))
-    root = etree.fromstring(qemu.definition("wide"))
-    assert len(root.findall("cpu/numa/cell")) == 2
-    assert root.find("numatune") is root.find("cputune") is root.find("metadata") is None
+@pytest.mark.parametrize("more", ["", "<cpu mode='host-model'/>"])
+def test_cells_that_were_made_for_a_guest_go_with_its_place(testdriver, more):
+    testdriver.native.defineXML(document("wide", vcpus=10, memory=3 * 1024 * 1024, tune=more))
+    before = testdriver.definition("wide")
+    testdriver.place_all("wide", policy="mirror", state="defined")
+    assert len(etree.fromstring(testdriver.definition("wide")).findall("cpu/numa/cell")) == 2
+    done = quartet(testdriver, lambda **mode: testdriver.release("wide", **mode))
+    assert done["domains"][0]["changes"][0] == {
+        "element": "cpu/numa",
+        "before": "as the cells of the host",
+        "after": None,
+        "applied": "config",
+        "needs_restart": False,
+    }
+    assert "cpu/numa: as the cells of the host\n" in done["diff"]["before"]
+    assert canonical(testdriver.definition("wide")) == canonical(before)
     # And can be mirrored again.
-    assert qemu.place_all("wide", policy="mirror", state="defined")["changed"]
+    assert testdriver.place_all("wide", policy="mirror", state="defined")["changed"]
+
+
+def test_a_running_guest_keeps_the_cells_that_were_made_for_it(qemu):
+    qemu.place_all({"xml": document("wide", "kvm", vcpus=4, memory=786432)}, policy="mirror")
+    done = quartet(qemu, lambda **mode: qemu.release("wide", **mode))
+    reasons = {each["element"]: each["reason"] for each in done["domains"][0]["restart_reasons"]}
+    assert reasons["cpu/numa"] == "a guest keeps its cells until it is started again"
+    assert done["domains"][0]["changes"][0]["needs_restart"]
+    assert etree.fromstring(qemu.definition("wide")).find("cpu") is None
+
+
+def test_cells_of_its_own_stay(qemu):
+    numa = "<cpu><numa><cell id='0' cpus='0' memory='16384'/><cell id='1' cpus='1-2' memory='49152'/></numa></cpu>"
+    guest = document("wide", "kvm", vcpus=3, tune=numa)
+    qemu.place_all({"xml": guest}, policy="mirror", state="defined")
+    quartet(qemu, lambda **mode: qemu.release("wide", **mode))
+    assert len(etree.fromstring(qemu.definition("wide")).findall("cpu/numa/cell")) == 2
 
 
 def test_select_is_about_guests_that_were_placed_here(testdriver):
