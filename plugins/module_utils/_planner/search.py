@@ -99,10 +99,10 @@ class Search:
                 missing -= guest.vcpus
 
     def _holds(self, guest: Guest) -> bool:
-        """Whether the cells that it may use together have room for it."""
+        """Whether all cells together have room for it: others may go where it may not."""
         board, mem = self.board, self.board.mem[guest.pool]
         cpu = amount = 0
-        for cell in bits(guest.allowed):
+        for cell in range(len(mem)):
             cpu += max(0, board.room(cell, guest.kind))
             amount += max(0, mem[cell])
         return cpu >= guest.need and amount >= guest.mem
