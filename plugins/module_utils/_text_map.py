@@ -26,11 +26,13 @@ from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, u
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._info_results import (
     InfoCell,
+    InfoFinding,
     InfoGuest,
     InfoPool,
     human,
     named,
     read_cells,
+    read_findings,
     read_guests,
 )
 
@@ -40,6 +42,8 @@ NARROWEST = 60
 ALL = "*"
 NONE = "."
 SEVERAL = "+"
+# No mark may be one that YAML would quote at the start of a line.
+MARKS = {"error": "E", "warning": "W", "info": "I"}
 
 _LONGEST_CPUS = 40
 _LONGEST_NAME = 24
@@ -61,8 +65,14 @@ class _Column:
         return max(len(text) for text in (self.label, *self.symbols))
 
 
-def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width: int = WIDTH) -> list[str]:
-    """The lines. ``host`` is what numa_cell_info returns, ``guests`` are the domains of numa_domain_info.
+def text_map(
+    host: Mapping[str, Any],
+    guests: Sequence[Mapping[str, Any]],
+    width: int = WIDTH,
+    findings: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
+    """The lines. ``host`` is what numa_cell_info returns, ``guests`` and ``findings`` are the domains and the
+    findings of numa_domain_info. A finding is marked under each cell that it names, and told in a list at the end.
 
     Raises InputError where they are something else, or ``width`` is below NARROWEST.
     """
@@ -70,6 +80,7 @@ def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width
         raise InputError("width", width, "is too narrow for a map", f"give {NARROWEST} or more")
     cells = read_cells(host)
     everyone = read_guests(guests)
+    found = [(f"{MARKS[each.severity]}{number}", each) for number, each in enumerate(read_findings(findings), 1)]
     everything = union(cell.cpus for cell in cells)
     roaming = [guest for guest in everyone if guest.roams(everything)]
     placed = [guest for guest in everyone if not guest.roams(everything)]
@@ -78,11 +89,13 @@ def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width
     for cell in cells:
         rows = [guest for guest in placed if guest.reach(everything) & cell.cpus or guest.has_memory_on(cell.id)]
         seen |= {_symbol(guest, cpu) for guest in rows for cpu in cell.cpus}
-        lines += _block(cell, rows, cells, width)
+        marks = [mark for mark, each in found if cell.id in each.cells or each.cpus & cell.cpus]
+        lines += _marked(_block(cell, rows, cells, width), marks, width)
     reached = {guest.name: guest.reach(everything) for guest in placed}
     lost = [(name, named("CPU", cpus)) for name, cpus in reached.items() if not cpus & everything]
     lines += _list("not restricted to CPUs", [(guest.name, _roaming_note(guest)) for guest in roaming], width)
     lines += _list("on CPUs that no cell has", lost, width)
+    lines += _findings(found, width)
     lines += _legend(seen, lines, width)
     for note in host.get("notes", ()):
         lines += textwrap.wrap(f"note - {note}".replace(": ", ", "), width)
@@ -252,6 +265,24 @@ def _list(title: str, rows: Sequence[tuple[str, str]], width: int) -> list[str]:
         for number, text in enumerate(wrapped):
             lines.append(f"│  {('' if number else _cut(name)).ljust(name_width)}  {text}")
     return _closed(lines)
+
+
+def _marked(block: list[str], marks: Sequence[str], width: int) -> list[str]:
+    """A cell's block with the marks of findings at its end."""
+    if not marks:
+        return block
+    said = textwrap.wrap(f"findings {' '.join(marks)}", width, initial_indent="│  ", subsequent_indent="│  ")
+    return _closed([*block[:-1], "│" + block[-1][1:], *said])
+
+
+def _findings(found: Sequence[tuple[str, InfoFinding]], width: int) -> list[str]:
+    """What was found, the gravest first, each with its remedy."""
+    rows = []
+    for mark, each in found:
+        remedy = f" - fix ({each.fix}) {each.remedy}" if each.remedy else ""
+        said = f"{each.severity} {each.code} - {each.message}{remedy}"
+        rows.append((mark, " ".join(said.split()).replace(": ", ", ").replace(" #", " ")))
+    return _list("findings", rows, width)
 
 
 def _legend(seen: set[str], lines: Sequence[str], width: int) -> list[str]:

@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
 _CPU = 18
 _ROW = 23
 _BETWEEN_CORES = 4
+_LABELS = 28
 _FOOT = 20
 _MOST_BANDS = 3
 # Classes of more guests than this on one stretch would cost more than they help.
@@ -46,10 +47,12 @@ def draw(host: HostMap, cell: InfoCell, x: float, y: float, width: float) -> Saf
     placed = host.guests_of(cell)
     users = {cpu: tuple(guest for guest in placed if cpu in guest.reach) for cpu in cell.cpus}
     ringed = {cpu: found for cpu in cell.cpus if (found := _severity(host, cpu))}
+    firsts: dict[int, int] = {}
     boxes: list[Safe] = []
     spots: list[tuple[int, float, float]] = []
     for core, row, left in _placed(cell, width):
         top = y + row * _ROW
+        firsts.setdefault(row, min(core))
         if len(core) > 1:
             boxes.append(rect(x + left - 1, top - 1, len(core) * _CPU + 2, _CPU + 2, "core", 4))
         spots += [(cpu, x + left + rank * _CPU, top) for rank, cpu in enumerate(core)]
@@ -61,17 +64,18 @@ def draw(host: HostMap, cell: InfoCell, x: float, y: float, width: float) -> Saf
     ]
     if not cell.cpus:
         boxes.append(text(x, y + 13, "memory only, no CPUs", "s"))
+    boxes += [text(x + 22, y + row * _ROW + 12.5, str(cpu), "e s x9") for row, cpu in firsts.items()]
     foot = text(x, y + height(cell, width) - 7, _summary(host, cell, placed), "s x10", width, 10)
     return Safe("".join([*boxes, *stretches, *rings, foot]))
 
 
 def _placed(cell: InfoCell, width: float) -> Iterator[tuple[CpuSet, int, float]]:
-    """Each core with its row and its left edge."""
-    row, left = 0, 0.0
+    """Each core with its row and its left edge; before each row is room for the number of its first CPU."""
+    row, left = 0, float(_LABELS)
     for core in cell.cores:
         wide = len(core) * _CPU
-        if left and left + wide > width:
-            row, left = row + 1, 0.0
+        if left > _LABELS and left + wide > width:
+            row, left = row + 1, float(_LABELS)
         yield core, row, left
         left += wide + _BETWEEN_CORES
 

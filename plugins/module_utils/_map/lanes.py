@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, human, named
-from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, fitted, plain, text_width
+from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, bold_width, fitted, plain, text_width
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     filled,
@@ -132,8 +132,8 @@ def _lane(host: HostMap, cell: InfoCell, guest: MapGuest, columns: Columns, x: f
     signs, right = pills(host.findings_of(guest), x + width, y)
     after_tag = x + tag_width(guest) + 6
     room = right - after_tag - 4
-    name = fitted(guest.name, max(room * 0.6, room - 90), 12)
-    note_at = after_tag + text_width(name, 12) + 8
+    name = fitted(guest.name, max(room * 0.6, room - 90) / 1.13, 12)
+    note_at = after_tag + bold_width(name, 12) + 8
     note = _note(host, cell, guest, right - note_at - 4)
     parts = [
         tag(guest, x, y),
@@ -199,7 +199,10 @@ def memory_here(guest: MapGuest, cell: InfoCell) -> str:
 
 
 def vcpus_of(guest: MapGuest) -> str:
-    count = len(guest.info.vcpus)
+    return counted_vcpus(len(guest.info.vcpus))
+
+
+def counted_vcpus(count: int) -> str:
     return f"{count} vCPU" if count == 1 else f"{count} vCPUs"
 
 

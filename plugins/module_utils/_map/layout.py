@@ -26,14 +26,12 @@ Place = tuple[int, int]
 
 
 def columns_for(count: int) -> int:
-    """How wide a grid for that many cells is.
+    """How wide a grid for that many cells is: few columns, so that what is written in them stays large.
 
-    >>> [columns_for(count) for count in (1, 2, 3, 4, 6, 8, 9, 16, 64)]
-    [1, 2, 2, 2, 3, 4, 3, 4, 4]
+    >>> [columns_for(count) for count in (1, 2, 8, 9, 18, 19)]
+    [1, 2, 2, 3, 3, 4]
     """
-    if count in (2, 9):
-        return {2: 2, 9: 3}[count]
-    return min(4, (count + 1) // 2)
+    return 1 if count == 1 else 2 if count <= 8 else 3 if count <= 18 else 4
 
 
 def grid(cells: Sequence[InfoCell], columns: int) -> dict[int, Place]:

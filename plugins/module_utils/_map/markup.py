@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 # HTML knows these as empty; every other element gets an end tag.
-_VOID = frozenset({"br", "link", "meta"})
+_VOID = frozenset({"meta", "wbr"})
 
 
 class Safe(str):
@@ -67,6 +67,10 @@ def number(value: float) -> str:
 def text_width(text: str, size: float) -> float:
     """About how wide a text is in a sans-serif font of that size; rather too wide than too narrow."""
     return sum(_EM.get(character) or _em(character) for character in text) * size
+
+
+def bold_width(text: str, size: float) -> float:
+    return text_width(text, size) * 1.13
 
 
 def fitted(text: str, width: float, size: float) -> str:

@@ -93,7 +93,7 @@ def pill(finding: MapFinding, x: float, y: float) -> Safe:
     width = pill_width(finding)
     said = f"{MARKS[finding.info.severity]}{finding.number}"
     return group(
-        "pill",
+        f"pill k{finding.number}",
         rect(x, y, width, PILL, finding.info.severity, 7.5),
         text(x + width / 2, y + 11, said, "c x9 on"),
         tip(f"{finding.info.severity} {finding.number}: {finding.info.message}"),

@@ -18,8 +18,15 @@ from typing import Any
 from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map import dense, lanes, layout, memory, shapes, style
 from ansible_collections.numa.virt.plugins.module_utils._map import legend as legends
-from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, fitted, plain, text_width
-from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest, host_map
+from ansible_collections.numa.virt.plugins.module_utils._map.markup import (
+    Safe,
+    bold_width,
+    el,
+    fitted,
+    plain,
+    text_width,
+)
+from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapFinding, MapGuest, host_map
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import group, rect, text
 
 _MARGIN = 16
@@ -27,10 +34,11 @@ _INSIDE = 14
 _BETWEEN = 30
 _HEAD = 54
 _TITLE = 40
-_WIDEST = 1120
+_WIDEST = 760
+_WIDEST_OF_MANY = 1120
 _LEAST_INSIDE = 291
 _ONLY_INSIDE = 460
-_DENSE_INSIDE = 276
+_DENSE_INSIDE = {1: 800.0, 2: 372.0, 3: 276.0, 4: 276.0}
 
 
 @dataclass(frozen=True)
@@ -63,13 +71,14 @@ def host_svg(host: Mapping[str, Any], guests: Any, findings: Any = None, *, name
 
 
 def draw(host: HostMap, legend: bool = True, alone: bool = False) -> Safe:
-    """The svg element; ``alone`` gives it its own namespace, size and colours."""
+    """The svg element. ``alone`` gives it its own namespace, size, colours and title, which a page has elsewhere."""
     sheet = _sheet(host)
     y: float = _MARGIN
     parts: list[Safe] = []
-    if host.name:
-        parts.append(_title(host, sheet))
-        y += _TITLE - 8
+    titled = bool(host.name) and alone
+    if titled or _of_host(host):
+        parts.append(_title(host, sheet, titled))
+        y += _TITLE - 8 if titled else 24
     body, y = _cells(host, sheet, y)
     parts.append(body)
     for more in (_roaming, _lost):
@@ -126,7 +135,7 @@ def _sheet(host: HostMap) -> _Sheet:
     columns = layout.columns_for(len(host.cells))
     many = not lanes.fits(host)
     if many:
-        inside: float = _DENSE_INSIDE
+        inside = _DENSE_INSIDE[columns]
         return _Sheet(
             places=layout.grid(host.cells, columns),
             columns=columns,
@@ -136,7 +145,7 @@ def _sheet(host: HostMap) -> _Sheet:
             many=True,
         )
     wide = lanes.inner_width(host, _ONLY_INSIDE if len(host.cells) == 1 else _LEAST_INSIDE)
-    while columns > 1 and columns * (wide + 2 * _INSIDE + _BETWEEN) > _WIDEST:
+    while columns > 1 and columns * (wide + 2 * _INSIDE + _BETWEEN) > (_WIDEST if columns == 2 else _WIDEST_OF_MANY):
         columns -= 1
     return _Sheet(
         places=layout.grid(host.cells, columns),
@@ -148,15 +157,19 @@ def _sheet(host: HostMap) -> _Sheet:
     )
 
 
-def _title(host: HostMap, sheet: _Sheet) -> Safe:
-    of_host = [
-        each for each in host.findings if each.info.domain is None and not each.info.cells and not each.info.cpus
-    ]
-    signs, right = shapes.pills(of_host, sheet.width - _MARGIN, _MARGIN + 2)
+def _of_host(host: HostMap) -> list[MapFinding]:
+    """The findings that have no place but the host."""
+    return [each for each in host.findings if not (each.info.domain or each.info.cells or each.info.cpus)]
+
+
+def _title(host: HostMap, sheet: _Sheet, titled: bool) -> Safe:
+    signs, right = shapes.pills(_of_host(host), sheet.width - _MARGIN, _MARGIN + 2 if titled else _MARGIN - 6)
+    if not titled:
+        return signs
     said = " · ".join(_sizes(host))
     room = right - _MARGIN - text_width(said, 12) - 16
     return Safe(
-        text(_MARGIN, _MARGIN + 16, host.name, "b x19", room, 19)
+        text(_MARGIN, _MARGIN + 16, host.name, "b x19", room / 1.13, 19)
         + text(right - 4, _MARGIN + 14, said, "e s x12")
         + signs
     )
@@ -170,7 +183,7 @@ def _cells(host: HostMap, sheet: _Sheet, top: float) -> tuple[Safe, float]:
         heights[row] = max(heights.get(row, 0), _HEAD + sheet.cell_height(cell) + 8 + memory.height(cell) + _INSIDE - 6)
     tops = {}
     sockets = layout.blocks(host.cells, sheet.places)
-    y = top + (8 if sockets and host.name else 0)
+    y = top + (8 if sockets else 0)
     for row, height in sorted(heights.items()):
         tops[row] = y
         y += height + _BETWEEN
@@ -271,13 +284,13 @@ def _strip(title: str, guests: Sequence[MapGuest], host: HostMap, sheet: _Sheet,
         signs = host.findings_of(guest)
         signs_wide = sum(shapes.pill_width(each) + 4 for each in signs[:3])
         wide = (
-            shapes.tag_width(guest) + 6 + text_width(name, 11) + (text_width(note, 11) + 8 if note else 0) + signs_wide
+            shapes.tag_width(guest) + 6 + bold_width(name, 11) + (text_width(note, 11) + 8 if note else 0) + signs_wide
         )
         if x > left and x + wide > right:
             x, line = left, line + 22
         after = x + shapes.tag_width(guest) + 6
         parts = [shapes.tag(guest, x, line - 12), text(after, line, name, "b")]
-        after += text_width(name, 11) + 8
+        after += bold_width(name, 11) + 8
         if note:
             parts.append(text(after, line, note, "s"))
             after += text_width(note, 11)
