@@ -169,10 +169,21 @@ def write_inventory(path: Path) -> None:
     path.write_bytes(head.encode() + zlib.compress(lines.encode()))
 
 
+@nox.session(default=False, tags=["tool"])
+def pictures(session: nox.Session) -> None:
+    """Draw the guide's pictures and write its examples' results again (no check)."""
+    install(session, "docs")
+    session.run("python", "docs/pictures/draw.py")
+
+
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Documentation is complete, its references lead somewhere, and the site builds without a warning."""
+    """Documentation is complete, its examples are true, its references lead somewhere, and the site builds.
+
+    A warning is an error. antsibull-docs takes texts from docs/docsite/rst and no pictures: those are put beside them.
+    """
     install(session, "docs")
+    session.run("python", "docs/pictures/draw.py", "--check")
     environment = machine.ansible_environment()
     session.run(
         "antsibull-docs",
@@ -215,6 +226,7 @@ def docs(session: nox.Session) -> None:
         env=environment,
     )
     shutil.copytree(site / "temp-rst", site / "rst", dirs_exist_ok=True)
+    shutil.copytree(REPO / "docs" / "docsite" / "images", site / "rst" / "images")
     session.run("sphinx-build", "-M", "html", "rst", "build", "-c", ".", "-W", "--keep-going", "-q")
     session.log(f"the site is in {site}/build/html")
 
@@ -278,8 +290,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def benchmarks(session: nox.Session) -> None:
-    """The benchmarks run and print their ratios; no threshold is checked."""
+    """The benchmarks run and print their ratios. No time is judged; plans that are worse than simple ones are."""
     install(session, "units")
+    session.run("python", "benchmarks/planner/run.py", "--quick")
     session.run("python", "benchmarks/run.py", "--quick", *session.posargs, env=machine.ansible_environment())
 
 

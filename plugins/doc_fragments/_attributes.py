@@ -42,6 +42,21 @@ attributes:
       - This module changes nothing.
 """
 
+    # Modules that write files, and need no hypervisor: not in the action group, which sets the URI of one.
+    FILE_MODULE = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and say what it would change, without changing anything.
+    support: full
+  diff_mode:
+    description: Shows in diff mode what it changes, or would change in check mode.
+    support: full
+  idempotent:
+    description: When run twice in a row outside check mode, with the same arguments, the second run changes nothing.
+    support: full
+"""
+
     # Modules that change what differs.
     STATE_MODULE = r"""
 options: {}

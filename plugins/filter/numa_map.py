@@ -17,6 +17,8 @@ description:
   - A guest that runs is drawn where it really is, by RV(numa.virt.numa_domain_info#module:domains[].actual);
     another one where its definition puts it.
   - Guests that may run on every CPU are listed below the cells.
+  - Where the result of M(numa.virt.numa_domain_info) has findings, they are listed at the end, the gravest first, and
+    each is marked in the cells that it names.
   - The lines hold nothing that YAML would quote, unless a guest's name does, and so read well with
     C(callback_result_format=yaml).
 positional: guests
@@ -39,6 +41,7 @@ options:
 seealso:
   - module: numa.virt.numa_cell_info
   - module: numa.virt.numa_domain_info
+  - module: numa.virt.numa_map_page
 """
 
 EXAMPLES = r"""
@@ -86,7 +89,8 @@ def numa_map(host: Any, guests: Any, width: int = WIDTH) -> list[str]:
         raise AnsibleFilterError("numa_map: the input is not a result of numa.virt.numa_cell_info")
     if not isinstance(domains, (list, tuple)):
         raise AnsibleFilterError("numa_map: guests is not a result of numa.virt.numa_domain_info")
-    return said_in_one_line(lambda: text_map(host, domains, width))
+    findings = guests.get("findings") or () if isinstance(guests, Mapping) else ()
+    return said_in_one_line(lambda: text_map(host, domains, width, findings))
 
 
 class FilterModule:

@@ -102,6 +102,11 @@ def replace_file(path: str, text: str) -> None:
     _write(path, text, stat.S_IMODE(there.st_mode), (there.st_uid, there.st_gid))
 
 
+def make_file(path: str, text: str, mode: int) -> None:
+    """A new file with that text, whole or not at all, of that mode whatever the umask. Raises OSError."""
+    _write(path, text, mode)
+
+
 def _write(path: str, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
     # mkstemp makes the file 0600 whatever the umask; it gets its name only when it is whole.
     handle, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=os.path.dirname(path))

@@ -26,10 +26,13 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 
 
-def run(work: Callable[[], dict[str, Any]], uri: str | None = None) -> dict[str, Any]:
-    """Do the work where its libraries are. The result has ``error`` if and only if it failed."""
+def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool = False) -> dict[str, Any]:
+    """Do the work where its libraries are. The result has ``error`` if and only if it failed.
+
+    ``alone`` is for work that asks no hypervisor and needs no library.
+    """
     try:
-        if needs_libraries(uri):
+        if not alone and needs_libraries(uri):
             require_libraries()
         return work()
     except MissingLibraryError as error:

@@ -18,12 +18,23 @@ output formats. This file must not import ansible, libvirt or lxml, and must not
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._info_results import (
+    InfoCell,
+    InfoFinding,
+    InfoGuest,
+    InfoPool,
+    human,
+    named,
+    read_cells,
+    read_findings,
+    read_guests,
+)
 
 # YAML breaks longer lines where it has to show them.
 WIDTH = 78
@@ -31,8 +42,8 @@ NARROWEST = 60
 ALL = "*"
 NONE = "."
 SEVERAL = "+"
-
-T = TypeVar("T")
+# No mark may be one that YAML would quote at the start of a line.
+MARKS = {"error": "E", "warning": "W", "info": "I"}
 
 _LONGEST_CPUS = 40
 _LONGEST_NAME = 24
@@ -40,51 +51,6 @@ _LONGEST_NOTE = 48
 _SHORTEST_NOTE = 24
 _LONGEST_SYMBOL = 5
 _LONGEST_LABEL = 9
-
-
-@dataclass(frozen=True)
-class _Cell:
-    id: int
-    cpus: CpuSet
-    title: tuple[str, ...]
-    pages: str
-
-
-@dataclass(frozen=True)
-class _Guest:
-    """One guest. ``vcpus`` are the CPUs of each vCPU, None for every CPU of the host; sizes are KiB.
-
-    ``lies`` is the memory on each cell where that is known, else None; ``bound`` the cells it is bound to, in ``mode``.
-    """
-
-    name: str
-    state: str
-    vcpus: tuple[tuple[int, CpuSet | None], ...]
-    memory: int
-    lies: Mapping[int, int] | None
-    bound: CpuSet
-    mode: str
-
-    def reach(self, everything: CpuSet) -> CpuSet:
-        """The CPUs that at least one vCPU may run on."""
-        return union(everything if cpus is None else cpus for _vcpu, cpus in self.vcpus)
-
-    def roams(self, everything: CpuSet) -> bool:
-        """Whether every vCPU may run on every CPU."""
-        return all(cpus is None or everything <= cpus for _vcpu, cpus in self.vcpus)
-
-    def symbol(self, cpu: int) -> str:
-        """Which of its vCPUs may run on a CPU."""
-        here = [vcpu for vcpu, cpus in self.vcpus if cpus is None or cpu in cpus]
-        if not here:
-            return NONE
-        if len(here) == len(self.vcpus):
-            return ALL
-        text = str(CpuSet(here))
-        return text if len(text) <= _LONGEST_SYMBOL else SEVERAL
-
-    def has_memory_on(self, cell: int) -> bool:
-        return cell in self.bound if self.lies is None else bool(self.lies.get(cell))
 
 
 @dataclass(frozen=True)
@@ -99,17 +65,22 @@ class _Column:
         return max(len(text) for text in (self.label, *self.symbols))
 
 
-def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width: int = WIDTH) -> list[str]:
-    """The lines. ``host`` is what numa_cell_info returns, ``guests`` are the domains of numa_domain_info.
+def text_map(
+    host: Mapping[str, Any],
+    guests: Sequence[Mapping[str, Any]],
+    width: int = WIDTH,
+    findings: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
+    """The lines. ``host`` is what numa_cell_info returns, ``guests`` and ``findings`` are the domains and the
+    findings of numa_domain_info. A finding is marked under each cell that it names, and told in a list at the end.
 
     Raises InputError where they are something else, or ``width`` is below NARROWEST.
     """
     if width < NARROWEST:
         raise InputError("width", width, "is too narrow for a map", f"give {NARROWEST} or more")
-    cells = [_read(_cell_of, each, "the cells of numa_cell_info") for each in host.get("cells", ())]
-    if not cells:
-        raise InputError("map", None, "there are no cells in it", "give the result of numa.virt.numa_cell_info")
-    everyone = [_read(_guest_of, each, "the domains of numa_domain_info") for each in guests]
+    cells = read_cells(host)
+    everyone = read_guests(guests)
+    found = [(f"{MARKS[each.severity]}{number}", each) for number, each in enumerate(read_findings(findings), 1)]
     everything = union(cell.cpus for cell in cells)
     roaming = [guest for guest in everyone if guest.roams(everything)]
     placed = [guest for guest in everyone if not guest.roams(everything)]
@@ -117,55 +88,42 @@ def text_map(host: Mapping[str, Any], guests: Sequence[Mapping[str, Any]], width
     seen: set[str] = set()
     for cell in cells:
         rows = [guest for guest in placed if guest.reach(everything) & cell.cpus or guest.has_memory_on(cell.id)]
-        seen |= {guest.symbol(cpu) for guest in rows for cpu in cell.cpus}
-        lines += _block(cell, rows, cells, width)
+        seen |= {_symbol(guest, cpu) for guest in rows for cpu in cell.cpus}
+        marks = [mark for mark, each in found if cell.id in each.cells or each.cpus & cell.cpus]
+        lines += _marked(_block(cell, rows, cells, width), marks, width)
     reached = {guest.name: guest.reach(everything) for guest in placed}
-    lost = [(name, _named("CPU", cpus)) for name, cpus in reached.items() if not cpus & everything]
+    lost = [(name, named("CPU", cpus)) for name, cpus in reached.items() if not cpus & everything]
     lines += _list("not restricted to CPUs", [(guest.name, _roaming_note(guest)) for guest in roaming], width)
     lines += _list("on CPUs that no cell has", lost, width)
+    lines += _findings(found, width)
     lines += _legend(seen, lines, width)
     for note in host.get("notes", ()):
         lines += textwrap.wrap(f"note - {note}".replace(": ", ", "), width)
     return lines
 
 
-def human(kib: int) -> str:
-    """A size as a person says it.
-
-    >>> human(2097152), human(43008), human(3985000)
-    ('2 GiB', '42 MiB', '3.8 GiB')
-    """
-    size, unit = float(kib), "KiB"
-    for larger in ("MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    text = f"{size:.1f}" if size < 10 else f"{size:.0f}"
-    return f"{text.removesuffix('.0')} {unit}"
+# --- words -----------------------------------------------------------------------------------------------------------
 
 
-# --- reading ---------------------------------------------------------------------------------------------------------
+def _symbol(guest: InfoGuest, cpu: int) -> str:
+    """Which vCPUs of a guest may run on a CPU."""
+    here = guest.on(cpu)
+    if not here:
+        return NONE
+    if len(here) == len(guest.vcpus):
+        return ALL
+    text = str(CpuSet(here))
+    return text if len(text) <= _LONGEST_SYMBOL else SEVERAL
 
 
-def _read(reader: Callable[[Mapping[str, Any]], T], value: Mapping[str, Any], expected: str) -> T:
-    try:
-        return reader(value)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise InputError("map", None, f"this is none of {expected} ({type(error).__name__} {error})") from None
-
-
-def _cell_of(value: Mapping[str, Any]) -> _Cell:
-    cpus = CpuSet(value["cpus"])
-    memory = value["memory"]
-    size = human(memory["total"]) if memory["total"] else "no memory reported"
-    free = f", {human(memory['free'])} free" if memory["free"] is not None and memory["total"] else ""
-    title = (f"cell {value['id']}", _title_cpus(cpus), size + free, *_distances(value))
-    pools = [pool for pool in value["huge_pages"] if pool["total"]]
-    return _Cell(value["id"], cpus, title, "; ".join(_pool(pool) for pool in pools))
+def _title(cell: InfoCell) -> tuple[str, ...]:
+    size = human(cell.total) if cell.total else "no memory reported"
+    free = f", {human(cell.free)} free" if cell.free is not None and cell.total else ""
+    return (f"cell {cell.id}", _title_cpus(cell.cpus), size + free, *_distances(cell))
 
 
 def _title_cpus(cpus: CpuSet) -> str:
-    text = _named("CPU", cpus) if cpus else "no CPUs"
+    text = named("CPU", cpus) if cpus else "no CPUs"
     if len(text) <= _LONGEST_CPUS:
         return text
     # Some firmware numbers CPUs in turn over the cells: 0,2,4,…
@@ -173,55 +131,25 @@ def _title_cpus(cpus: CpuSet) -> str:
     return f"{len(numbers)} CPUs {numbers[0]}..{numbers[-1]}"
 
 
-def _distances(value: Mapping[str, Any]) -> list[str]:
+def _distances(cell: InfoCell) -> list[str]:
     """Cells of one distance together, the nearest first."""
-    others: dict[int, list[int]] = {}
-    for other, distance in value["distances"].items():
-        if int(other) != value["id"]:
-            others.setdefault(distance, []).append(int(other))
-    texts = [f"{distance} to {_named('cell', CpuSet(cells))}" for distance, cells in sorted(others.items())]
+    texts = [f"{distance} to {named('cell', cells)}" for distance, cells in cell.neighbours()]
     return [f"distance {', '.join(texts)}"] if texts else []
 
 
-def _pool(pool: Mapping[str, Any]) -> str:
-    free = "" if pool["free"] is None else f", {pool['free']} free"
-    return f"{pool['total']} huge pages of {human(pool['size'])}{free}"
-
-
-def _guest_of(value: Mapping[str, Any]) -> _Guest:
-    said = value["live"] or value["configured"] or {}
-    actual = value["actual"]
-    vcpus: dict[int, CpuSet | None]
-    if actual:
-        vcpus = {int(vcpu): CpuSet.coerce(cpus) for vcpu, cpus in actual["vcpus"].items()}
-    else:
-        own = None if said["cpuset"] is None else CpuSet.coerce(said["cpuset"])
-        pins = {int(vcpu): CpuSet.coerce(cpus) for vcpu, cpus in said["vcpu_pins"].items()}
-        vcpus = {vcpu: pins.get(vcpu, own) for vcpu in range(value["vcpus"])}
-    lies = actual["memory"] if actual else None
-    bindings = [each for each in (said["memory"], *said["memnodes"].values()) if each is not None]
-    return _Guest(
-        name=value["name"],
-        state=value["state"],
-        vcpus=tuple(sorted(vcpus.items())),
-        memory=value["memory"],
-        lies=None if lies is None else {int(cell): kib for cell, kib in lies.items()},
-        bound=union(CpuSet(each["cells"]) for each in bindings if not each["automatic"]),
-        mode="where numad chooses" if any(each["automatic"] for each in bindings) else _mode(bindings),
-    )
-
-
-def _mode(bindings: Sequence[Mapping[str, Any]]) -> str:
-    return str(bindings[0]["mode"]) if bindings else "not bound"
+def _pool(pool: InfoPool) -> str:
+    free = "" if pool.free is None else f", {pool.free} free"
+    return f"{pool.total} huge pages of {human(pool.size)}{free}"
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
 
 
-def _block(cell: _Cell, rows: Sequence[_Guest], cells: Sequence[_Cell], width: int) -> list[str]:
-    lines = _titled(cell.title, width)
-    if cell.pages:
-        lines += textwrap.wrap(cell.pages, width, initial_indent="│  ", subsequent_indent="│  ")
+def _block(cell: InfoCell, rows: Sequence[InfoGuest], cells: Sequence[InfoCell], width: int) -> list[str]:
+    lines = _titled(_title(cell), width)
+    pages = "; ".join(_pool(pool) for pool in cell.pools if pool.total)
+    if pages:
+        lines += textwrap.wrap(pages, width, initial_indent="│  ", subsequent_indent="│  ")
     if not rows:
         return [*lines, "└  no guest"]
     names = [_cut(guest.name) for guest in rows]
@@ -247,9 +175,9 @@ def _block(cell: _Cell, rows: Sequence[_Guest], cells: Sequence[_Cell], width: i
     return _closed(lines)
 
 
-def _columns(cell: _Cell, rows: Sequence[_Guest], room: int) -> list[_Column]:
+def _columns(cell: InfoCell, rows: Sequence[InfoGuest], room: int) -> list[_Column]:
     """CPU by CPU where that fits; else neighbours that no guest tells apart together; else across gaps too."""
-    each = [(cpu, tuple(guest.symbol(cpu) for guest in rows)) for cpu in cell.cpus]
+    each = [(cpu, tuple(_symbol(guest, cpu) for guest in rows)) for cpu in cell.cpus]
     digits = max((len(str(cpu)) for cpu in cell.cpus), default=0)
     columns = [replace(column, label=column.label.rjust(digits)) for column in _merged(each, 0)]
     for step in (1, None):
@@ -296,32 +224,32 @@ def _chunks(columns: Sequence[_Column], room: int) -> list[list[_Column]]:
     return chunks
 
 
-def _note(guest: _Guest, cell: _Cell, cells: Sequence[_Cell]) -> str:
+def _note(guest: InfoGuest, cell: InfoCell, cells: Sequence[InfoCell]) -> str:
     parts = [_vcpus(guest)]
     here = CpuSet([cell.id])
     if guest.lies is not None:
         kib = guest.lies.get(cell.id, 0)
         parts.append(f"{human(kib)} here" if kib else "no memory here")
     else:
-        where = "" if guest.bound in (here, CpuSet()) else f" on {_named('cell', guest.bound)}"
+        where = "" if guest.bound in (here, CpuSet()) else f" on {named('cell', guest.bound)}"
         parts.append(f"{human(guest.memory)} {guest.mode}{where}")
     reach = guest.reach(union(each.cpus for each in cells))
     others = CpuSet(each.id for each in cells if each.cpus & reach) - here
     if others:
-        parts.append(f"also {_named('cell', others)}")
+        parts.append(f"also {named('cell', others)}")
     return ", ".join(parts)
 
 
-def _roaming_note(guest: _Guest) -> str:
+def _roaming_note(guest: InfoGuest) -> str:
     if guest.lies is not None:
         parts = [f"{human(kib)} on cell {cell}" for cell, kib in sorted(guest.lies.items()) if kib]
     else:
-        where = f" on {_named('cell', guest.bound)}" if guest.bound else ""
+        where = f" on {named('cell', guest.bound)}" if guest.bound else ""
         parts = [f"{human(guest.memory)} {guest.mode}{where}"]
     return ", ".join([_vcpus(guest), *parts])
 
 
-def _vcpus(guest: _Guest) -> str:
+def _vcpus(guest: InfoGuest) -> str:
     count = len(guest.vcpus)
     text = f"{count} vCPU" if count == 1 else f"{count} vCPUs"
     return text if guest.state == "running" else f"{guest.state}, {text}"
@@ -337,6 +265,24 @@ def _list(title: str, rows: Sequence[tuple[str, str]], width: int) -> list[str]:
         for number, text in enumerate(wrapped):
             lines.append(f"│  {('' if number else _cut(name)).ljust(name_width)}  {text}")
     return _closed(lines)
+
+
+def _marked(block: list[str], marks: Sequence[str], width: int) -> list[str]:
+    """A cell's block with the marks of findings at its end."""
+    if not marks:
+        return block
+    said = textwrap.wrap(f"findings {' '.join(marks)}", width, initial_indent="│  ", subsequent_indent="│  ")
+    return _closed([*block[:-1], "│" + block[-1][1:], *said])
+
+
+def _findings(found: Sequence[tuple[str, InfoFinding]], width: int) -> list[str]:
+    """What was found, the gravest first, each with its remedy."""
+    rows = []
+    for mark, each in found:
+        remedy = f" - fix ({each.fix}) {each.remedy}" if each.remedy else ""
+        said = f"{each.severity} {each.code} - {each.message}{remedy}"
+        rows.append((mark, " ".join(said.split()).replace(": ", ", ").replace(" #", " ")))
+    return _list("findings", rows, width)
 
 
 def _legend(seen: set[str], lines: Sequence[str], width: int) -> list[str]:
@@ -378,7 +324,3 @@ def _cut(name: str) -> str:
     """Names of one site often start alike and differ at their ends: cut the middle."""
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"
-
-
-def _named(kind: str, numbers: CpuSet) -> str:
-    return f"{kind} {numbers}" if len(numbers) == 1 else f"{kind}s {numbers}"

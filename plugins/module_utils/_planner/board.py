@@ -20,7 +20,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     Ground,
     Guest,
     bits,
-    count,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 
@@ -52,7 +51,8 @@ class Board:
     ``free``: CPUs that can be given to one guest; ``whole``: whole cores among them, not counting those that guests
     without a wish for whole cores will break up: that is decided last, and fits wherever both numbers do.
     ``unshared``: whole cores left if no two guests are to share one. ``mem[pool]``: KiB or pages.
-    ``guests``: how many there are. ``groups``: (kind, name) -> cells, with how many members on each.
+    ``guests``: how many there are. ``groups``: (kind, name) -> cells, with how many members on each; copies of the
+    board share these, so that they are replaced and never changed.
     """
 
     def __init__(
@@ -72,8 +72,6 @@ class Board:
         self.groups: dict[tuple[str, str], dict[int, int]] = {}
         #: Whether cells are chosen to leave CPUs and memory in balance, where the policies' own orders left guests out.
         self.balanced = False
-        self.capacity = [max(1, UNIT * count(mask)) for mask in ground.shared]
-        self.own_capacity = [max(1, count(mask)) for mask in ground.own]
 
     def copy(self) -> Board:
         new = Board(
@@ -86,7 +84,7 @@ class Board:
             list(self.guests),
         )
         new.unshared, new.balanced = list(self.unshared), self.balanced
-        new.groups = {key: dict(cells) for key, cells in self.groups.items()}
+        new.groups = dict(self.groups)
         return new
 
     def room(self, cell: int, kind: int) -> int:
@@ -131,11 +129,12 @@ class Board:
             self.join(key, spot.cells, sign)
 
     def join(self, key: tuple[str, str], cells: int, sign: int = 1) -> None:
-        members = self.groups.setdefault(key, {})
+        members = dict(self.groups.get(key, ()))
         for cell in bits(cells):
             members[cell] = members.get(cell, 0) + sign
             if not members[cell]:
                 del members[cell]
+        self.groups[key] = members
 
     def open_to(self, guest: Guest) -> int:
         """The cells that the request and its groups leave."""
@@ -157,14 +156,14 @@ class Board:
     def load(self, cell: int, guest: Guest | None = None, mem: int = 0, cpu: int = 0) -> int:
         """How full a cell is by the scarcer of CPU and memory, in millionths, with such a guest on it."""
         pool = guest.pool if guest is not None else 0
-        capacity = self.capacity[cell]
+        capacity = self.ground.capacity[cell]
         used = capacity - self.joint[cell] + self.soft[cell]
         if guest is not None and guest.kind != SHARED:
             cpu = self.cpus(cell, guest.kind, cpu)[0]
             if self.ground.derived:
                 cpu *= UNIT
             else:
-                capacity = self.own_capacity[cell]
+                capacity = self.ground.own_capacity[cell]
                 used = capacity - self.free[cell]
         total = max(1, self.ground.memory[pool][cell])
         return max((used + cpu) * UNIT // capacity, (total - self.mem[pool][cell] + mem) * UNIT // total)
@@ -175,10 +174,10 @@ class Board:
         Source: Panigrahy and others, Heuristics for Vector Bin Packing, 2011 ("dot product").
         """
         if guest.kind == SHARED or self.ground.derived:
-            capacity, free = self.capacity[cell], self.joint[cell]
+            capacity, free = self.ground.capacity[cell], self.joint[cell]
             need = need if guest.kind == SHARED else UNIT * self.cpus(cell, guest.kind, need)[0]
         else:
-            capacity, free = self.own_capacity[cell], self.free[cell]
+            capacity, free = self.ground.own_capacity[cell], self.free[cell]
             need = self.cpus(cell, guest.kind, need)[0]
         total = max(1, self.ground.memory[guest.pool][cell])
         cpu = (need * UNIT // capacity) * (free * UNIT // capacity)

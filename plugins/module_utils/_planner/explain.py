@@ -9,6 +9,7 @@ This file must not import ansible, libvirt or lxml, and must not choose anything
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -64,6 +65,11 @@ def offer(board: Board, guest: Guest) -> Offer:
     return Offer(ground.ids[cell], best[1], kib, at_most, text)
 
 
+def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -> str:
+    """What some cells have: "cell 1 has 4", "cells 0-1 have 6, at most 4 on cell 1"."""
+    return f"{names} has {together}" if len(ids) == 1 else f"{names} have {together}, at most {most} on cell {at}"
+
+
 def reject(board: Board, guest: Guest) -> Rejection:
     """What stands in the way of a guest that no repair could place: the scarcest constraint on its cells."""
     ground, request = board.ground, guest.request
@@ -95,14 +101,16 @@ def reject(board: Board, guest: Guest) -> Rejection:
     if sum(rooms) < guest.need:
         needed, available = guest.need / scale, sum(rooms) / scale
         at = ids[rooms.index(max(rooms))]
-        text = f"needs {needed:g} {unit}, and {names} have {available:g}, at most {max(rooms) / scale:g} on cell {at}"
+        having = _having(names, f"{available:g}", f"{max(rooms) / scale:g}", ids, at)
+        text = f"needs {needed:g} {unit}, and {having}"
         constraint = "cores" if guest.kind in (REQUIRE, ISOLATE) else "cpus"
         return result(constraint, needed, available, "cores" if guest.kind == ISOLATE else "CPUs", at, text)
     if sum(free_mem) < guest.mem:
         at = ids[free_mem.index(max(free_mem))]
         unit = "KiB" if not guest.pool else "pages"
         size = f" of {request.page_size} KiB" if guest.pool else ""
-        text = f"needs {guest.mem} {unit}{size}, and {names} have {sum(free_mem)}, at most {max(free_mem)} on cell {at}"
+        having = _having(names, str(sum(free_mem)), str(max(free_mem)), ids, at)
+        text = f"needs {guest.mem} {unit}{size}, and {having}"
         return result("huge_pages" if guest.pool else "memory", guest.mem, sum(free_mem), unit, at, text)
     if request.together is not None:
         text = f"group {request.together} shares one cell, and {names} cannot hold this guest beside it"

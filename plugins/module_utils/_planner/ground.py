@@ -86,6 +86,9 @@ class Ground:
         self.all_shared, self.all_own = shared & self.all_usable, own & self.all_usable
         self.shared = [mask & self.all_shared for mask in self.usable]
         self.own = [mask & self.all_own for mask in self.usable]
+        #: Of each cell, to divide by: 1/UNIT of shared CPUs, and CPUs that can be given to one guest
+        self.capacity = [max(1, UNIT * count(mask)) for mask in self.shared]
+        self.own_capacity = [max(1, count(mask)) for mask in self.own]
         self.cores = [self._cores(index) for index in range(len(self.cells))]
         self.threads = [max((count(core) for core in cores), default=1) for cores in self.cores]
         self.core_of = {cpu: core for cores in self.cores for core in cores for cpu in bits(core)}

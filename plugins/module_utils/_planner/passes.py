@@ -105,5 +105,5 @@ def _shares(board: Board, guest: Guest) -> tuple[float, float]:
     need = guest.need
     if guest.kind != SHARED:
         need = max(board.cpus(cell, guest.kind, need)[0] for cell in range(len(ground.ids)))
-    capacity = board.capacity if guest.kind == SHARED else board.own_capacity
+    capacity = ground.capacity if guest.kind == SHARED else ground.own_capacity
     return need / sum(capacity), guest.mem / max(1, sum(ground.memory[guest.pool]))

@@ -56,17 +56,17 @@ class Search:
 
     def place_class(self, guests: Sequence[Guest], chosen: set[Guest], at_most: int) -> None:
         """Place what can be placed of one class of priority; ``chosen`` first, and no more vCPUs than ``at_most``."""
-        order = _grouped(
-            sorted(
-                guests,
-                key=lambda each: (each not in chosen, -self.widths[each], count(each.allowed), self.rank[each]),
-            )
+        order = sorted(
+            guests,
+            key=lambda each: (each not in chosen, -self.widths[each], count(each.allowed), self.rank[each]),
         )
+        groups = _groups(order)
+        order = _grouped(order, groups)
         for guest in order:
             if guest in self.placed:
                 continue
             if guest.request.together is not None:
-                self._place_group(guest, order)
+                self._place_group(guest, groups[guest.request.together])
                 continue
             spot = self._first(guest)
             if spot is not None:
@@ -99,17 +99,16 @@ class Search:
                 missing -= guest.vcpus
 
     def _holds(self, guest: Guest) -> bool:
-        """Whether the cells that it may use together have room for it."""
+        """Whether all cells together have room for it: others may go where it may not."""
         board, mem = self.board, self.board.mem[guest.pool]
         cpu = amount = 0
-        for cell in bits(guest.allowed):
+        for cell in range(len(mem)):
             cpu += max(0, board.room(cell, guest.kind))
             amount += max(0, mem[cell])
         return cpu >= guest.need and amount >= guest.mem
 
-    def _place_group(self, guest: Guest, order: list[Guest]) -> None:
+    def _place_group(self, guest: Guest, members: list[Guest]) -> None:
         """Place the members of a group that shares one cell on the cell that holds most of it."""
-        members = [each for each in order if each.request.together == guest.request.together]
         most, found = 0, {}
         for cell in bits(guest.allowed):
             trial, spots = self.board.copy(), {}
@@ -151,7 +150,8 @@ class Search:
         window = here[-_WINDOW:][::-1]
         for other in window:  # the smallest that is enough
             self.looks -= 1
-            if self._swap(guest, cell, [other]):
+            # Where it could go does not depend on who takes its place.
+            if best_single(board, other, ~(1 << cell)) is not None and self._swap(guest, cell, [other]):
                 return True
         gone: list[Guest] = []
         trial = board.copy()
@@ -244,12 +244,17 @@ def alike(guest: Guest) -> tuple[object, ...]:
     )
 
 
-def _grouped(order: list[Guest]) -> list[Guest]:
-    """Members of a group that shares one cell follow its first member."""
+def _groups(order: list[Guest]) -> dict[str, list[Guest]]:
+    """The members of each group that shares one cell, in the order given."""
     groups: dict[str, list[Guest]] = {}
     for guest in order:
         if guest.request.together is not None:
             groups.setdefault(guest.request.together, []).append(guest)
+    return groups
+
+
+def _grouped(order: list[Guest], groups: dict[str, list[Guest]]) -> list[Guest]:
+    """Members of a group that shares one cell follow its first member."""
     result: dict[Guest, None] = {}
     for guest in order:
         for each in groups.get(str(guest.request.together), [guest]) if guest.request.together else [guest]:

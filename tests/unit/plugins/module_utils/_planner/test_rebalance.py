@@ -13,7 +13,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.plan import pla
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, pinned
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, pinned
 
 ALLOWED = Options(rebalance=True)
 ON = ("0-7", "8-15", "16-23", "24-31")
@@ -43,6 +43,14 @@ def test_room_is_made_with_one_move() -> None:
     assert found.bound.vcpus == 16
     with pytest.raises(InputError, match="max_moves: 0: 1 moves are needed: "):
         rebalanced(host(), pairs, new, most=0)
+
+
+def test_room_is_made_on_the_cell_asked_for() -> None:
+    """That cell alone has too little: the others go where the new guest may not."""
+    pairs = [shared("a", 2, 1), shared("b", 2, 1), shared("c", 4, 0)]
+    found = rebalanced(host(), pairs, Request("new", 8, GIB, cells=cpus("1")))
+    assert found.moves == ("a", "b") and not found.rejections
+    assert str(next(each for each in found.placements if each.name == "new").cells) == "1"
 
 
 def test_a_guest_that_fits_after_another_has_moved_needs_no_move() -> None:

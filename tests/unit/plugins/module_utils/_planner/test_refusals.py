@@ -238,6 +238,10 @@ def test_rejections_say_what_is_missing_and_what_would_fit() -> None:
         "a: needs 4 CPUs, and cells 0-1 have 3, at most 2 on cell 0; 2 vCPUs with 1048576 KiB would fit on cell 0"
     )
     assert plan_as_result(found)["rejections"][0]["nearest"] == {"cell": 0, "vcpus": 2, "memory": GIB}
+    one = plan(host(), [replace(OWN, vcpus=4, cells=cpus("0"))], busy)
+    assert one.rejections[0].message == (
+        "a: needs 4 CPUs, and cell 0 has 2; 2 vCPUs with 1048576 KiB would fit on cell 0"
+    )
     isolate = plan(host(), [replace(OWN, vcpus=2, smt="isolate")], busy)
     assert rejected(isolate)[:5] == ("cores", 0, 2, 1, "cores")
     require = plan(host(), [replace(OWN, vcpus=4, smt="require")], busy)
