@@ -14,6 +14,8 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("same", deadline=None, derandomize=True)
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
+
+settings.register_profile("same", deadline=None, derandomize=True, max_examples=examples(100))
 settings.register_profile("explore", deadline=None)
 settings.load_profile("explore" if os.environ.get("NUMA_VIRT_EXPLORE") else "same")

@@ -24,6 +24,7 @@ from hypothesis import strategies as st  # noqa: E402
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet  # noqa: E402
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError  # noqa: E402
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples  # noqa: E402
 
 LIBVIRT_CPUS = 16384  # VIR_DOMAIN_CPUMASK_LEN
 EVERYTHING = f"0-{LIBVIRT_CPUS - 1}"
@@ -99,7 +100,7 @@ def test_every_place_has_the_same_grammar(connection: Any, place: str, text: str
     assert parsed(text) == stored(connection, text, place)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(600), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example("1,\n^1 ,2")
 @given(TEXTS)
 def test_generated_texts(connection: Any, text: str) -> None:
@@ -109,7 +110,7 @@ def test_generated_texts(connection: Any, text: str) -> None:
     assert parsed(text) == stored(connection, text)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(st.integers(0, LIBVIRT_CPUS - 2), min_size=1, max_size=40))
 def test_canonical_text_is_libvirts_own(connection: Any, numbers: set[int]) -> None:
     text = str(CpuSet(numbers))

@@ -40,6 +40,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement_xml import (
     write_record,
 )
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree, parse, serialize
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.golden_domains import (
     CASES,
     FOLDER,
@@ -556,7 +557,7 @@ def _without_space(root):
     return re.sub(rb"\s+", b"", _c14n(root))
 
 
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+many = settings(max_examples=examples(100), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @many

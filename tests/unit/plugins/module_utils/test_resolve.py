@@ -24,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, check_cpus, resolve
 from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, CpuPool, Host
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 
 def cpus(text: str) -> CpuSet:
@@ -655,7 +656,7 @@ DOCUMENTS = st.builds(
 STORED = st.none() | st.builds(replace, WISHES, vcpu_pins=st.none() | VCPU_PINS, iothread_pins=st.none() | IO_PINS)
 ANY_DRIVER = st.sampled_from([QEMU, XEN, TEST])
 
-choosy = settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=150)
+choosy = settings(suppress_health_check=[HealthCheck.filter_too_much], max_examples=examples(150))
 
 
 def placed(wish: Intent, current: Placement, stored: Intent | None, settled: CpuSet | None, driver: Driver) -> Target:

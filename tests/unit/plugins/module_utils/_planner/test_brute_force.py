@@ -15,8 +15,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.plan import pla
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, verify
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
-EXAMPLES = settings(max_examples=120)
+EXAMPLES = settings(max_examples=examples(120))
 Score = tuple[int, int, int, int]
 
 

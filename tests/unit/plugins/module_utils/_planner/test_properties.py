@@ -24,9 +24,10 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.buil
     pinned,
     verify,
 )
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 Case = tuple[Host, list[Request], Rules]
-EXAMPLES = settings(max_examples=60)
+EXAMPLES = settings(max_examples=examples(60))
 
 
 @st.composite

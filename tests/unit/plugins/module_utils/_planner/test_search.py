@@ -18,6 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.plan import pla
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import nearest_subset
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, verify
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 
 @st.composite
@@ -56,7 +57,7 @@ def first_fit(requests: list[Request]) -> int:
     return placed
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(batches())
 def test_a_batch_is_better_than_one_by_one(requests: list[Request]) -> None:
     found = plan(host(4), requests)
@@ -65,7 +66,7 @@ def test_a_batch_is_better_than_one_by_one(requests: list[Request]) -> None:
         assert found.vcpus >= first_fit(requests)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(batches())
 def test_a_batch_on_divided_cpus(requests: list[Request]) -> None:
     rules = Rules(shared_cpus=cpus("0-3,8-11,16-19,24-27"), cpu_ratio=2)
