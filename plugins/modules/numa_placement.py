@@ -199,15 +199,15 @@ plan:
         - name: web1
           policy: pack
           action: place
-          cells: [1]
-          cpuset: 2-3
+          cells: [0]
+          cpuset: 0-7
           vcpu_pins: {}
           emulator_cpuset: null
-          memory_cells: [1]
-          memory: {'1': 1048576}
+          memory_cells: [0]
+          memory: {'0': 65536}
           guest_cells: []
           distance: 0
-          reason: fits on one cell, and cell 1 is the fullest that holds it
+          reason: 'cell 0: filled before another is opened; 25 % of the scarcer of CPU and memory used after'
     rejections:
       description: Domains that have no place, as RV(rejections).
       returned: success
@@ -219,7 +219,11 @@ plan:
       returned: success
       type: list
       elements: dict
-      sample: []
+      sample:
+        - code: unrestricted
+          name: old
+          cell: null
+          message: 'old may run on every CPU of the host: no plan can keep it off the CPUs of others'
     moves:
       description: Names of domains that go to other cells.
       returned: success
@@ -230,7 +234,7 @@ plan:
       description: How many of the requested vCPUs have a place, and how many any plan could place at best.
       returned: success
       type: dict
-      sample: {placed: 8, bound: 8}
+      sample: {placed: 2, bound: 2}
     before:
       description: What is used of each cell before.
       returned: success
@@ -238,19 +242,26 @@ plan:
       elements: dict
       sample:
         - cell: 0
-          shared_cpus: 0-1
+          shared_cpus: 0-7
           dedicated_cpus: ''
-          load: 0.5
-          memory: {used: 1048576, total: 4194304}
-          huge_pages: []
-          guests: [web1]
+          load: 0.0
+          memory: {used: 0, total: 2097152}
+          huge_pages: [{size: 2048, used: 0, total: 0}]
+          guests: []
     after:
       description: The same afterwards.
       returned: success
       type: list
       elements: dict
-      sample: []
-  sample: {}
+      sample:
+        - cell: 0
+          shared_cpus: 0-7
+          dedicated_cpus: ''
+          load: 2.0
+          memory: {used: 65536, total: 2097152}
+          huge_pages: [{size: 2048, used: 0, total: 0}]
+          guests: [web1]
+  sample: {placements: [], rejections: [], notes: [], moves: [], vcpus: {placed: 0, bound: 0}, before: [], after: []}
 domains:
   description: Each domain that has a place, by name, with what was done.
   returned: success
@@ -277,12 +288,12 @@ domains:
       returned: success
       type: list
       elements: int
-      sample: [1]
+      sample: [0]
     reason:
       description: Why it is there.
       returned: success
       type: str
-      sample: fits on one cell, and cell 1 is the fullest that holds it
+      sample: 'cell 0: filled before another is opened; 25 % of the scarcer of CPU and memory used after'
     state:
       description: Its state.
       returned: success
@@ -292,18 +303,32 @@ domains:
       description: As RV(numa.virt.numa_domain#module:placement).
       returned: success
       type: dict
-      sample: {}
+      sample:
+        cpuset: 0-7
+        automatic: false
+        vcpu_pins: {}
+        emulator_cpuset:
+        iothread_pins: {}
+        memory: {mode: strict, cells: [0], automatic: false}
+        memnodes: {}
     actual:
       description: As RV(numa.virt.numa_domain#module:actual).
       returned: success
       type: dict
-      sample: {}
+      sample:
+        source: proc
+        vcpus: {'0': 0-7, '1': 0-7}
+        emulator: 0-7
+        iothreads: {}
+        memory_cells: '0'
+        memory_policy: bind:0
+        memory: {'0': 43008}
     changes:
       description: As RV(numa.virt.numa_domain#module:changes).
       returned: success
       type: list
       elements: dict
-      sample: []
+      sample: [{element: numatune/memory, before: null, after: strict on 0, applied: config, needs_restart: false}]
     restart_required:
       description: As RV(numa.virt.numa_domain#module:restart_required).
       returned: success
@@ -349,12 +374,12 @@ rejections:
       description: What it needs.
       returned: success
       type: float
-      sample: 4
+      sample: 10
     available:
       description: What is there.
       returned: success
       type: float
-      sample: 2
+      sample: 8
     unit:
       description: What both are counted in.
       returned: success
@@ -364,12 +389,13 @@ rejections:
       description: What would fit there.
       returned: success
       type: dict
-      sample: {}
+      sample: {cell: 1, vcpus: 8, memory: 65536}
     message:
       description: The same in words.
       returned: success
       type: str
-      sample: 'db3: needs 4 CPUs of its own, and cells 0-1 have 2'
+      sample: >-
+        db3: needs 10 CPUs, and cells 0-1 have 8, at most 8 on cell 1; 8 vCPUs with 65536 KiB would fit on cell 1
   sample: []
 restart_required:
   description: Whether a running guest would follow its new placement only after a restart.
