@@ -4,7 +4,7 @@
 
 """Run molecule scenarios one after the other, all of them whatever comes; a line for each, and what failed.
 
-Whole logs are in .cache/checks/molecule-SCENARIO.log.
+Whole logs, each line with the seconds that have passed, are in .cache/checks/molecule-SCENARIO.log.
 
 usage: scenarios.py SCENARIO…
 """
@@ -28,31 +28,33 @@ _FAILURE = re.compile(r"\[ERROR\]|^fatal:|^failed:|CRITICAL|Traceback")
 
 def run(scenario: str) -> tuple[bool, float]:
     """Whether it passed, and how many seconds it took. Its log is shown as far as it matters."""
-    log = LOGS / f"molecule-{scenario}.log"
     start = time.monotonic()
-    with log.open("wb") as file:
-        passed = not subprocess.run(
-            ["molecule", "test", "--no-command-borders", "--scenario-name", scenario],
-            cwd=machine.REPO,
-            env={**os.environ, "NO_COLOR": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+    child = subprocess.Popen(
+        ["molecule", "test", "--no-command-borders", "--scenario-name", scenario],
+        cwd=machine.REPO,
+        env={**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
+    lines = []
+    with (LOGS / f"molecule-{scenario}.log").open("w", encoding="utf-8") as log:
+        for line in child.stdout or ():
+            lines.append(line.rstrip("\n"))
+            log.write(f"{time.monotonic() - start:7.1f}  {line}")
+            log.flush()
+    passed = child.wait() == 0
     seconds = time.monotonic() - start
     print(f"{'passed' if passed else 'failed':8} {scenario:14} {seconds:7.1f} s", flush=True)
     if not passed:
-        print(
-            "".join(f"    | {line}\n" for line in excerpt(log.read_text(encoding="utf-8", errors="replace"))),
-            flush=True,
-        )
+        print("".join(f"    | {line}\n" for line in excerpt(lines)), flush=True)
     return passed, seconds
 
 
-def excerpt(text: str) -> list[str]:
+def excerpt(lines: Sequence[str]) -> Sequence[str]:
     """The lines around the first failure, or the last ones where none is seen."""
-    lines = text.splitlines()
     first = next((number for number, line in enumerate(lines) if _FAILURE.search(line)), len(lines) - AFTER)
     return lines[max(0, first - BEFORE) : max(0, first) + AFTER]
 
