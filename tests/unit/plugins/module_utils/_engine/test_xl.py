@@ -253,9 +253,9 @@ def test_info(host):
     host.add(config("stray"))
     host.file("bad", text="name = 'bad'\nvcpus = = 3\n")
     with host.connect() as connection:
-        from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
+        from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 
-        result = domains_info(connection, None)
+        result = domains_info(connection, InfoRequest())
     off, stray, web1 = result["domains"]
     assert (off["name"], off["state"], off["cpuset"], off["cells"]) == ("off", "shut off", "0-1", [0])
     assert (stray["persistent"], stray["configured"], stray["managed"]) == (False, None, False)
