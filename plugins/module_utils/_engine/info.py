@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, u
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
+from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
@@ -39,7 +40,11 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._verify import (
+    HYPERVISOR,
+    Observation,
+    observation_as_result,
+)
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
@@ -58,11 +63,12 @@ class InfoRequest:
 
 @dataclass(frozen=True)
 class _Read:
-    """One domain, as it was found."""
+    """One domain, as it was found. ``pool`` is its cpupool where it runs on Xen and there are several."""
 
     known: Known
     state: str
     observation: Observation | None
+    pool: str | None = None
 
 
 def domains_info(connection: Connection, request: InfoRequest) -> dict[str, Any]:
@@ -110,25 +116,38 @@ def _read_all(session: Session, domains: Sequence[Domain], required: set[str]) -
     looks = session.driver.name == "qemu" and connection.local
     pids = _proc.find_process([str(domain.uuid) for domain in running]) if looks and running else {}
     pages = session.pages if running else None
+    xen = xen_guests(session) if running else XenGuests({}, {})
     found = []
     for domain in domains:
         lasting, pid = not domain.active or domain.uuid in persistent, pids.get(str(domain.uuid), 0)
+        state = states.get(str(domain.uuid), "shut off")
         try:
-            found.append(_read(session, domain, lasting, states.get(str(domain.uuid), "shut off"), pid, pages))
+            found.append(_read(session, domain, lasting, state, pid, pages, xen))
         except (DomainNotFoundError, LibvirtCallError):
             # It stopped or went away since it was listed: once more, as it is now.
             again = connection.domain(domain.name)
             if again is not None:
-                found.append(_read(session, again, again.persistent(), again.state(), None, None))
+                found.append(_read(session, again, again.persistent(), again.state()))
             elif domain.name in required:
                 raise
     return found
 
 
-def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None, pages: Pages) -> _Read:
+def _read(
+    session: Session,
+    domain: Domain,
+    lasting: bool,
+    state: str,
+    pid: int | None = None,
+    pages: Pages = None,
+    xen: XenGuests | None = None,
+) -> _Read:
     known = read(session, domain, lasting)
-    observation = observe(session, domain, known.live, pid, pages) if known.live is not None else None
-    return _Read(known, state, observation)
+    if known.live is None:
+        return _Read(known, state, None)
+    vcpus = xen.vcpus.get(domain.id) if xen is not None else None
+    observation = observe(session, domain, known.live, pid, pages, vcpus)
+    return _Read(known, state, observation, xen.pools.get(domain.id) if xen is not None else None)
 
 
 def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[Finding, ...]:
@@ -145,10 +164,18 @@ def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[F
 
 
 def _facts(each: _Read) -> GuestFacts:
-    known = each.known
+    known, observation = each.known, each.observation
     live = _said(known.live) if known.live is not None else None
+    if live is not None and observation is not None:
+        shape = live.shape
+        if each.pool is not None:
+            shape = replace(shape, pool=each.pool)
+        up = [vcpu for vcpu, _cpus in observation.vcpus]
+        if observation.source == HYPERVISOR and shape.current is None and up == list(range(len(up))):
+            shape = replace(shape, current=len(up))  # xl says it here only
+        live = replace(live, shape=shape)
     config = _said(known.config) if known.persistent else None
-    return GuestFacts(known.domain.name, config, live, each.observation, known.intent)
+    return GuestFacts(known.domain.name, config, live, observation, known.intent)
 
 
 def _said(definition: Definition) -> Said:

@@ -123,20 +123,20 @@ def _helpers(view: View, seen: Seen) -> Iterator[Finding]:
         return
     for who, cpus in helper_sets(seen.said):
         there = cpus & view.host.online
-        away = view.host.cells_touched(there) - seen.cells
+        away = view.host.cells_touched(there) - seen.meant_cells
         if cpus in meant or not away or view.host.online <= there:
             continue
-        wholly = not view.host.cells_touched(there) & seen.cells
+        wholly = not view.host.cells_touched(there) & seen.meant_cells
         verb = "runs" if who.startswith("IO") else "run"
         message = (
             f"{who} {verb if wholly else 'may run'} on {cells_text(away)} ({cpus_text(there)}), "
-            f"and its vCPUs on {cells_text(seen.cells)}"
+            f"and its vCPUs on {cells_text(seen.meant_cells)}"
         )
         option = "iothreads" if who.startswith("IO") else "emulator"
         live = seen.running and (view.driver.pin_flags or option == "emulator")
         yield finding(
             "helper_off_cells", seen.name, message,
-            f"pin it to CPUs of {cells_text(seen.cells)} with vcpu_pin ({option})",
+            f"pin it to CPUs of {cells_text(seen.meant_cells)} with vcpu_pin ({option})",
             cells=away, cpus=view.host.cpus_of(away) & there, numbers={"cells": len(away)},
             severity=None if wholly else INFO,
             fix=LIVE if live else RESTART if seen.running else REDEFINE,
@@ -183,7 +183,7 @@ def _farthest(view: View, near: CpuSet, far: CpuSet) -> int:
 
 
 def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
-    cells = seen.cells
+    cells = seen.meant_cells
     if len(cells) < 2 or not spanning_matters(view, seen):
         return
     fitting = room.fitting(seen)
@@ -193,7 +193,7 @@ def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
     shape = seen.said.shape
     fix = view.memory_fix(seen)
     message = (
-        f"its {shape.vcpus} vCPUs may run on {cells_text(cells)} ({cpus_text(view.cpus_of(seen.reach))}), and it would "
+        f"its {shape.vcpus} vCPUs may run on {cells_text(cells)} ({cpus_text(view.cpus_of(seen.meant))}), and it would "
         f"fit cell {best} with its {shape.memory} KiB"
     )
     restart = " and restart=allowed" if fix == RESTART else ""
@@ -205,7 +205,7 @@ def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
     numbers: Mapping[str, int] = {"cells": len(cells), "vcpus": shape.vcpus, "kib": shape.memory}
     yield finding(
         "spans_needlessly", seen.name, message, remedy,
-        cells=cells, cpus=view.cpus_of(seen.reach), numbers=numbers,
+        cells=cells, cpus=view.cpus_of(seen.meant), numbers=numbers,
         severity=INFO if seen.wish is not None else None, fix=fix,
     )  # fmt: skip
 

@@ -35,7 +35,7 @@ def wants_free(facts: Facts) -> bool:
     """Whether a finding depends on the free memory of cells: a guest may be on too many of them, or has devices."""
     view = View(facts)
     return any(
-        seen.settled and (seen.said.needs.devices or (len(seen.cells) > 1 and spanning_matters(view, seen)))
+        seen.settled and (seen.said.needs.devices or (len(seen.meant_cells) > 1 and spanning_matters(view, seen)))
         for seen in view.guests
     )
 

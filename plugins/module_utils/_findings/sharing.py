@@ -187,7 +187,7 @@ def _overcommitted(view: View) -> Iterator[Finding]:
         ratio = seen.wish.cpu_ratio if seen.wish is not None else None
         held: Counter[int] = Counter()
         # A guest that nobody placed weighs nothing where nothing holds it, on a host with one cell too.
-        counted = [vcpu for vcpu in seen.present if seen.held[vcpu] or not seen.free]
+        counted = [vcpu for vcpu in seen.present if vcpu in seen.held or not seen.free]
         for mask, number in Counter(seen.sets[vcpu] for vcpu in counted).items():
             cells = ground.cells_of(mask)
             if cells and not cells & (cells - 1):

@@ -59,18 +59,20 @@ def helper_sets(said: Said) -> list[tuple[str, CpuSet]]:
 
 @dataclass(frozen=True)
 class Seen:
-    """One guest. ``said`` is what counts of its documents; ``sets`` are the CPUs of each vCPU that it may have.
+    """One guest. ``said`` is what counts of its documents; ``sets`` are the CPUs of its vCPUs, by vCPU.
 
-    ``present`` are the vCPUs that are there now; ``held`` says of each whether the document keeps it off some CPU.
+    Those are the vCPUs that are there now (``present``), and others for which the document says something: it is
+    ``held`` that a document keeps off some CPU. ``meant`` are the CPUs that the document gives them.
     """
 
     facts: GuestFacts
     said: Said
     host: Host
     wish: Request | None
-    sets: tuple[int, ...]
+    sets: Mapping[int, int]
     present: tuple[int, ...]
-    held: tuple[bool, ...]
+    held: frozenset[int]
+    meant: int
     unknown: bool
     dedicated: int = 0
     owned: int = 0
@@ -87,14 +89,14 @@ class Seen:
     def reach(self) -> int:
         """The CPUs that some vCPU may use."""
         mask = 0
-        for each in self.sets:
+        for each in self.sets.values():
             mask |= each
         return mask
 
     @cached_property
     def free(self) -> bool:
         automatic = self.said.placement.automatic
-        return not (all(self.held) or automatic or self.unknown or self._region_said)
+        return not (self.held >= set(self.sets) or automatic or self.unknown or self._region_said)
 
     @property
     def settled(self) -> bool:
@@ -105,6 +107,11 @@ class Seen:
     def cells(self) -> CpuSet:
         """The cells that its vCPUs may use."""
         return self.host.cells_touched(CpuSet.from_mask(self.reach))
+
+    @property
+    def meant_cells(self) -> CpuSet:
+        """The cells that the document gives its vCPUs, wherever they have strayed to."""
+        return self.host.cells_touched(CpuSet.from_mask(self.meant))
 
     @property
     def _region_said(self) -> bool:
@@ -165,18 +172,22 @@ class View:
         looked = guest.observation if guest.observation is not None and guest.observation.source != DEFINITION else None
         real = {vcpu: cpus.mask for vcpu, cpus in looked.vcpus} if looked is not None else {}
         everything = host.online.mask
-        sets, held = [], []
+        sets: dict[int, int] = {}
+        held, meant = set(), 0
+        present = sorted(real) if real else range(said.shape.starting_vcpus)
         for vcpu in range(said.shape.vcpus):
             cpus = placed_by(self.driver, said, vcpu)
+            if cpus is not None and everything & ~cpus.mask:
+                held.add(vcpu)
+            elif vcpu not in present:
+                continue
+            meant |= cpus.mask if cpus is not None else real.get(vcpu, everything)
             mask = real.get(vcpu, everything if cpus is None else cpus.mask)
             # One whose CPUs are all offline runs nowhere; one on some that are not runs on those.
-            sets.append(mask & everything or mask)
-            held.append(cpus is not None and bool(everything & ~cpus.mask))
-        present = tuple(sorted(real)) if real else tuple(range(said.shape.starting_vcpus))
-        wish = self._wish(guest, said)
+            sets[vcpu] = mask & everything or mask
         seen = Seen(
-            guest, said, host, wish, tuple(sets), tuple(vcpu for vcpu in present if vcpu < len(sets)), tuple(held),
-            unknown=said.placement.automatic and not real,
+            guest, said, host, self._wish(guest, said), sets, tuple(vcpu for vcpu in present if vcpu in sets),
+            frozenset(held), meant, unknown=said.placement.automatic and not real,
         )  # fmt: skip
         return self._with_own(seen)
 
@@ -188,13 +199,13 @@ class View:
         return request_of(wish, said.shape, said.needs, _DEFAULT_PAGE, self.driver.emulator)
 
     def _with_own(self, seen: Seen) -> Seen:
-        sets = seen.sets
+        sets = list(seen.sets.values())
         if seen.unknown or any(not mask or mask & (mask - 1) for mask in sets) or len(set(sets)) < len(sets):
             return seen
         cpus = seen.reach
         if seen.wish is None:
             pinned = dict(self.driver.decode(seen.said.placement).vcpu_pins)
-            return replace(seen, dedicated=cpus) if all(vcpu in pinned for vcpu in range(len(sets))) else seen
+            return replace(seen, dedicated=cpus) if all(vcpu in pinned for vcpu in seen.sets) else seen
         if not seen.wish.owns_cpus:
             return seen
         emulator = seen.said.placement.of_emulator

@@ -208,6 +208,7 @@ def test_an_io_thread_elsewhere() -> None:
     [
         {"cpuset": "8-15"},
         {"cpuset": "8-15", "emulator": "8", "iothreads": {1: ""}},
+        {"cpuset": "8-15", "emulator": "8", "source": "hypervisor", "real": {0: "0", 1: "8"}},  # a vCPU is astray
         {"pins": ["8", "9"]},  # nothing holds it: it is not off
         {"pins": ["8", "9"], "emulator": "0-31"},
         {"emulator": "0"},  # nor has an unrestricted guest cells
@@ -216,7 +217,7 @@ def test_an_io_thread_elsewhere() -> None:
     ],
 )
 def test_helpers_where_they_should_be(parts: dict[str, object]) -> None:
-    assert codes(HOST, guest("a", **parts)) == []
+    assert "helper_off_cells" not in codes(HOST, guest("a", **parts))
 
 
 def test_an_intent_for_another_thread_does_not_count() -> None:
@@ -316,6 +317,11 @@ def test_a_guest_on_two_cells_that_fits_one() -> None:
 )
 def test_guests_that_do_not_span_or_mean_it(parts: dict[str, object]) -> None:
     assert codes(HOST, guest("a", **parts)) == []
+
+
+def test_a_vcpu_that_strays_makes_no_wide_guest() -> None:
+    parts = {"source": "hypervisor", "real": {0: "0", 1: "9"}}
+    assert codes(HOST, guest("a", cpuset="0-7", **parts)) == ["threads_differ"]
 
 
 def test_a_policy_that_had_no_better_place() -> None:
