@@ -41,8 +41,8 @@ def find_distance(view: View) -> Iterator[Finding]:
             yield from _spans(view, seen, room)
 
 
-def asked_memory(view: View, intent: Intent | None) -> CpuSet:
-    """The cells that a user, or a policy, wanted memory from."""
+def asked_cells(view: View, intent: Intent | None) -> CpuSet:
+    """The cells that a user, or a policy, named for a guest and its memory, or by their CPUs."""
     if intent is None:
         return EMPTY
     cells = [intent.cells or EMPTY, *(each for _cell, each in intent.memnodes or ())]
@@ -55,7 +55,7 @@ def asked_memory(view: View, intent: Intent | None) -> CpuSet:
 
 def _memory(view: View, seen: Seen) -> Iterator[Finding]:
     """Where it was seen; where it cannot be, bound to cells of which none is the guest's."""
-    own, asked = seen.cells, asked_memory(view, seen.facts.intent)
+    own, asked = seen.cells, asked_cells(view, seen.facts.intent)
     binding = seen.said.placement.memory if view.driver.numatune else None
     nodeset = seen.nodeset if view.driver.numatune else EMPTY
     near = own | asked
@@ -73,7 +73,9 @@ def _memory(view: View, seen: Seen) -> Iterator[Finding]:
         bound = "is bound to" if binding is None or binding.mode in BINDING_MODES else "is preferred on"
         message = f"its memory ({seen.said.shape.memory} KiB) {bound} {cells_text(away)}, and its vCPUs run on {own}"
     else:
-        off = {cell: kib for cell, kib in sorted(lies.items()) if kib and cell not in near}
+        # A host that reports no cells may have some all the same.
+        known = EMPTY if view.host.implied_cell else view.host.cell_ids
+        off = {cell: kib for cell, kib in sorted(lies.items()) if kib and cell in known - near}
         kib, away = sum(off.values()), CpuSet(off)
         # What is bound there, and nowhere near, is the guest's.
         if kib <= (0 if nodeset and not nodeset & near else _tolerated(seen, away)):
@@ -119,11 +121,12 @@ def _why(view: View) -> str:
 def _helpers(view: View, seen: Seen) -> Iterator[Finding]:
     intent = seen.facts.intent
     meant = set() if intent is None else {intent.emulator, *(cpus for _thread, cpus in intent.iothread_pins or ())}
+    asked = asked_cells(view, intent)
     if not view.driver.emulator:
         return
     for who, cpus in helper_sets(seen.said):
         there = cpus & view.host.online
-        away = view.host.cells_touched(there) - seen.meant_cells
+        away = view.host.cells_touched(there) - seen.meant_cells - asked
         if cpus in meant or not away or view.host.online <= there:
             continue
         wholly = not view.host.cells_touched(there) & seen.meant_cells
@@ -206,7 +209,7 @@ def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
     yield finding(
         "spans_needlessly", seen.name, message, remedy,
         cells=cells, cpus=view.cpus_of(seen.meant), numbers=numbers,
-        severity=INFO if seen.wish is not None else None, fix=fix,
+        severity=None if seen.wish is None and seen.running else INFO, fix=fix,
     )  # fmt: skip
 
 
@@ -219,5 +222,5 @@ def spanning_matters(view: View, seen: Seen) -> bool:
         return wish.policy != "mirror" and wish.together is None and wish.apart is None
     if intent is None:
         return True
-    asked = asked_memory(view, intent) | view.host.cells_touched(union(cpus for _vcpu, cpus in intent.vcpu_pins or ()))
+    asked = asked_cells(view, intent) | view.host.cells_touched(union(cpus for _vcpu, cpus in intent.vcpu_pins or ()))
     return len(asked) < 2

@@ -108,7 +108,8 @@ class Room:
         if self.view.driver.numatune and seen.nodeset:
             return dict.fromkeys(bits(ground.indices(seen.nodeset)), whole)
         if seen.memory_on is not None:
-            return {ground.index[cell]: self._units(seen, kib) for cell, kib in seen.memory_on.items() if kib}
+            there = {ground.index[cell]: kib for cell, kib in seen.memory_on.items() if kib and cell in ground.index}
+            return {cell: self._units(seen, kib) for cell, kib in there.items()}
         return dict.fromkeys(bits(ground.cells_of(seen.reach)), whole) if held else {}
 
     def _cpus_fit(self, seen: Seen, share: _Share, cell: int) -> bool:

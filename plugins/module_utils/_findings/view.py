@@ -96,12 +96,16 @@ class Seen:
     @cached_property
     def free(self) -> bool:
         automatic = self.said.placement.automatic
-        return not (self.held >= set(self.sets) or automatic or self.unknown or self._region_said)
+        kept = self.dedicated or automatic or self.unknown or self._region_said
+        return not kept and not self.held >= set(self.sets)
 
     @property
     def settled(self) -> bool:
-        """Whether it is held to fewer CPUs than there are, and that is known."""
-        return not self.unknown and not self.free and bool(self.host.online.mask & ~self.reach)
+        """Whether it is held to fewer CPUs than there are, all of them online ones on cells, and that is known."""
+        everything = self.host.online.mask
+        if self.unknown or self.free or not everything & ~self.reach:
+            return False
+        return all(mask & everything for mask in (*self.sets.values(), self.meant)) and bool(self.cells)
 
     @cached_property
     def cells(self) -> CpuSet:

@@ -213,6 +213,7 @@ def test_an_io_thread_elsewhere() -> None:
         {"pins": ["8", "9"], "emulator": "0-31"},
         {"emulator": "0"},  # nor has an unrestricted guest cells
         {"cpuset": "8-15", "emulator": "0", "intent": Intent(emulator=CpuSet([0]))},
+        {"cpuset": "0-15", "pins": ["8", "9"], "memory": "strict 0-1", "intent": Intent(cells=CpuSet([0, 1]))},
         {"cpuset": "8-15", "iothreads": {1: "0"}, "intent": Intent(iothread_pins=((1, CpuSet([0])),))},
     ],
 )
@@ -291,7 +292,8 @@ def test_a_guest_on_two_cells_that_fits_one() -> None:
         "its 2 vCPUs may run on cells 0-1 (CPUs 6-9), and it would fit cell 0 with its 1048576 KiB"
     )
     assert one["remedy"].endswith("numa_domain with cells=[0]")
-    assert only(HOST, guest("a", cpuset="6-9", running=False))["fix"] == "redefine"
+    one = only(HOST, guest("a", cpuset="6-9", running=False))
+    assert (one["severity"], one["fix"]) == ("info", "redefine")
     assert only(HOST, guest("a", pins=["6", "8"]))["code"] == "spans_needlessly"
 
 
