@@ -6,16 +6,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import find, wants_free
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
+from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     GIB,
     all_carried_out,
@@ -88,3 +93,38 @@ def test_every_policy_on_every_driver(driver: str, running: bool, options: dict[
     facts = Facts(it, driver_named(driver), tuple(guests))
     assert said_of(find(facts)) == []
     assert not wants_free(facts)
+
+
+def placed_on(it: Host, requests: list[Request]) -> Plan:
+    """Carry a plan out, see that nothing is found, and return it."""
+    made = plan(it, requests)
+    assert not made.rejections
+    assert said_of(found(it, *all_carried_out(requests, made))) == []
+    assert said_of(found(it, *all_carried_out(requests, made, running=False))) == []
+    return made
+
+
+def test_a_cell_that_lends_memory() -> None:
+    it = host(2, memory=4)
+    it = replace(it, cells=(*it.cells, Cell(2, EMPTY, 8 * GIB, distances=((0, 17), (1, 28), (2, 10)))))
+    (one,) = placed_on(it, [Request("a", 1, 10 * GIB)]).placements
+    assert one.memory_cells - one.cells == CpuSet([2])
+
+
+def test_guests_that_share_the_only_cpu_of_a_cell() -> None:
+    it = host(2, cores=1, threads=1)
+    made = placed_on(it, [Request(name, 1, GIB, cpu_ratio=4.0) for name in "abc"])
+    assert len({each.cpuset for each in made.placements}) == 1
+
+
+def test_dedicated_guests_that_share_a_core() -> None:
+    it = host(1, cores=4)
+    made = placed_on(it, [Request(name, vcpus, GIB, "dedicated") for name, vcpus in (("a", 3), ("b", 3), ("c", 2))])
+    halves = [core for core in it.cells[0].cores if sum(bool(core.cpus & each.cpuset) for each in made.placements) == 2]
+    assert len(halves) == 1
+
+
+def test_a_guest_that_keeps_apart_is_as_wide_as_it_has_to_be() -> None:
+    it = host(3, memory=8)
+    made = placed_on(it, [Request("a", 2, GIB, apart="t"), Request("b", 9, GIB, apart="t")])
+    assert max(len(each.cells) for each in made.placements) == 2
