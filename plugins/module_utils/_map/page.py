@@ -31,7 +31,7 @@ def host_page(host: HostMap, title: str, time: str | None = None) -> str:
     """A whole HTML document. ``title`` is the fleet's."""
     header = [
         el("nav", {"aria-label": "Fleet"}, el("a", {"href": html.INDEX}, "← ", plain(title))),
-        el("h1", None, html.bidi(host.name)),
+        el("h1", None, html.bidi(host.name, 120)),
         _facts(host),
     ]
     figure = el(
@@ -62,11 +62,19 @@ def host_page(host: HostMap, title: str, time: str | None = None) -> str:
 def severity_counts(host: HostMap) -> Safe:
     """How many findings there are of each severity, or that there are none."""
     found = [
-        el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {svg.counted(host.count(severity), severity)}")
+        el(
+            "span",
+            {"class": f"sev {severity}"},
+            f"{MARKS[severity]} {counted_findings(host.count(severity), severity)}",
+        )
         for severity in SEVERITIES
         if host.count(severity)
     ]
     return joined(part for each in found for part in (each, " ")) if found else el("span", {"class": "none"}, "none")
+
+
+def counted_findings(count: int, severity: str) -> str:
+    return f"{count:,} {severity}" if severity == "info" else svg.counted(count, severity)
 
 
 def fit_in_words(fit: Fit | None) -> str:
@@ -110,7 +118,7 @@ def _findings(host: HostMap) -> Safe:
                     {"class": "head"},
                     el("a", {"href": f"#f{each.number}", "class": "mark"}, _sign(each)),
                     el("strong", None, info.severity),
-                    el("code", None, plain(info.code)),
+                    el("code", None, html.bidi(info.code, 60)),
                     *(el("span", None, _guest_link(by_name.get(name), name)) for name in about),
                     *([el("span", {"class": "fix"}, FIXES.get(info.fix, plain(info.fix)))] if info.fix else []),
                 ),
@@ -154,7 +162,7 @@ def _keys(host: HostMap) -> Safe:
         items.append(joined(["\n", el("li", {"id": f"g{guest.number}"}, link)]))
     hint = el(
         "p",
-        {"class": "soft small"},
+        {"class": "soft small hint"},
         "Choose one to see it alone on the map; ",
         el("a", {"href": "#map"}, "show all"),
         ".",
@@ -204,7 +212,7 @@ def _cells(host: HostMap) -> Safe:
         "Sockets",
         "CPUs",
         "Cores",
-        "vCPUs for each CPU",
+        "vCPUs per CPU",
         "Memory",
         "Free",
         "Huge pages",
