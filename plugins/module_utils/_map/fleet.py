@@ -60,18 +60,10 @@ def fleet_page(hosts: Sequence[HostMap], title: str, time: str | None = None) ->
 
 
 def _facts(hosts: Sequence[HostMap]) -> Safe:
-    found = joined(
-        joined(
-            [
-                el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {page.counted_findings(count, severity)}"),
-                " ",
-            ]
-        )
-        for severity in SEVERITIES
-        if (count := sum(host.count(severity) for host in hosts))
-    )
-    fits = [(host, fit) for host in hosts if (fit := largest_guest(host)) is not None]
-    best = max(fits, key=lambda pair: (min(pair[1].vcpus, 1), pair[1].vcpus, pair[1].kib), default=None)
+    counts = [(severity, sum(host.count(severity) for host in hosts)) for severity in SEVERITIES]
+    found = joined(part for severity, count in counts if count for part in (page.sign_of(severity, count), " "))
+    fits = [(host, fit) for host in hosts if (fit := largest_guest(host)) is not None and fit.vcpus and fit.kib]
+    best = max(fits, key=lambda pair: (pair[1].vcpus, pair[1].kib), default=None)
     largest = "none" if best is None else joined([page.fit_in_words(best[1]), " of ", html.bidi(best[0].name, 40)])
     return html.facts(
         ("Hosts", f"{len(hosts):,}"),
@@ -90,7 +82,7 @@ def _row(host: HostMap) -> list[str]:
     fit = largest_guest(host)
     return [
         el("a", {"href": html.file_name(host.name)}, html.bidi(host.name, 60)),
-        el("span", {"class": "sevs"}, page.severity_counts(host)),
+        el("span", {"class": "sevs"}, page.severity_counts(host, short=True)),
         _bars(host),
         f"{len(host.everything):,}",
         f"{len(host.guests):,}",

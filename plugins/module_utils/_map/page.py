@@ -59,22 +59,20 @@ def host_page(host: HostMap, title: str, time: str | None = None) -> str:
     return html.document(f"{host.name} – {title}", header, main, time, rules)
 
 
-def severity_counts(host: HostMap) -> Safe:
-    """How many findings there are of each severity, or that there are none."""
-    found = [
-        el(
-            "span",
-            {"class": f"sev {severity}"},
-            f"{MARKS[severity]} {counted_findings(host.count(severity), severity)}",
-        )
-        for severity in SEVERITIES
-        if host.count(severity)
-    ]
+def severity_counts(host: HostMap, short: bool = False) -> Safe:
+    """How many findings there are of each severity, or that there are none.
+
+    ``short`` leaves the words to readers who do not see the signs.
+    """
+    found = [sign_of(severity, host.count(severity), short) for severity in SEVERITIES if host.count(severity)]
     return joined(part for each in found for part in (each, " ")) if found else el("span", {"class": "none"}, "none")
 
 
-def counted_findings(count: int, severity: str) -> str:
-    return f"{count:,} {severity}" if severity == "info" else svg.counted(count, severity)
+def sign_of(severity: str, count: int, short: bool = False) -> Safe:
+    """A number of findings on the colour of their severity."""
+    word = severity if severity == "info" or count == 1 else f"{severity}s"
+    said = el("span", {"class": "unseen"}, f" {word}") if short else f" {word}"
+    return el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {count:,}", said)
 
 
 def fit_in_words(fit: Fit | None) -> str:
@@ -103,7 +101,7 @@ def _title_of_findings(host: HostMap) -> str:
 
 def _findings(host: HostMap) -> Safe:
     if not host.findings:
-        return el("p", {"class": "soft"}, "None: every guest is where it should be, as far as it was looked at.")
+        return el("p", {"class": "soft"}, "None were reported.")
     by_name = {guest.name: guest for guest in host.guests}
     items = []
     for each in host.findings:

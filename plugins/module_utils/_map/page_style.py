@@ -50,6 +50,7 @@ font-size:12px;font-weight:700;line-height:1.5;color:var(--ink)}
 .fix{border:1px solid var(--edge);border-radius:4px;padding:0 .4em;font-size:12px;color:var(--soft);white-space:nowrap}
 details{margin:1.75rem 0 0}details>.scroll{margin-top:.6rem}
 summary{cursor:pointer}summary h2{display:inline}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .list{list-style:none;margin:0;padding:0}
 """
 
@@ -89,7 +90,7 @@ _FLEET = """
 .cells .soft-bar{fill:var(--card);stroke:var(--edge)}.cells .cpu-bar{fill:var(--s0)}.cells .mem-bar{fill:var(--s4)}
 .cells .over{fill:var(--error);stroke:var(--paper)}
 .hosts tbody th{font-size:15px;min-width:11rem}.hosts td{white-space:nowrap}
-.hosts .sevs{display:inline-block;white-space:normal;min-width:17rem;max-width:19rem}
+.hosts .sevs{display:inline-block;white-space:normal;min-width:7rem;max-width:14rem}
 .key-cpu,.key-mem{display:inline-block;width:.8em;height:.8em;border-radius:2px;background:var(--s0)}
 .key-mem{background:var(--s4)}
 .meter{display:inline-block;width:5.5rem;height:.55rem;border:1px solid var(--edge);border-radius:3px;overflow:hidden}

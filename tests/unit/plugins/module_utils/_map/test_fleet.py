@@ -82,6 +82,7 @@ def test_hosts_without_cpus_memory_or_room():
     assert rows(root)[1][3:] == ["0", "0", "none", "0 KiB of 0 KiB", "noneit has no CPUs"]
     assert rows(root)[2][-1].startswith("none")
     assert "Largest guest that still fitsnone" in parser.fromstring(fleet_page([empty], "F")).text_content()
+    assert "Largest guest that still fitsnone" in root.text_content()
     assert "What to look at first" not in root.text_content()
 
 
