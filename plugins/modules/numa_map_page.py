@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: numa_map_page
 short_description: Write a map of hosts, their cells and guests as HTML pages
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._info_results import SEVERITIES, InfoCell, human
-from ansible_collections.numa.virt.plugins.module_utils._map import html, page, svg
+from ansible_collections.numa.virt.plugins.module_utils._map import html, page
 from ansible_collections.numa.virt.plugins.module_utils._map.fits import Fit, free_memory, largest_guest
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, joined, plain
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, load
@@ -37,9 +37,15 @@ def fleet_page(hosts: Sequence[HostMap], title: str, time: str | None = None) ->
         " memory in use.",
     )
     heads = [
-        "Host", "Findings", "Cells", "CPUs", "Guests", "vCPUs for each CPU", "Memory in use",
-        "Largest guest that still fits", "Of an empty cell",
-    ]  # fmt: skip
+        "Host",
+        "Findings",
+        "Cells",
+        "CPUs",
+        "Guests",
+        "vCPUs per CPU",
+        "Memory in use",
+        "Largest guest that still fits",
+    ]
     rows = [_row(host) for host in ordered]
     main = [
         html.section(
@@ -54,13 +60,10 @@ def fleet_page(hosts: Sequence[HostMap], title: str, time: str | None = None) ->
 
 
 def _facts(hosts: Sequence[HostMap]) -> Safe:
-    found = joined(
-        joined([el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {svg.counted(count, severity)}"), " "])
-        for severity in SEVERITIES
-        if (count := sum(host.count(severity) for host in hosts))
-    )
-    fits = [(host, fit) for host in hosts if (fit := largest_guest(host)) is not None]
-    best = max(fits, key=lambda pair: (min(pair[1].vcpus, 1), pair[1].vcpus, pair[1].kib), default=None)
+    counts = [(severity, sum(host.count(severity) for host in hosts)) for severity in SEVERITIES]
+    found = joined(part for severity, count in counts if count for part in (page.sign_of(severity, count), " "))
+    fits = [(host, fit) for host in hosts if (fit := largest_guest(host)) is not None and fit.vcpus and fit.kib]
+    best = max(fits, key=lambda pair: (pair[1].vcpus, pair[1].kib), default=None)
     largest = "none" if best is None else joined([page.fit_in_words(best[1]), " of ", html.bidi(best[0].name, 40)])
     return html.facts(
         ("Hosts", f"{len(hosts):,}"),
@@ -79,19 +82,18 @@ def _row(host: HostMap) -> list[str]:
     fit = largest_guest(host)
     return [
         el("a", {"href": html.file_name(host.name)}, html.bidi(host.name, 60)),
-        page.severity_counts(host),
+        el("span", {"class": "sevs"}, page.severity_counts(host, short=True)),
         _bars(host),
         f"{len(host.everything):,}",
         f"{len(host.guests):,}",
         f"{vcpus / len(host.everything):.1f}" if host.everything else "none",
         f"{human(used)} of {human(total)}",
-        page.fit_in_words(fit),
-        _share(fit),
+        joined([page.fit_in_words(fit), el("br"), el("span", {"class": "soft small"}, _share(fit))]),
     ]
 
 
 def _share(fit: Fit | None) -> str:
-    return "none" if fit is None else f"{fit.share:.0%}"
+    return "it has no CPUs" if fit is None else f"{fit.share:.0%} of an empty cell"
 
 
 def _free(host: HostMap, cell: InfoCell) -> int:

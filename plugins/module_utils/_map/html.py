@@ -15,12 +15,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._map import page_style
-from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, joined, plain
+from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, escaped, joined, plain
 
 INDEX = "index.html"
 GENERATOR = "numa.virt.numa_map_page"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LONGEST_SLUG = 40
+_LONGEST_WORD = 24
 
 
 def file_name(host: str) -> str:
@@ -96,15 +97,15 @@ def table(name: str, caption: str, heads: Sequence[str], rows: Iterable[Sequence
 
 
 def _row(cells: Sequence[str]) -> Safe:
-    wide = [{"class": "wide"} if len(each) > 24 and not isinstance(each, Safe) else None for each in cells]
+    wide = [{"class": "wide"} if len(each) > _LONGEST_WORD and not isinstance(each, Safe) else None for each in cells]
     rest = (el("td", classes, _breakable(each)) for classes, each in zip(wide[1:], cells[1:]))
     return el("tr", None, el("th", {"scope": "row"}, cells[0]), *rest)
 
 
 def _breakable(text: str) -> Safe:
-    """Numbers behind commas may go to the next line."""
-    if isinstance(text, Safe):
-        return text
+    """A long text may be broken behind its commas, as that of a CPU set has to be."""
+    if isinstance(text, Safe) or len(text) <= _LONGEST_WORD:
+        return escaped(text)
     return joined(
         part for at, piece in enumerate(text.split(",")) for part in ([Safe(",<wbr>"), piece] if at else [piece])
     )

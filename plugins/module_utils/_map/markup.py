@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;"}
 # HTML knows these as empty; every other element gets an end tag.
-_VOID = frozenset({"meta", "wbr"})
+_VOID = frozenset({"br", "meta", "wbr"})
 
 
 class Safe(str):
@@ -88,7 +88,18 @@ def fitted(text: str, width: float, size: float) -> str:
     return "…"
 
 
-_EM = {**dict.fromkeys(" .,:;'|!iljtfI()[]", 0.32), **dict.fromkeys("mwMW@%", 0.9)}
+# Hundredths of an em in DejaVu Sans, which is wider than what most readers see.
+_WIDTHS = {
+    28: "ijl'",
+    33: " .,:;|IJ/\\·",
+    40: "!ftr()[]-{}",
+    50: '"*`',
+    55: "szcvxy",
+    83: "w<>=+~#&^",
+    88: "MOQGD",
+    100: "mW@%…\ufffd",
+}
+_EM = {character: width / 100 for width, characters in _WIDTHS.items() for character in characters}
 
 
 def _em(character: str) -> float:
@@ -96,4 +107,4 @@ def _em(character: str) -> float:
         return 0.05
     if unicodedata.east_asian_width(character) in "WF":
         return 1.1
-    return 0.7 if character.isupper() else 0.6
+    return 0.74 if character.isupper() else 0.63

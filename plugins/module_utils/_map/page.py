@@ -31,7 +31,7 @@ def host_page(host: HostMap, title: str, time: str | None = None) -> str:
     """A whole HTML document. ``title`` is the fleet's."""
     header = [
         el("nav", {"aria-label": "Fleet"}, el("a", {"href": html.INDEX}, "← ", plain(title))),
-        el("h1", None, html.bidi(host.name)),
+        el("h1", None, html.bidi(host.name, 120)),
         _facts(host),
     ]
     figure = el(
@@ -59,14 +59,20 @@ def host_page(host: HostMap, title: str, time: str | None = None) -> str:
     return html.document(f"{host.name} – {title}", header, main, time, rules)
 
 
-def severity_counts(host: HostMap) -> Safe:
-    """How many findings there are of each severity, or that there are none."""
-    found = [
-        el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {svg.counted(host.count(severity), severity)}")
-        for severity in SEVERITIES
-        if host.count(severity)
-    ]
+def severity_counts(host: HostMap, short: bool = False) -> Safe:
+    """How many findings there are of each severity, or that there are none.
+
+    ``short`` leaves the words to readers who do not see the signs.
+    """
+    found = [sign_of(severity, host.count(severity), short) for severity in SEVERITIES if host.count(severity)]
     return joined(part for each in found for part in (each, " ")) if found else el("span", {"class": "none"}, "none")
+
+
+def sign_of(severity: str, count: int, short: bool = False) -> Safe:
+    """A number of findings on the colour of their severity."""
+    word = severity if severity == "info" or count == 1 else f"{severity}s"
+    said = el("span", {"class": "unseen"}, f" {word}") if short else f" {word}"
+    return el("span", {"class": f"sev {severity}"}, f"{MARKS[severity]} {count:,}", said)
 
 
 def fit_in_words(fit: Fit | None) -> str:
@@ -95,7 +101,7 @@ def _title_of_findings(host: HostMap) -> str:
 
 def _findings(host: HostMap) -> Safe:
     if not host.findings:
-        return el("p", {"class": "soft"}, "None: every guest is where it should be, as far as it was looked at.")
+        return el("p", {"class": "soft"}, "None were reported.")
     by_name = {guest.name: guest for guest in host.guests}
     items = []
     for each in host.findings:
@@ -110,7 +116,7 @@ def _findings(host: HostMap) -> Safe:
                     {"class": "head"},
                     el("a", {"href": f"#f{each.number}", "class": "mark"}, _sign(each)),
                     el("strong", None, info.severity),
-                    el("code", None, plain(info.code)),
+                    el("code", None, html.bidi(info.code, 60)),
                     *(el("span", None, _guest_link(by_name.get(name), name)) for name in about),
                     *([el("span", {"class": "fix"}, FIXES.get(info.fix, plain(info.fix)))] if info.fix else []),
                 ),
@@ -154,7 +160,7 @@ def _keys(host: HostMap) -> Safe:
         items.append(joined(["\n", el("li", {"id": f"g{guest.number}"}, link)]))
     hint = el(
         "p",
-        {"class": "soft small"},
+        {"class": "soft small hint"},
         "Choose one to see it alone on the map; ",
         el("a", {"href": "#map"}, "show all"),
         ".",
@@ -204,7 +210,7 @@ def _cells(host: HostMap) -> Safe:
         "Sockets",
         "CPUs",
         "Cores",
-        "vCPUs for each CPU",
+        "vCPUs per CPU",
         "Memory",
         "Free",
         "Huge pages",

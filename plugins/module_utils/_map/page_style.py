@@ -50,6 +50,7 @@ font-size:12px;font-weight:700;line-height:1.5;color:var(--ink)}
 .fix{border:1px solid var(--edge);border-radius:4px;padding:0 .4em;font-size:12px;color:var(--soft);white-space:nowrap}
 details{margin:1.75rem 0 0}details>.scroll{margin-top:.6rem}
 summary{cursor:pointer}summary h2{display:inline}
+.unseen{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
 .list{list-style:none;margin:0;padding:0}
 """
 
@@ -61,6 +62,7 @@ figure{margin:0}figure svg{display:block;min-width:640px;width:100%;height:auto}
 .keys li{border-radius:5px;padding:.12rem .3rem;min-width:0}
 .keys a{display:flex;gap:.5rem;align-items:baseline;color:inherit;text-decoration:none;min-width:0}
 .keys bdi{text-decoration:none;overflow:hidden;text-overflow:ellipsis;white-space:nowrap;flex:0 1 auto}
+.keys .tag{min-width:2.4em;flex:none}
 .keys .soft{font-size:12.5px;flex:none;margin-left:auto}
 .keys a:hover bdi{text-decoration:underline}
 .keys li:target,.keys li:focus-within{background:var(--card);box-shadow:inset 3px 0 0 var(--link)}
@@ -87,7 +89,8 @@ _FLEET = """
 .cells{display:block;height:44px;width:auto}
 .cells .soft-bar{fill:var(--card);stroke:var(--edge)}.cells .cpu-bar{fill:var(--s0)}.cells .mem-bar{fill:var(--s4)}
 .cells .over{fill:var(--error);stroke:var(--paper)}
-.hosts tbody th{font-size:15px;min-width:11rem}.hosts td.short{white-space:nowrap}
+.hosts tbody th{font-size:15px;min-width:11rem}.hosts td{white-space:nowrap}
+.hosts .sevs{display:inline-block;white-space:normal;min-width:7rem;max-width:14rem}
 .key-cpu,.key-mem{display:inline-block;width:.8em;height:.8em;border-radius:2px;background:var(--s0)}
 .key-mem{background:var(--s4)}
 .meter{display:inline-block;width:5.5rem;height:.55rem;border:1px solid var(--edge);border-radius:3px;overflow:hidden}
@@ -97,10 +100,10 @@ _FLEET = """
 _PRINT = """
 @media print{
 @page{margin:12mm}
-body{font-size:10.5pt}.skip,nav{display:none}a{color:inherit;text-decoration:none}
+body{font-size:10.5pt;line-height:1.35}.skip,nav{display:none}a{color:inherit;text-decoration:none}
 header,main,footer{max-width:none;padding-left:0;padding-right:0}
 .board{display:block}.side{max-height:none;overflow:visible;position:static}
-.scroll{overflow:visible}figure svg{min-width:0;max-height:250mm}
+.scroll{overflow:visible}figure{break-inside:avoid}figure svg{min-width:0;max-height:262mm}.hint{display:none}
 .finding,tr,.keys li{break-inside:avoid}thead{display:table-header-group}
 .sev,.tag,.key-cpu,.key-mem{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 body .m{opacity:1!important}

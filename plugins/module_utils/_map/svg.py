@@ -30,6 +30,8 @@ from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMa
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import group, rect, text
 
 _MARGIN = 16
+# How far the frame of a socket reaches beyond its cells.
+_SPILL = 8
 _INSIDE = 14
 _BETWEEN = 30
 _HEAD = 54
@@ -96,17 +98,23 @@ def draw(host: HostMap, legend: bool = True, alone: bool = False) -> Safe:
         {
             **own,
             "class": "map",
-            "viewBox": f"0 0 {sheet.width:.0f} {height:.0f}",
+            "viewBox": _window(sheet.width, height, alone),
             "role": "img",
-            "aria-labelledby": "map-title map-desc",
+            "aria-labelledby": "picture-title picture-desc",
         },
-        el("title", {"id": "map-title"}, f"Map of {plain(host.name) or 'a host'}"),
-        el("desc", {"id": "map-desc"}, summary(host)),
+        el("title", {"id": "picture-title"}, f"Map of {plain(host.name) or 'a host'}"),
+        el("desc", {"id": "picture-desc"}, summary(host)),
         *([el("style", None, style.standalone())] if alone else []),
         shapes.patterns(guest.pattern for guest in host.guests),
         rect(0, 0, sheet.width, height, "paper", 10),
         *parts,
     )
+
+
+def _window(width: float, height: float, alone: bool) -> str:
+    """What is seen of the sheet: all of it, or on a page, which has margins of its own, less of its margins."""
+    cut = 0 if alone else _MARGIN - _SPILL
+    return f"{cut} {cut} {width - 2 * cut:.0f} {height - 2 * cut:.0f}"
 
 
 def summary(host: HostMap) -> str:

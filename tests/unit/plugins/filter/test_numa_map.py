@@ -31,6 +31,18 @@ def test_results_and_lists_of_domains(guests):
     assert numa_map(HOST, guests) == LINES
 
 
+def test_findings_of_the_result_are_drawn():
+    finding = {"code": "cpu_offline", "severity": "error", "cells": [0], "message": "CPU 1 is offline"}
+    assert numa_map(HOST, {"domains": [], "findings": [finding]}) == [
+        "┌─ cell 0 ── CPUs 0-1 ── 2 MiB",
+        "│  no guest",
+        "└  findings E1",
+        "┌─ findings",
+        "└  E1  error cpu_offline - CPU 1 is offline",
+    ]
+    assert numa_map(HOST, {"domains": [], "findings": None}) == LINES
+
+
 def test_width():
     assert numa_map(HOST, [], width=60) == LINES
     with pytest.raises(AnsibleFilterError, match=r"^width: 5: is too narrow for a map; give 60 or more$"):

@@ -57,6 +57,11 @@ def test_a_defect_of_ours_is_one_line_that_shows_no_secret():
     assert "\n" not in result["msg"]
 
 
+def test_work_that_asks_no_hypervisor_needs_no_library(monkeypatch):
+    monkeypatch.setattr(_runner, "require_libraries", lambda: pytest.fail("must not look"))
+    assert run(lambda: {"changed": False}, alone=True) == {"changed": False}
+
+
 @pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
 def test_signals_and_exits_pass(ending):
     def work():

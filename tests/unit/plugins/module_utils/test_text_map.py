@@ -288,3 +288,52 @@ def test_what_is_no_result_of_the_modules_is_refused():
         text_map(TWO_CELLS, [{"name": "a"}])
     with pytest.raises(InputError, match="too narrow"):
         text_map(TWO_CELLS, [], 59)
+
+
+def found(code, severity, cells=(), cpus=None, domain=None, remedy="restart it", message="web1 is wrong: here"):
+    return {
+        "code": code,
+        "severity": severity,
+        "domain": domain,
+        "others": [],
+        "cells": list(cells),
+        "cpus": cpus,
+        "message": message,
+        "fix": "restart",
+        "remedy": remedy,
+    }
+
+
+def test_findings_are_marked_in_their_cells_and_listed_at_the_end():
+    findings = [
+        found("memory_remote", "warning", [0, 1], domain="web1"),
+        found("cpu_missing", "error", cpus="99", remedy=""),
+        found("cpu_offline", "error", cpus="9-10"),
+        found("cpuset_ignored", "info"),
+    ]
+    lines = plain(guest("web1", "0-7", memory=bound(0)), findings=findings)
+    assert lines == [
+        "┌─ cell 0 ── CPUs 0-7 ── 2 GiB ── distance 20 to cell 1",
+        "│  CPU   0 1 2 3 4 5 6 7",
+        "│  web1  * * * * * * * *  2 vCPUs, 32 MiB strict",
+        "└  findings W3",
+        "┌─ cell 1 ── CPUs 8-15 ── 2 GiB ── distance 20 to cell 0",
+        "│  no guest",
+        "└  findings E2 W3",
+        "┌─ findings",
+        "│  E1  error cpu_missing - web1 is wrong, here",
+        "│  E2  error cpu_offline - web1 is wrong, here - fix (restart) restart it",
+        "│  W3  warning memory_remote - web1 is wrong, here - fix (restart) restart it",
+        "└  I4  info cpuset_ignored - web1 is wrong, here - fix (restart) restart it",
+        "key  * any vCPU of the guest",
+    ]
+
+
+def test_findings_keep_the_width_and_are_read_like_the_rest():
+    many = [found("memory_remote", "warning", [0], message="long " * 40) for _number in range(40)]
+    lines = plain(guest("a", "0"), findings=many)
+    assert max(map(len, lines)) <= WIDTH
+    assert not [line for line in lines if ": " in line or " #" in line or line != line.strip()]
+    assert plain(guest("a", "0"), findings=[]) == plain(guest("a", "0"))
+    with pytest.raises(InputError, match="none of the findings of numa_domain_info"):
+        plain(findings=[{}])
