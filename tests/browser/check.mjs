@@ -17,6 +17,8 @@ const [folder, executablePath, pictures] = process.argv.slice(2);
 const WIDTHS = [400, 1280];
 const SCHEMES = ["light", "dark"];
 const LARGE = 200_000;
+// A4 without its margins.
+const PAPER = 703;
 const QUIET = [
   "--no-sandbox",
   "--disable-gpu",
@@ -59,6 +61,15 @@ async function keyboard(page) {
   return wrong || drawn.own.length === 0 ? ["choosing a guest by keyboard does not show it alone"] : [];
 }
 
+// What is wider than its frame: on paper nobody can scroll.
+async function cut(page) {
+  return page.evaluate(() =>
+    [...document.querySelectorAll(".scroll")]
+      .filter((each) => each.scrollWidth > each.clientWidth + 1)
+      .map((each) => `cut on paper: ${each.getAttribute("aria-label")} by ${each.scrollWidth - each.clientWidth} px`),
+  );
+}
+
 // What a page says, fetches and shows, as lines. `name` is that of pictures to take, if any are wanted.
 async function faults(browser, address, width, colorScheme, name) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
@@ -84,6 +95,9 @@ async function faults(browser, address, width, colorScheme, name) {
     const path = pictures && name ? join(pictures, `${name}.pdf`) : undefined;
     const pdf = await page.pdf({ path, preferCSSPageSize: true, format: "A4" });
     if (pdf.length < 2000) said.push("prints nothing");
+    await page.emulateMedia({ media: "print" });
+    await page.setViewportSize({ width: PAPER, height: 900 });
+    said.push(...(await cut(page)));
   }
   await context.close();
   return said;

@@ -104,6 +104,9 @@ body{font-size:10.5pt;line-height:1.35}.skip,nav{display:none}a{color:inherit;te
 header,main,footer{max-width:none;padding-left:0;padding-right:0}
 .board{display:block}.side{max-height:none;overflow:visible;position:static}
 .scroll{overflow:visible}figure{break-inside:avoid}figure svg{min-width:0;max-height:262mm}.hint{display:none}
+h2{break-after:avoid}table,table .small,thead th{font-size:8pt}
+th,td{padding-right:.5rem}thead th,.hosts td{white-space:normal}
+tbody th,.hosts tbody th,td.wide,.hosts .sevs{min-width:0;font-size:inherit}td,tbody th{overflow-wrap:anywhere}
 .finding,tr,.keys li{break-inside:avoid}thead{display:table-header-group}
 .sev,.tag,.key-cpu,.key-mem{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 body .m{opacity:1!important}
