@@ -10,6 +10,7 @@ checked (that is ``noxfile.py``), nor install anything that is there already (a 
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import hashlib
 import os
@@ -172,14 +173,25 @@ def find_browser() -> str | None:
 
 
 def ensure_packages(purpose: str) -> None:
-    """Install what is missing where we may; otherwise say in one line what to install.
+    """Install what is missing where we may; otherwise say in one line what to install. Checks that run at once wait.
 
     :raises MissingError: when something is missing and cannot be installed from here
     """
     dnf = which("apt-get") is None and which("dnf") is not None
-    missing = _missing_packages(purpose, dnf)
-    if not missing:
+    if not _missing_packages(purpose, dnf):
         return
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = _missing_packages(purpose, dnf)
+        if missing:
+            _install_packages(missing, dnf)
+            missing = _missing_packages(purpose, dnf)
+    if missing:
+        raise MissingError(f"these were installed and yet do not work: {' '.join(missing)}")
+
+
+def _install_packages(missing: list[str], dnf: bool) -> None:
     names = " ".join(missing)
     if dnf:
         commands = [["dnf", "install", "-y", "--setopt=install_weak_deps=False", *missing]]
@@ -199,9 +211,6 @@ def ensure_packages(purpose: str) -> None:
         if done.returncode != 0:
             sys.stdout.write(done.stdout.decode(errors="replace"))
             raise MissingError(f"`{' '.join(command)}` failed (its output is above); needed: {names}")
-    still = _missing_packages(purpose, dnf)
-    if still:
-        raise MissingError(f"these were installed and yet do not work: {' '.join(still)}")
 
 
 # --- virtual environment ---------------------------------------------------------------------------------------------
