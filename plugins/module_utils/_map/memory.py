@@ -113,12 +113,12 @@ def _pool(pool: InfoPool, x: float, y: float, width: float) -> Safe:
     title = f"{human(pool.size)} pages"
     free = f"{pool.total:,}" if pool.free is None else f"{pool.free:,} of {pool.total:,} free"
     used = 0.0 if pool.free is None else (pool.total - pool.free) / pool.total * width
-    bar = [rect(x, y + 16, width, 6, "free", 3), rect(x, y + 16, used, 6, "edge-fill", 3) if used else Safe()]
+    track = [rect(x, y + 16, width, 6, "free", 3), rect(x, y + 16, used, 6, "edge-fill", 3) if used else Safe()]
     return group(
         "cpu",
         text(x, y + 11, title, "s x10"),
         text(x + width, y + 11, free, "e s x10"),
-        *bar,
+        *track,
         rect(x, y + 16, width, 6, "frame", 3),
         tip(f"huge pages of {human(pool.size)}: {free}"),
     )
