@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
@@ -68,6 +69,13 @@ def rules_of(options: Mapping[str, Any]) -> Rules:
         shared_cpus=_cpus(options, "shared_cpus"),
         dedicated_cpus=_cpus(options, "dedicated_cpus"),
     )
+
+
+def rules_with_ratio(options: Mapping[str, Any]) -> Rules:
+    """The same, with ``cpu_ratio`` for guests that were not placed with one of their own."""
+    rules = rules_of(options)
+    ratio = options.get("cpu_ratio")
+    return rules if ratio is None else replace(rules, cpu_ratio=ratio)
 
 
 def options_of(options: Mapping[str, Any]) -> Options:

@@ -52,6 +52,7 @@ class Connection:
         self.warnings: list[str] = []
         self._folder = folder
         self._given = _checked_path(config) if config is not None else None
+        self._pools: dict[int, str] = {}
         try:
             self._info = command("read the host", "info", "-n")
         except XlCallError as error:
@@ -136,6 +137,13 @@ class Connection:
     def define(self, _text: str) -> NoReturn:
         raise UnsupportedError("xl", "define", "a guest of xl is a file: write it, and give its path as config", "xml")
 
+    def pool_of(self, domain: int) -> str:
+        """The cpupool of a running guest; of all guests in one call."""
+        if domain not in self._pools:
+            text = self.command("read the cpupools of the domains", "list", "-c")
+            self._pools = _xl_output.parse_domain_pools(text)
+        return self._pools.get(domain, DEFAULT_POOL)
+
     def _running(self) -> list[_xl_output.Row]:
         rows = _xl_output.parse_list(self.command("list the domains", "list", "-v"))
         # A guest whose vCPUs all wait for something runs: libvirt says so too.
@@ -203,8 +211,7 @@ class Domain:
     @cached_property
     def pool(self) -> str:
         """The cpupool of the running guest."""
-        pools = _xl_output.parse_domain_pools(self._command("read the cpupools of the domains", "list", "-c"))
-        return pools.get(self.id, DEFAULT_POOL)
+        return self._connection.pool_of(self.id)
 
     @property
     def memory(self) -> int:

@@ -16,6 +16,8 @@ author:
 description:
   - Shows for each domain of a host what was asked for, what its definition says, what the running guest was given,
     and where its threads and its memory really are.
+  - Says what of that is wrong, see RV(findings). It looks at every domain of the host for that, at those too that
+    nobody manages here.
 extends_documentation_fragment:
   - numa.virt._attributes
   - numa.virt._attributes.info_module
@@ -28,6 +30,41 @@ options:
     type: list
     elements: str
     aliases: [name]
+  findings:
+    description:
+      - Whether to look for what is wrong. With O(names) that is what concerns these domains, with all others in view.
+      - Where it is V(false), only the domains in O(names) are read.
+    type: bool
+    default: true
+    version_added: 0.2.0
+  reserved_cpus:
+    description:
+      - CPUs that no guest should have, as a CPU set. Give what M(numa.virt.numa_placement) is given on this host, here
+        and in the options below, so that both judge alike.
+    type: raw
+    version_added: 0.2.0
+  reserved_memory:
+    description:
+      - "Memory of cells that no guest should have, by cell, for example V({'0': 4GiB})."
+    type: dict
+    version_added: 0.2.0
+  shared_cpus:
+    description:
+      - CPUs for guests that share, as in M(numa.virt.numa_placement).
+    type: raw
+    version_added: 0.2.0
+  dedicated_cpus:
+    description:
+      - CPUs for guests with CPUs of their own, as in M(numa.virt.numa_placement).
+    type: raw
+    version_added: 0.2.0
+  cpu_ratio:
+    description:
+      - How many vCPUs may share one CPU, for guests that were not placed with a ratio of their own. Without it one.
+    type: float
+    version_added: 0.2.0
+notes:
+  - What each finding means, when it is not raised, and what to do is in the guide "Findings" of this collection.
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_cell_info
@@ -49,6 +86,20 @@ EXAMPLES = r"""
 - name: See one domain
   numa.virt.numa_domain_info:
     names: [web1]
+
+- name: See what is wrong, with the rules that the host was planned by
+  numa.virt.numa_domain_info:
+    reserved_cpus: 0-1
+    cpu_ratio: 4
+  register: guests
+  failed_when: guests.summary.error > 0
+
+- name: See what a restart would mend
+  ansible.builtin.debug:
+    msg: "{{ item.domain }}: {{ item.message }}; {{ item.remedy }}"
+  loop: "{{ guests.findings | selectattr('fix', 'eq', 'restart') }}"
+  loop_control:
+    label: "{{ item.code }}"
 """
 
 RETURN = r"""
@@ -309,13 +360,108 @@ domains:
         memory_cells: '1'
         memory_policy: bind:1
         memory: {'1': 43008}
+findings:
+  description:
+    - What is wrong on the host, the worst first, then by code and domain. An empty list means that nothing was found.
+    - Domains that M(numa.virt.numa_placement) has placed, and nobody has touched since, are in none.
+  returned: O(findings=true)
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What it is. Stays the same between releases.
+      returned: success
+      type: str
+      sample: memory_remote
+    severity:
+      description: V(error) hurts a guest now or keeps it from starting, V(warning) may, V(info) is worth knowing.
+      returned: success
+      type: str
+      sample: warning
+    domain:
+      description: The domain that it is about; V(null) where it is about the host or one of its cells.
+      returned: success
+      type: str
+      sample: db1
+    others:
+      description: Other domains that are in it, by name.
+      returned: success
+      type: list
+      elements: str
+      sample: []
+    cells:
+      description: The cells where it is.
+      returned: success
+      type: list
+      elements: int
+      sample: [0]
+    cpus:
+      description: The CPUs where it is, as a CPU set; V(null) where it is not about CPUs.
+      returned: success
+      type: str
+      sample: 2-3
+    numbers:
+      description: The figures in the message, by name; memory is in KiB.
+      returned: success
+      type: dict
+      sample: {kib: 43008, total_kib: 65536}
+    message:
+      description: What is wrong, in one line.
+      returned: success
+      type: str
+      sample: 43008 of 65536 KiB of its memory lie on cell 0, and its vCPUs run on 1
+    fix:
+      description:
+        - What it takes to mend it. V(live) can be done while the guest runs, V(restart) needs it to start anew,
+          V(redefine) needs another definition, V(host) needs something of the host.
+      returned: success
+      type: str
+      sample: restart
+    remedy:
+      description: What to do, in one line.
+      returned: success
+      type: str
+      sample: 'run numa_domain for it with restart=allowed: memory does not move while it runs'
+  sample:
+    - code: memory_remote
+      severity: warning
+      domain: db1
+      others: []
+      cells: [0]
+      cpus:
+      numbers: {kib: 43008, total_kib: 65536}
+      message: 43008 of 65536 KiB of its memory lie on cell 0, and its vCPUs run on 1
+      fix: restart
+      remedy: 'run numa_domain for it with restart=allowed: memory does not move while it runs'
+summary:
+  description: How many findings there are of each severity.
+  returned: O(findings=true)
+  type: dict
+  contains:
+    error:
+      description: Findings that are errors.
+      returned: success
+      type: int
+      sample: 0
+    warning:
+      description: Findings that are warnings.
+      returned: success
+      type: int
+      sample: 1
+    info:
+      description: Findings that are worth knowing.
+      returned: success
+      type: int
+      sample: 0
+  sample: {error: 0, warning: 1, info: 0}
 """
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options, definition_options
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
-from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
+from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
+from ansible_collections.numa.virt.plugins.module_utils._placement_options import rules_with_ratio
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
@@ -325,15 +471,24 @@ def main():
             connection_options(),
             **definition_options(),
             names=dict(type="list", elements="str", aliases=["name"]),
+            findings=dict(type="bool", default=True),
+            reserved_cpus=dict(type="raw"),
+            reserved_memory=dict(type="dict"),
+            shared_cpus=dict(type="raw"),
+            dedicated_cpus=dict(type="raw"),
+            cpu_ratio=dict(type="float"),
         ),
         supports_check_mode=True,
     )
 
-    def work():
-        with connect(module.params["uri"], module.params["config"], module.run_command) as connection:
-            return domains_info(connection, module.params["names"])
+    params = module.params
 
-    result = run(work, module.params["uri"])
+    def work():
+        request = InfoRequest(params["names"], params["findings"], rules_with_ratio(params))
+        with connect(params["uri"], params["config"], module.run_command) as connection:
+            return domains_info(connection, request)
+
+    result = run(work, params["uri"])
     if "error" in result:
         module.fail_json(**result)
     for warning in result.pop("warnings", ()):

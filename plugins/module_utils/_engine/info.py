@@ -2,82 +2,199 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""numa_domain_info: what was meant, what is configured, what runs and what really is, for many domains.
+"""numa_domain_info: what was meant, what is configured, what runs and what really is, and what of it disagrees.
 
 This file must not import ansible or libvirt, and must not change anything.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _proc
+from ansible_collections.numa.virt.plugins.module_utils import _guest_needs, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError
+from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    InputError,
+    LibvirtCallError,
+)
+from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
+from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning, find, wants_free
+from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
+    Finding,
+    finding_as_result,
+    summary_of,
+)
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Placement,
     intent_as_result,
     placement_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
+from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._verify import (
+    HYPERVISOR,
+    Observation,
+    observation_as_result,
+)
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
+from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
 
 
-def domains_info(connection: Connection, names: Sequence[str] | None) -> dict[str, Any]:
-    """``{"driver": …, "domains": [...]}``, by name. ``names`` None means all. Raises DomainNotFoundError.
+@dataclass(frozen=True)
+class InfoRequest:
+    """Options of numa_domain_info, read. ``names`` None means all domains."""
 
-    Calls: five for the host, and for each domain one dump, or two and one for the vCPUs' maps where it runs.
+    names: Sequence[str] | None = None
+    findings: bool = True
+    rules: Rules = field(default_factory=Rules)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One domain, as it was found. ``pool`` is its cpupool where it runs on Xen and there are several."""
+
+    known: Known
+    state: str
+    observation: Observation | None
+    pool: str | None = None
+
+
+def domains_info(connection: Connection, request: InfoRequest) -> dict[str, Any]:
+    """What the module documents. Raises DomainNotFoundError, and InputError for rules that this host cannot have.
+
+    Calls: five for the host, and for each domain one dump, or two where it runs; a third for the vCPUs' maps where
+    neither /proc nor Xen's own tool says them. For findings all domains are read, and where a guest may be on too many
+    cells, or has devices, what is free and the host's devices.
     """
     session = Session(connection)
+    if request.findings:
+        check_rules(session.host, request.rules, Options())
     domains = connection.domains()
-    if names is not None:
-        there = {domain.name for domain in domains}
-        for name in names:
-            if name not in there:
+    wanted = {domain.name for domain in domains}
+    if request.names is not None:
+        for name in request.names:
+            if name not in wanted:
                 raise DomainNotFoundError(
                     "names", name, "there is no such domain on this host", "leave names out to see all"
                 )
-        domains = [domain for domain in domains if domain.name in set(names)]
+        wanted = set(request.names)
+    if not request.findings:
+        domains = [domain for domain in domains if domain.name in wanted]
+    found = _read_all(session, domains, wanted if request.names is not None else set())
+    result: dict[str, Any] = {
+        "driver": session.driver.name,
+        "domains": [_info(session, each) for each in found if each.known.domain.name in wanted],
+        "warnings": list(connection.warnings),
+    }
+    if request.findings:
+        findings = _findings(session, found, request.rules)
+        if request.names is not None:
+            findings = concerning(findings, request.names)
+        result["findings"] = [finding_as_result(each) for each in findings]
+        result["summary"] = summary_of(findings)
+    return result
+
+
+def _read_all(session: Session, domains: Sequence[Domain], required: set[str]) -> list[_Read]:
+    """Every one that is still there. Raises DomainNotFoundError where a required one is not."""
+    connection = session.connection
     running = [domain for domain in domains if domain.active]
     persistent = connection.persistent_uuids() if running else set()
     states = connection.states() if running else {}
     looks = session.driver.name == "qemu" and connection.local
     pids = _proc.find_process([str(domain.uuid) for domain in running]) if looks and running else {}
     pages = session.pages if running else None
-    result = []
+    xen = xen_guests(session) if running else XenGuests({}, {})
+    found = []
     for domain in domains:
         lasting, pid = not domain.active or domain.uuid in persistent, pids.get(str(domain.uuid), 0)
+        state = states.get(str(domain.uuid), "shut off")
         try:
-            result.append(_read(session, domain, lasting, states.get(str(domain.uuid), "shut off"), pid, pages))
+            found.append(_read(session, domain, lasting, state, pid, pages, xen))
         except (DomainNotFoundError, LibvirtCallError):
             # It stopped or went away since it was listed: once more, as it is now.
             again = connection.domain(domain.name)
             if again is not None:
-                result.append(_read(session, again, again.persistent(), again.state(), None, None))
-            elif names is not None:
+                found.append(_read(session, again, again.persistent(), again.state()))
+            elif domain.name in required:
                 raise
-    return {"driver": session.driver.name, "domains": result, "warnings": list(connection.warnings)}
+    return found
 
 
-def _read(session: Session, domain: Domain, lasting: bool, state: str, pid: int | None, pages: Pages) -> dict[str, Any]:
+def _read(
+    session: Session,
+    domain: Domain,
+    lasting: bool,
+    state: str,
+    pid: int | None = None,
+    pages: Pages = None,
+    xen: XenGuests | None = None,
+) -> _Read:
     known = read(session, domain, lasting)
-    observation = observe(session, domain, known.live, pid, pages) if known.live is not None else None
-    return _info(session, known, state, observation)
+    if known.live is None:
+        return _Read(known, state, None)
+    vcpus = xen.vcpus.get(domain.id) if xen is not None else None
+    observation = observe(session, domain, known.live, pid, pages, vcpus)
+    return _Read(known, state, observation, xen.pools.get(domain.id) if xen is not None else None)
 
 
-def _info(session: Session, known: Known, state: str, observation: Observation | None) -> dict[str, Any]:
+def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[Finding, ...]:
+    guests = tuple(_facts(each) for each in found)
+    host = session.host
+    if any(said.needs.devices for each in guests for said in (each.config, each.live) if said is not None):
+        host = with_devices_of(host, session.connection.pci_devices())
+    facts = Facts(host, session.driver, guests, rules)
+    if wants_free(facts):
+        free = {cell.id: cell for cell in session.host_with_free().cells}
+        cells = tuple(replace(cell, free=free[cell.id].free, pools=free[cell.id].pools) for cell in host.cells)
+        facts = replace(facts, host=replace(host, cells=cells))
+    return find(facts)
+
+
+def _facts(each: _Read) -> GuestFacts:
+    known, observation = each.known, each.observation
+    live = _said(known.live) if known.live is not None else None
+    if live is not None and observation is not None:
+        shape = live.shape
+        if each.pool is not None:
+            shape = replace(shape, pool=each.pool)
+        up = [vcpu for vcpu, _cpus in observation.vcpus]
+        if observation.source == HYPERVISOR and shape.current is None and up == list(range(len(up))):
+            shape = replace(shape, current=len(up))  # xl says it here only
+        live = replace(live, shape=shape)
+    config = _said(known.config) if known.persistent else None
+    return GuestFacts(known.domain.name, config, live, observation, known.intent)
+
+
+def _said(definition: Definition) -> Said:
+    needs = GuestNeeds()
+    if isinstance(definition, XmlDefinition):
+        with contextlib.suppress(InputError):  # a device or a size that only its driver understands
+            needs = _guest_needs.needs_of(definition.root)
+    return Said(definition.shape, definition.placement, needs)
+
+
+def _info(session: Session, each: _Read) -> dict[str, Any]:
+    known, observation = each.known, each.observation
     shape = (known.live if known.live is not None else known.config).shape
     placement = known.placement
     cpuset = _effective(observation, placement, shape.vcpus, session.host.online)
     info: dict[str, Any] = {
         "name": known.domain.name,
         "uuid": known.domain.uuid,
-        "state": state,
+        "state": each.state,
         "persistent": known.persistent,
         "managed": known.record is not None,
         "vcpus": shape.vcpus,

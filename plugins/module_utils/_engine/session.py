@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -153,12 +154,17 @@ def required_domain(session: Session, name: str) -> Known:
 
 
 def observe(
-    session: Session, domain: Domain, live: Definition, pid: int | None = None, pages: Pages = None
+    session: Session,
+    domain: Domain,
+    live: Definition,
+    pid: int | None = None,
+    pages: Pages = None,
+    maps: Mapping[int, CpuSet] | None = None,
 ) -> Observation:
     """Where a running guest really is, by the surest word that can be had here.
 
     ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine; ``pages``
-    is what xl said of all domains, where the caller has asked already.
+    is what xl said of all domains, and ``maps`` what it said of this one, where the caller has asked already.
     """
     if session.driver.name == "qemu" and session.connection.local:
         if pid is None:
@@ -168,7 +174,8 @@ def observe(
             if found.vcpus:
                 return found
     if session.driver.full_maps:
-        maps = {vcpu: cpus & session.host.present for vcpu, cpus in domain.vcpu_maps().items()}
+        real = maps or domain.vcpu_maps()
+        maps = {vcpu: cpus & session.host.present for vcpu, cpus in real.items()}
         if session.driver.pins_each_vcpu and live.shape.current is not None:
             # libxl tells of vCPUs, too, that are not there, and libvirt pins none of those.
             maps = {vcpu: cpus for vcpu, cpus in maps.items() if vcpu < live.shape.current}

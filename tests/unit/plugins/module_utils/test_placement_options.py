@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement_options impor
     entries_of,
     options_of,
     rules_of,
+    rules_with_ratio,
     size_in_kib,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
@@ -126,3 +127,8 @@ def test_sizes(number: int, unit: tuple[str, int], rest: str, space: str, small:
 def test_options() -> None:
     assert options_of({}) == options_of({"rebalance": False, "max_moves": None}) == Options()
     assert options_of({"rebalance": True, "max_moves": 2}) == Options(True, 2)
+
+
+def test_rules_with_a_ratio() -> None:
+    assert rules_with_ratio({"reserved_cpus": "0", "cpu_ratio": 4.0}) == Rules(reserved_cpus=cpus("0"), cpu_ratio=4.0)
+    assert rules_with_ratio({"cpu_ratio": None}) == Rules()

@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
-from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
+from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
@@ -32,7 +32,12 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCa
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
-from ansible_collections.numa.virt.plugins.module_utils._placement_options import entries_of, options_of, rules_of
+from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
+    entries_of,
+    options_of,
+    rules_of,
+    rules_with_ratio,
+)
 
 NAMESPACE = "urn:numa.virt:intent:1"
 URI = "test:///default"
@@ -117,8 +122,14 @@ class Host:
         )
         return self._task(lambda connection: release_domains(connection, request))
 
-    def info(self, *names):
-        return self._task(lambda connection: domains_info(connection, names or None))["domains"]
+    def info(self, *names, findings=False):
+        request = InfoRequest(names or None, findings)
+        return self._task(lambda connection: domains_info(connection, request))["domains"]
+
+    def findings(self, *names, **options):
+        """What numa_domain_info finds: its result."""
+        request = InfoRequest(names or None, True, rules_with_ratio(options))
+        return self._task(lambda connection: domains_info(connection, request))
 
     def cells(self, devices=True):
         return self._task(lambda connection: cells_info(connection, devices))

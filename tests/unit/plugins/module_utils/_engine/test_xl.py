@@ -23,7 +23,8 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, run_with
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import XenHost, config
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import Running, XenHost, config
 
 ON_2 = '# numa.virt: {"version": 1, "cells": "2"}\ncpus = ["4-5", "4-5"]\n'
 
@@ -253,9 +254,9 @@ def test_info(host):
     host.add(config("stray"))
     host.file("bad", text="name = 'bad'\nvcpus = = 3\n")
     with host.connect() as connection:
-        from ansible_collections.numa.virt.plugins.module_utils._engine.info import domains_info
+        from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 
-        result = domains_info(connection, None)
+        result = domains_info(connection, InfoRequest())
     off, stray, web1 = result["domains"]
     assert (off["name"], off["state"], off["cpuset"], off["cells"]) == ("off", "shut off", "0-1", [0])
     assert (stray["persistent"], stray["configured"], stray["managed"]) == (False, None, False)
@@ -475,3 +476,82 @@ def test_nothing_in_an_argument_is_expanded():
     assert arguments == ["xl", "create", "/x/$HOME/~"]
     assert options["expand_user_and_vars"] is False
     assert options["environ_update"]["LC_ALL"] == "C"
+
+
+# --- findings --------------------------------------------------------------------------------------------------------
+
+
+def codes(result):
+    return [(each["code"], each["domain"]) for each in result["findings"]]
+
+
+def test_a_placed_host_has_no_findings(host):
+    for name in ("g0", "g1", "g2", "d0", "d1"):
+        host.file(name)
+    host.place("g2", cells=[3])
+    host.place_all("g0", policy="pack")
+    host.place_all("d0", "d1", policy="dedicated")
+    host.place("g1", cells=[3], state="defined")
+    assert codes(host.findings()) == []
+
+
+def test_what_is_wrong(host):
+    host.file("a", cpus='["0", "1"]')
+    host.file("b", cpus='["1", "0"]')
+    host.add(config("stray", cpus='["4", "5"]'))
+    host.guests["stray"].pages = {0: 256, 2: 256 * 63}
+    assert [(each["code"], each["domain"], each["others"], each["fix"]) for each in host.findings()["findings"]] == [
+        ("cpu_dedicated_twice", "a", ["b"], "redefine"),
+        ("memory_remote", "stray", [], "restart"),
+    ]
+
+
+def test_a_vcpu_that_is_not_up_is_nowhere(host):
+    """Xen says of it that it may run everywhere."""
+    host.file("a", cpus='["0", "1"]')
+    host.place("a")
+    assert codes(host.findings()) == []
+    guest = host.guests["a"]
+    guest.hard[1], guest.down = None, (1,)
+    result = host.findings()
+    assert codes(result) == []
+    assert result["domains"][0]["actual"]["vcpus"] == {"0": "0"}
+
+
+def test_guests_of_another_cpupool(host):
+    host.pools = {"Pool-0": CpuSet(range(4)), "p1": CpuSet(range(4, 8))}
+    host.file("a", cpus='["4", "5"]', more='pool = "p1"\n')
+    host.place("a")
+    host.add(config("free0"))
+    assert codes(host.findings()) == []
+    host.add(config("free1", more='pool = "p1"\n'))
+    assert codes(host.findings()) == [("unrestricted_beside_dedicated", "free1")]
+
+
+def test_calls_for_findings(host):
+    def calls():
+        host.findings()
+        return host.calls
+
+    for number in range(4):
+        host.add(config(f"g{number}", cpus='["0-1", "0-1"]'))
+    before = calls()
+    for number in range(4, 10):
+        host.add(config(f"g{number}", cpus='["0-1", "0-1"]'))
+    assert calls() == before + 6  # one for each: its vCPUs, as its live definition
+    host.failures["vcpu-list"] = "xl: error: no\n"
+    assert codes(host.findings()) == [("cell_overcommitted", None)]
+
+
+def test_libvirt_asks_xens_tool_once_for_all(host, xen):
+    """Guests of libvirt, and xl on the same machine."""
+    xen.tools = host.connect().command
+    xen.place(xml=document("a", kind="xen", uuid=f"<uuid>{'0' * 32}</uuid>"), cells=[1])
+    xen.findings()
+    before = xen.calls
+    stray = Running("a", xen.guests["a"].pid, 64, {0: CpuSet([6]), 1: None}, {0: None, 1: None}, {1: 100}, down=(1,))
+    host.guests["a"] = stray
+    result = xen.findings()
+    assert xen.calls == before - 1  # libvirt is not asked for the vCPUs
+    assert codes(result) == [("threads_differ", "a")]
+    assert result["domains"][0]["actual"]["vcpus"] == {"0": "6"}

@@ -39,6 +39,7 @@ class Running:
     pool: str = "Pool-0"
     paused: bool = True
     uuid: str = field(default_factory=lambda: str(uuid.uuid4()))
+    down: tuple = ()  # vCPUs that the guest has not brought up
 
 
 class XenHost(Host):
@@ -126,12 +127,13 @@ xen_version            : 4.17.7
             rows.append(row + (f" {guest.uuid}        -                -" if option == "-v" else f"  {guest.pool:>14}"))
         return "\n".join(rows) + "\n"
 
-    def _vcpu_list(self, domid):
+    def _vcpu_list(self, *domids):
         rows = ["Name                                ID  VCPU   CPU State   Time(s) Affinity (Hard / Soft)"]
-        guest = self._guest(domid)
-        for vcpu in sorted(guest.hard):
-            hard, soft = (str(each) if each is not None else "all" for each in (guest.hard[vcpu], guest.soft[vcpu]))
-            rows.append(f"{guest.name:32}{guest.id:6}{vcpu:6}    0   -b-       0.0  {hard} / {soft}")
+        for guest in map(self._guest, domids or [str(each.id) for each in self.guests.values()]):
+            for vcpu in sorted(guest.hard):
+                hard, soft = (str(each) if each is not None else "all" for each in (guest.hard[vcpu], guest.soft[vcpu]))
+                cpu = "-" if vcpu in guest.down else "0"
+                rows.append(f"{guest.name:32}{guest.id:6}{vcpu:6}{cpu:>5}   -b-       0.0  {hard} / {soft}")
         return "\n".join(rows) + "\n"
 
     def _cpupool_list(self, _c):

@@ -1,0 +1,223 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is on another cell than it should be: memory, helpers, devices, and guests on more cells than they need.
+
+Only guests that are held to some CPUs are looked at: one that may run everywhere has no cell to be off.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._findings.codes import INFO, LIVE, REDEFINE, RESTART
+from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
+    Finding,
+    cells_text,
+    cpus_text,
+    finding,
+)
+from ansible_collections.numa.virt.plugins.module_utils._findings.room import Room
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
+from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent
+from ansible_collections.numa.virt.plugins.module_utils._verify import PROC
+
+# QEMU's own memory, which nothing binds where the guest's is not kept to its cells by cgroup: KiB, and a part of the
+# guest's.
+_OWN_MEMORY = 64 * 1024
+_OWN_PART = 32
+
+
+def find_distance(view: View) -> Iterator[Finding]:
+    room = Room(view)
+    for seen in view.guests:
+        if seen.settled:
+            yield from _memory(view, seen)
+            yield from _helpers(view, seen)
+            yield from _devices(view, seen, room)
+            yield from _spans(view, seen, room)
+
+
+def asked_memory(view: View, intent: Intent | None) -> CpuSet:
+    """The cells that a user, or a policy, wanted memory from."""
+    if intent is None:
+        return EMPTY
+    cells = [intent.cells or EMPTY, *(each for _cell, each in intent.memnodes or ())]
+    if intent.memory is not None and intent.memory.cells is not None:
+        cells.append(intent.memory.cells)
+    if intent.cpuset is not None:
+        cells.append(view.host.cells_touched(intent.cpuset))
+    return union(cells)
+
+
+def _memory(view: View, seen: Seen) -> Iterator[Finding]:
+    """Where it was seen; where it cannot be, bound to cells of which none is the guest's."""
+    own, asked = seen.cells, asked_memory(view, seen.facts.intent)
+    binding = seen.said.placement.memory if view.driver.numatune else None
+    nodeset = seen.nodeset if view.driver.numatune else EMPTY
+    near = own | asked
+    if nodeset & own:
+        # Nobody runs on a cell without CPUs: who names one means it. And who interleaves means all of it.
+        bare = CpuSet(cell.id for cell in view.host.cells if not cell.cpus)
+        gentle = binding is not None and binding.mode not in BINDING_MODES
+        near = near | (nodeset if gentle else nodeset & bare)
+    lies = seen.memory_on
+    if lies is None:
+        away = nodeset - near
+        if not away or nodeset & near or nodeset - view.host.cell_ids:
+            return
+        numbers = {"kib": seen.said.shape.memory, "total_kib": seen.said.shape.memory}
+        bound = "is bound to" if binding is None or binding.mode in BINDING_MODES else "is preferred on"
+        message = f"its memory ({seen.said.shape.memory} KiB) {bound} {cells_text(away)}, and its vCPUs run on {own}"
+    else:
+        off = {cell: kib for cell, kib in sorted(lies.items()) if kib and cell not in near}
+        kib, away = sum(off.values()), CpuSet(off)
+        # What is bound there, and nowhere near, is the guest's.
+        if kib <= (0 if nodeset and not nodeset & near else _tolerated(seen, away)):
+            return
+        numbers = {"kib": kib, "total_kib": sum(lies.values())}
+        message = (
+            f"{kib} of {sum(lies.values())} KiB of its memory {'lie' if kib > 1 else 'lies'} on {cells_text(away)}, "
+            f"and its vCPUs run on {own}"
+        )
+    fix = view.memory_fix(seen)
+    yield finding(
+        "memory_remote", seen.name, message, _move_remedy(view, seen, fix), cells=away, numbers=numbers, fix=fix
+    )
+
+
+def _tolerated(seen: Seen, away: CpuSet) -> int:
+    """KiB that are no memory of the guest, for all that can be told.
+
+    None where Xen says so, or where no thread may take memory there: what lies there was the guest's before.
+    """
+    observation = seen.facts.observation
+    if observation is None or observation.source != PROC:
+        return 0
+    allowed = union(thread.mems for thread in observation.others)
+    if allowed and not allowed & away:
+        return 0
+    return max(_OWN_MEMORY, seen.said.shape.memory // _OWN_PART)
+
+
+def _move_remedy(view: View, seen: Seen, fix: str) -> str:
+    module = "numa_placement" if seen.wish is not None else "numa_domain"
+    if fix == RESTART:
+        return f"run {module} for it with restart=allowed: {_why(view)}"
+    if fix == LIVE:
+        return f"run {module} for it: its memory can move while it runs"
+    return f"run {module} for it: it gets its place at its next start"
+
+
+def _why(view: View) -> str:
+    return "memory does not move while it runs" if view.driver.numatune else "on Xen memory never moves"
+
+
+def _helpers(view: View, seen: Seen) -> Iterator[Finding]:
+    intent = seen.facts.intent
+    meant = set() if intent is None else {intent.emulator, *(cpus for _thread, cpus in intent.iothread_pins or ())}
+    if not view.driver.emulator:
+        return
+    for who, cpus in helper_sets(seen.said):
+        there = cpus & view.host.online
+        away = view.host.cells_touched(there) - seen.meant_cells
+        if cpus in meant or not away or view.host.online <= there:
+            continue
+        wholly = not view.host.cells_touched(there) & seen.meant_cells
+        verb = "runs" if who.startswith("IO") else "run"
+        message = (
+            f"{who} {verb if wholly else 'may run'} on {cells_text(away)} ({cpus_text(there)}), "
+            f"and its vCPUs on {cells_text(seen.meant_cells)}"
+        )
+        option = "iothreads" if who.startswith("IO") else "emulator"
+        live = seen.running and (view.driver.pin_flags or option == "emulator")
+        yield finding(
+            "helper_off_cells", seen.name, message,
+            f"pin it to CPUs of {cells_text(seen.meant_cells)} with vcpu_pin ({option})",
+            cells=away, cpus=view.host.cpus_of(away) & there, numbers={"cells": len(away)},
+            severity=None if wholly else INFO,
+            fix=LIVE if live else RESTART if seen.running else REDEFINE,
+        )  # fmt: skip
+
+
+def _devices(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
+    """Devices of other cells. Where a policy preferred theirs it knew of no room there: silent while that is so."""
+    wish = seen.wish
+    if wish is not None and wish.device_rule == "ignore":
+        return
+    near = seen.cells
+    away: dict[str, int] = {}
+    for address in seen.said.needs.devices:
+        cell = room.device_cells.get(address)
+        if cell is not None and cell not in near and view.host.cpus_of([cell]):
+            away[address] = cell
+    if wish is not None and wish.device_rule == "prefer":
+        free = room.fitting(seen) if away and wish.policy != "mirror" else EMPTY
+        away = {address: cell for address, cell in away.items() if cell in free}
+    if not away:
+        return
+    cells = CpuSet(away.values())
+    first = next(iter(away))
+    rest = f" (and {len(away) - 1} more of its devices)" if len(away) > 1 else ""
+    message = f"its device {first}{rest} {'is' if not rest else 'are'} on {cells_text(cells)}, and its vCPUs on {near}"
+    fix = view.memory_fix(seen)
+    where = f"{cells_text(cells)}"
+    remedy = (
+        f"move it to {where}: run numa_placement for it with devices=require"
+        f"{' and restart=allowed' if fix == RESTART else ''}, or give it a device of its own cell"
+    )
+    yield finding(
+        "device_remote", seen.name, message, remedy,
+        cells=cells, numbers={"devices": len(away), "distance": _farthest(view, near, cells)}, fix=fix,
+    )  # fmt: skip
+
+
+def _farthest(view: View, near: CpuSet, far: CpuSet) -> int:
+    """The largest of the distances from each far cell to the nearest of the guest's."""
+    ground = view.ground
+    ours = [ground.index[cell] for cell in near]
+    return max(min(ground.distance[one][ground.index[cell]] for one in ours) for cell in far)
+
+
+def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
+    cells = seen.meant_cells
+    if len(cells) < 2 or not spanning_matters(view, seen):
+        return
+    fitting = room.fitting(seen)
+    if not fitting:
+        return
+    best = next(iter(fitting & cells or fitting))
+    shape = seen.said.shape
+    fix = view.memory_fix(seen)
+    message = (
+        f"its {shape.vcpus} vCPUs may run on {cells_text(cells)} ({cpus_text(view.cpus_of(seen.meant))}), and it would "
+        f"fit cell {best} with its {shape.memory} KiB"
+    )
+    restart = " and restart=allowed" if fix == RESTART else ""
+    remedy = (
+        f"run numa_placement for it with rebalance=true{restart}"
+        if seen.wish is not None
+        else f"run numa_placement for it with policy=pack{restart}, or numa_domain with cells=[{best}]"
+    )
+    numbers: Mapping[str, int] = {"cells": len(cells), "vcpus": shape.vcpus, "kib": shape.memory}
+    yield finding(
+        "spans_needlessly", seen.name, message, remedy,
+        cells=cells, cpus=view.cpus_of(seen.meant), numbers=numbers,
+        severity=INFO if seen.wish is not None else None, fix=fix,
+    )  # fmt: skip
+
+
+def spanning_matters(view: View, seen: Seen) -> bool:
+    """Whether nobody meant the guest to be on several cells: no user, no numad, no cells of its own, no group."""
+    wish, intent, said = seen.wish, seen.facts.intent, seen.said
+    if said.placement.automatic or len(said.needs.guest_cells) > 1 or len(said.placement.memnodes) > 1:
+        return False
+    if wish is not None:
+        return wish.policy != "mirror" and wish.together is None and wish.apart is None
+    if intent is None:
+        return True
+    asked = asked_memory(view, intent) | view.host.cells_touched(union(cpus for _vcpu, cpus in intent.vcpu_pins or ()))
+    return len(asked) < 2

@@ -1,0 +1,135 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One finding as a value, its plain form, and the order of many.
+
+This file must not import ansible, libvirt or lxml, and holds no rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._findings.codes import CODES, SEVERITIES
+
+Number = Union[int, float]
+
+# Names in a message; the others are in the finding.
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong.
+
+    ``domain`` is the guest that it is about, None where it is about the host or a cell; ``others`` are further guests
+    in it, by name. ``cells`` and ``cpus`` say where. ``numbers`` are the figures, KiB where they are memory.
+    ``message`` and ``remedy`` are one line each.
+    """
+
+    code: str
+    severity: str
+    domain: str | None
+    others: tuple[str, ...]
+    cells: CpuSet
+    cpus: CpuSet
+    numbers: Mapping[str, Number] = field(hash=False)
+    message: str
+    fix: str
+    remedy: str
+
+    @property
+    def _rank(self) -> tuple[Any, ...]:
+        where = (tuple(self.cells), self.cpus.mask)
+        return SEVERITIES.index(self.severity), self.code, self.domain or "", self.others, *where, self.message
+
+    def concerns(self, names: frozenset[str]) -> bool:
+        """Whether one of these guests is in it."""
+        return self.domain in names or not names.isdisjoint(self.others)
+
+
+def finding(
+    code: str,
+    domain: str | None,
+    message: str,
+    remedy: str,
+    *,
+    others: Iterable[str] = (),
+    cells: CpuSet = EMPTY,
+    cpus: CpuSet = EMPTY,
+    numbers: Mapping[str, Number] | None = None,
+    severity: str | None = None,
+    fix: str | None = None,
+) -> Finding:
+    """A finding with what its code says of it, where nothing else is said."""
+    about = CODES[code]
+    return Finding(
+        code=code,
+        severity=severity or about.severity,
+        domain=domain,
+        others=tuple(sorted(others)),
+        cells=cells,
+        cpus=cpus,
+        numbers=numbers or {},
+        message=message,
+        fix=fix or about.fix,
+        remedy=remedy,
+    )
+
+
+def in_order(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """The worst first, then by code, guest and place."""
+    return tuple(sorted(found, key=lambda each: each._rank))
+
+
+def finding_as_result(each: Finding) -> dict[str, Any]:
+    """What RV(findings[]) documents: plain data."""
+    return {
+        "code": each.code,
+        "severity": each.severity,
+        "domain": each.domain,
+        "others": list(each.others),
+        "cells": list(each.cells),
+        "cpus": str(each.cpus) if each.cpus else None,
+        "numbers": dict(each.numbers),
+        "message": each.message,
+        "fix": each.fix,
+        "remedy": each.remedy,
+    }
+
+
+def summary_of(found: Iterable[Finding]) -> dict[str, int]:
+    """Severity -> number of findings, every severity."""
+    counts = dict.fromkeys(SEVERITIES, 0)
+    for each in found:
+        counts[each.severity] += 1
+    return counts
+
+
+def shown(name: str) -> str:
+    """A guest's name for a message, which stays one line whatever the name holds."""
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
+def few(names: Sequence[str]) -> str:
+    """Some names for a message: "db1, db2, db3 and 4 more"."""
+    text = ", ".join(shown(name) for name in names[:_SHOWN])
+    return text if len(names) <= _SHOWN else f"{text} and {len(names) - _SHOWN} more"
+
+
+def cpus_text(cpus: CpuSet) -> str:
+    """ "CPU 3", "CPUs 3-4"."""
+    return f"CPU {cpus}" if len(cpus) == 1 else f"CPUs {cpus}"
+
+
+def cells_text(cells: CpuSet) -> str:
+    """ "cell 0", "cells 0-1"."""
+    return f"cell {cells}" if len(cells) == 1 else f"cells {cells}"
+
+
+def is_are(numbers: CpuSet) -> str:
+    return "is" if len(numbers) == 1 else "are"

@@ -1,0 +1,134 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a guest names and the host does not have: CPUs, cells, huge pages.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._findings.codes import HOST, INFO, REDEFINE, WARNING
+from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
+from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
+    Finding,
+    cells_text,
+    cpus_text,
+    finding,
+    is_are,
+)
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
+from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent
+
+INTENT, CONFIG, LIVE = "what was asked for", "its definition", "the running guest"
+
+
+def find_missing(view: View) -> Iterator[Finding]:
+    for seen in view.guests:
+        yield from _cpus(view, seen)
+        yield from _cells(view, seen)
+        yield from _pages(view, seen)
+
+
+def _who(missing: Sequence[tuple[str, CpuSet]]) -> str:
+    layers = [where for where, each in missing if each]
+    return f"{' and '.join(layers)} name{'s' if len(layers) == 1 else ''}"
+
+
+def _layers(seen: Seen) -> list[tuple[str, Said]]:
+    layers = ((CONFIG, seen.facts.config), (LIVE, seen.facts.live))
+    return [(name, said) for name, said in layers if said is not None]
+
+
+def _cpus(view: View, seen: Seen) -> Iterator[Finding]:
+    present, online = view.host.present, view.host.online
+    named = [(where, _named_cpus(said)) for where, said in _layers(seen)]
+    if seen.facts.intent is not None:
+        named.append((INTENT, _asked_cpus(seen.facts.intent)))
+    missing = [(where, union(sets) - present) for where, sets in named]
+    cpus = union(each for _where, each in missing)
+    if cpus:
+        message = f"{_who(missing)} {cpus_text(cpus)}, and the host has {cpus_text(present)}"
+        remedy = f"give it other CPUs with numa_domain or vcpu_pin; online are {online}"
+        yield finding("cpu_missing", seen.name, message, remedy, cpus=cpus, numbers={"cpus": len(cpus)})
+    # Whoever may use all that is online misses nothing.
+    sets = [each for _where, layer in named for each in layer if not online <= each]
+    offline = (union(sets) & present) - online
+    if not offline:
+        return
+    lost = [each for each in sets if each & present and not each & online]
+    what = "one of its sets has no other" if lost else "its sets have others"
+    message = f"{cpus_text(offline)} {is_are(offline)} offline, and {what}"
+    remedy = f"bring {cpus_text(offline)} online, or give the guest other CPUs with numa_domain or vcpu_pin"
+    yield finding(
+        "cpu_offline", seen.name, message, remedy,
+        cpus=offline, numbers={"cpus": len(offline)}, severity=None if lost else WARNING, fix=HOST,
+    )  # fmt: skip
+
+
+def _named_cpus(said: Said) -> list[CpuSet]:
+    placement, shape = said.placement, said.shape
+    sets = [placement.cpuset, placement.emulator]
+    sets += [cpus for vcpu, cpus in placement.vcpu_pins if vcpu < shape.vcpus]
+    sets += [cpus for thread, cpus in placement.iothread_pins if thread in shape.iothreads]
+    return [each for each in sets if each is not None]
+
+
+def _asked_cpus(intent: Intent) -> list[CpuSet]:
+    sets = [intent.cpuset, intent.emulator]
+    sets += [cpus for pins in (intent.vcpu_pins, intent.iothread_pins) for _number, cpus in pins or ()]
+    return [each for each in sets if each is not None]
+
+
+def _cells(view: View, seen: Seen) -> Iterator[Finding]:
+    named = [(where, _named_cells(view, said)) for where, said in _layers(seen)]
+    if seen.facts.intent is not None:
+        named.append((INTENT, _asked_cells(seen.facts.intent)))
+    missing = [(where, cells - view.host.cell_ids) for where, cells in named]
+    cells = union(each for _where, each in missing)
+    if cells:
+        message = f"{_who(missing)} {cells_text(cells)}, and the host has {cells_text(view.host.cell_ids)}"
+        remedy = "give it other cells with numa_domain (cells, memory.cells)"
+        yield finding("cell_missing", seen.name, message, remedy, cells=cells, numbers={"cells": len(cells)})
+
+
+def _named_cells(view: View, said: Said) -> CpuSet:
+    bindings = [said.placement.memory, *(each for _cell, each in said.placement.memnodes)]
+    # Xen stores a numatune and ignores it.
+    bound = union(each.nodeset for each in bindings if each is not None) if view.driver.numatune else CpuSet()
+    return bound | said.shape.memory_cells
+
+
+def _asked_cells(intent: Intent) -> CpuSet:
+    memory = intent.memory.cells if intent.memory is not None else None
+    return union([intent.cells or CpuSet(), memory or CpuSet(), *(cells for _cell, cells in intent.memnodes or ())])
+
+
+def _pages(view: View, seen: Seen) -> Iterator[Finding]:
+    """Pages that are not there at all; of a guest that is to start, too few as well. One that runs has got its own."""
+    size, said = seen.page_size, seen.said
+    if size is None or not view.driver.numatune or not any(cell.pools for cell in view.host.cells):
+        return
+    binding = said.placement.memory
+    held = binding is not None and not binding.automatic and binding.mode in BINDING_MODES
+    cells = seen.nodeset if held and seen.nodeset else view.host.cell_ids
+    pools = [pool for cell in view.host.cells if cell.id in cells for pool in cell.huge_pools if size in (0, pool.size)]
+    has = sum(pool.total * pool.size for pool in pools)
+    # Of a guest with cells of its own not all need have huge pages.
+    needed = said.shape.memory if not seen.running and len(said.needs.guest_cells) < 2 else 1
+    if has >= needed:
+        return
+    what = f"huge pages of {size} KiB" if size else "huge pages"
+    there = f"{cells_text(cells)} {'has' if len(cells) == 1 else 'have'}" if held else "the host has"
+    message = f"it asks for {said.shape.memory} KiB in {what}, and {there} " + (f"{has} KiB of them" if has else "none")
+    remedy = f"reserve {what} on {cells_text(cells)} (virsh allocpages), or take hugepages out of its definition"
+    numbers = {"kib": said.shape.memory, "available_kib": has, "page_kib": size}
+    severity = INFO if seen.running else None
+    fix = REDEFINE if seen.running else HOST
+    yield finding(
+        "huge_pages_missing", seen.name, message, remedy, cells=cells, numbers=numbers, severity=severity, fix=fix
+    )

@@ -1,0 +1,143 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""On which single cell a guest would fit, by an account that only errs towards "nowhere".
+
+Each other guest weighs with all of its vCPUs and all of its memory on every cell where it may be; what the planner
+would have to sort out counts as full.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, bits, count, weight
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one guest takes at most: ``cells`` where its vCPUs may run, ``load`` there in 1/UNIT CPU, ``used`` CPUs of
+    all its threads, and for each cell index the memory that may lie there, in units of its ``pool``."""
+
+    cells: int
+    load: int
+    used: int
+    pool: int
+    memory: dict[int, int]
+
+
+class Room:
+    """What is left of each cell for one guest, with all others there."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        ground = view.ground
+        cells = len(ground.ids)
+        self._load = [0] * cells
+        self._memory = [[0] * cells for _pool in ground.memory]
+        self._once = self._twice = 0
+        self._shares: dict[str, _Share] = {}
+        for seen in view.guests:
+            share = self._shares[seen.name] = self._share(seen)
+            self._twice |= self._once & share.used
+            self._once |= share.used
+            for cell in bits(share.cells):
+                self._load[cell] += share.load
+            for cell, amount in share.memory.items():
+                self._memory[share.pool][cell] += amount
+        self.device_cells = {
+            name: cell.id for cell in view.host.cells for each in cell.devices for name in (each.address, each.name)
+        }
+
+    def fitting(self, seen: Seen) -> CpuSet:
+        """The cells of which each could hold the guest."""
+        ground, share = self.view.ground, self._shares[seen.name]
+        pool = self._pool(seen)
+        if pool is None:
+            return EMPTY
+        devices = {self.device_cells[each] for each in seen.said.needs.devices if each in self.device_cells}
+        if seen.wish is not None and seen.wish.device_rule == "ignore":
+            devices = set()
+        if len(devices) > 1:
+            return EMPTY
+        allowed = seen.wish.cells if seen.wish is not None else None
+        found = []
+        for cell, cell_id in enumerate(ground.ids):
+            if (devices and cell_id not in devices) or (allowed is not None and cell_id not in allowed):
+                continue
+            if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, pool, cell):
+                found.append(cell_id)
+        return CpuSet(found)
+
+    def _share(self, seen: Seen) -> _Share:
+        ground = self.view.ground
+        held = not seen.free and not seen.unknown
+        used = seen.owned
+        if held:
+            used |= seen.reach
+        for _who, cpus in helper_sets(seen.said):
+            mask = cpus.mask & ground.all_online
+            used |= mask if ground.all_online & ~mask else 0
+        cells = ground.cells_of(seen.reach) if held and not seen.owned else 0
+        return _Share(cells, self._weight(seen), used, self._pool(seen) or 0, self._memory_of(seen, held))
+
+    def _weight(self, seen: Seen) -> int:
+        ratio = seen.wish.cpu_ratio if seen.wish is not None else None
+        return weight(len(seen.sets), ratio if ratio is not None else self.view.ground.rules.cpu_ratio)
+
+    def _pool(self, seen: Seen) -> int | None:
+        """The pool of its memory; None where its huge pages are not there."""
+        size, sizes = seen.page_size, self.view.ground.sizes
+        if size is None:
+            return 0
+        if size == 0 and len(sizes) == 1:
+            return 1
+        return 1 + sizes.index(size) if size in sizes else None
+
+    def _units(self, seen: Seen, kib: int) -> int:
+        pool = self._pool(seen)
+        return -(-kib // (self.view.ground.sizes[pool - 1] if pool else 1))
+
+    def _memory_of(self, seen: Seen, held: bool) -> dict[int, int]:
+        ground = self.view.ground
+        whole = self._units(seen, seen.said.shape.memory)
+        if self.view.driver.numatune and seen.nodeset:
+            return dict.fromkeys(bits(ground.indices(seen.nodeset)), whole)
+        if seen.memory_on is not None:
+            return {ground.index[cell]: self._units(seen, kib) for cell, kib in seen.memory_on.items() if kib}
+        return dict.fromkeys(bits(ground.cells_of(seen.reach)), whole) if held else {}
+
+    def _cpus_fit(self, seen: Seen, share: _Share, cell: int) -> bool:
+        ground = self.view.ground
+        pool = seen.host.online.mask
+        if not seen.dedicated:
+            open_cpus = count(ground.shared[cell] & pool & ~self.view.all_owned)
+            mine = share.load if share.cells >> cell & 1 else 0
+            return UNIT * open_cpus - (self._load[cell] - mine) >= share.load
+        others = self._twice | (self._once & ~share.used)
+        free = ground.own[cell] & pool & ~others
+        need = count(seen.dedicated)
+        smt = seen.wish.smt if seen.wish is not None else "prefer"
+        if smt == "prefer":
+            return count(free) >= need
+        threads = ground.threads[cell]
+        whole = [core for core in ground.cores[cell] if not core & ~free and count(core) == threads]
+        return len(whole) * (1 if smt == "isolate" else threads) >= need
+
+    def _memory_fits(self, seen: Seen, share: _Share, pool: int, cell: int) -> bool:
+        """By what was promised, and by what is really free."""
+        ground = self.view.ground
+        need = self._units(seen, seen.said.shape.memory)
+        others = self._memory[pool][cell] - share.memory.get(cell, 0)
+        if ground.memory[pool][cell] - others < need:
+            return False
+        there = ground.cells[cell]
+        own = self._units(seen, (seen.memory_on or {}).get(there.id, 0))
+        if pool == 0:
+            return there.free is None or there.free + own >= need
+        frees = [each.free for each in there.huge_pools if each.size == ground.sizes[pool - 1]]
+        return all(free is None or free + own >= need for free in frees)
