@@ -231,6 +231,35 @@ def docs(session: nox.Session) -> None:
     session.log(f"the site is in {site}/build/html")
 
 
+@nox.session(name="map")
+def map_pages(session: nox.Session) -> None:
+    """The map's pages in a real browser: console, accessibility, width; narrow and wide, light and dark."""
+    missing = [program for program in ("node", "npm") if shutil.which(program) is None]
+    if missing:
+        session.skip(f"needs {' and '.join(missing)}; not here")
+    version = str(session.run("node", "--version", external=True, silent=True)).strip()
+    if int(version.lstrip("v").split(".")[0]) < 20:
+        session.skip(f"needs Node.js 20 or newer; here is {version}")
+    try:
+        machine.ensure_packages("browser")
+    except machine.MissingError as lacking:
+        session.skip(f"needs Chromium: {lacking}")
+    folder = machine.CACHE / "browser"
+    lock = (REPO / "tests" / "browser" / "package-lock.json").read_bytes()
+    stamp = folder / "node_modules" / ".numa-virt-lock"
+    shutil.copytree(
+        REPO / "tests" / "browser", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("node_modules")
+    )
+    if not stamp.exists() or stamp.read_bytes() != lock:
+        session.run("npm", "ci", "--prefix", str(folder), external=True, silent=True)
+        stamp.write_bytes(lock)
+    pages = folder / "pages"
+    shutil.rmtree(pages, ignore_errors=True)
+    session.run("python", "tests/browser/samples.py", str(pages), env={"PYTHONPATH": str(machine.link_tree())})
+    browser = str(machine.find_browser())
+    session.run("node", str(folder / "check.mjs"), str(pages), browser, *session.posargs, external=True)
+
+
 @nox.session
 def changelog(session: nox.Session) -> None:
     """Changelog fragments are valid."""

@@ -129,7 +129,11 @@ def _runs(*argv: str) -> bool:
 
 
 def _missing_packages(purpose: str, dnf: bool) -> list[str]:
-    """Names of the packages to install for ``demo``, ``test`` or ``lab``, in apt's or dnf's words; empty when ready."""
+    """Names of the packages to install for ``demo``, ``test``, ``lab`` or ``browser``, in apt's or dnf's words; empty
+    when ready."""
+    if purpose == "browser":
+        fonts = "dejavu-sans-fonts" if dnf else "fonts-dejavu-core"
+        return [] if find_browser() else ["chromium", fonts]
     if purpose == "lab":
         # The lab builds Debian images with Debian's tools, and knows itself which; elsewhere its doctor says no.
         sys.path.insert(0, str(REPO / "tests" / "lab"))
@@ -160,6 +164,11 @@ def _missing_packages(purpose: str, dnf: bool) -> list[str]:
         if controller is None or not all(map(has_headers, [controller[1], *target_pythons().values()])):
             missing.append("python3-devel" if dnf else "python3-dev")
     return missing
+
+
+def find_browser() -> str | None:
+    """The path of a Chromium, which the pages of the map are looked at with; None where there is none."""
+    return which("chromium") or which("chromium-browser")
 
 
 def ensure_packages(purpose: str) -> None:

@@ -252,3 +252,29 @@ def fleet():
         "kvm4.example": memory_only(),
         "kvm5.example": large(),
     }
+
+
+#: Names that would like to be markup, to break a line, to turn it around, or to fill it.
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "]]></style><svg onload=alert(1)>",
+    "a\nb\tc\rd\x00e\x1b[31m",
+    "\u202egnp.exe\u2066 \u2069\ud800",
+    "\u05e9\u05dc\u05d5\u05dd-\u0645\u0631\u062d\u0628\u0627",
+    "\U0001f600\U0001f468\u200d\U0001f469\u200d\U0001f467 g\u0308\u0301\u0302",
+    "x" * 300,
+    "&amp;&lt;&#0;&notin;",
+    "'; drop table guests; --",
+)
+
+
+def hostile(names=HOSTILE):
+    """A small host whose guests have such names, and findings that repeat them."""
+    host, _guests = small()
+    guests = [
+        guest(name, f"{at % 8}-{at % 8 + 4}", 2, 2 * GIB, lies={at % 2: GIB}, state=("running", "paused")[at % 2])
+        for at, name in enumerate(names)
+    ]
+    findings = [finding(name, "warning", name, list(names[:2]), [0], "1", name, name, "live") for name in names]
+    return host, result(guests, findings)
