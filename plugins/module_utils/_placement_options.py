@@ -79,8 +79,12 @@ def rules_with_ratio(options: Mapping[str, Any]) -> Rules:
 
 
 def options_of(options: Mapping[str, Any]) -> Options:
-    """``rebalance`` and ``max_moves``."""
-    return Options(rebalance=bool(options.get("rebalance")), max_moves=options.get("max_moves"))
+    """``rebalance``, ``max_moves`` and ``even_out``."""
+    return Options(
+        rebalance=bool(options.get("rebalance")),
+        max_moves=options.get("max_moves"),
+        even_out=options.get("even_out") is not False,
+    )
 
 
 def size_in_kib(value: Any, option: str) -> int:

@@ -105,6 +105,13 @@ options:
       - Whether domains that have a valid place may be moved, as few as needed, so that all find one.
     type: bool
     default: false
+  even_out:
+    description:
+      - Whether O(rebalance) also moves guests that are well where they are, to level cells for the policy V(spread), or
+        to empty one for V(pack). Otherwise it moves only those that are on more cells than need be, or on a cell that
+        holds more than it has, or in the way of one that has no place.
+    type: bool
+    default: true
   max_moves:
     description:
       - How many domains may move to other cells. Where more would have to, nothing is touched.
@@ -446,6 +453,7 @@ def main():
             dedicated_cpus=dict(type="raw"),
             state=dict(type="str", choices=["defined", "running"], default="running"),
             rebalance=dict(type="bool", default=False),
+            even_out=dict(type="bool", default=True),
             max_moves=dict(type="int"),
             partial=dict(type="bool", default=False),
             restart=dict(type="str", choices=["never", "allowed"], default="never"),

@@ -85,15 +85,24 @@ def plan_live(
     for vcpu, cpus in observation.vcpus:
         if scope is not None and vcpu not in scope.vcpus:
             continue
-        pin(pin_element("vcpu", vcpu), cpus, wanted.of_vcpu(vcpu), _vcpu_pinner(vcpu, session.driver.pin_flags))
+        shall, before = wanted.of_vcpu(vcpu), cpus
+        if not session.driver.pins_each_vcpu and _online(cpus, everything) == _online(shall, everything):
+            before = now.of_vcpu(vcpu) or everything  # somebody has put it there, and libvirt does not know
+        pin(pin_element("vcpu", vcpu), before, shall, _vcpu_pinner(vcpu, session.driver.pin_flags))
+    others = [thread for thread in observation.others if thread.vcpu is None]
     if session.driver.emulator and (scope is None or scope.emulator):
-        pin("cputune/emulatorpin", now.of_emulator, wanted.of_emulator, lambda domain, cpus: domain.pin_emulator(cpus))
+        # Its first thread is the process itself, which a pin reaches in any case.
+        real = next((thread.cpus for thread in others if thread.iothread is None), None)
+        before, shall = _strayed(real, now.of_emulator, wanted.of_emulator, everything), wanted.of_emulator
+        pin("cputune/emulatorpin", before, shall, lambda domain, cpus: domain.pin_emulator(cpus))
     if session.driver.iothreads:
         for iothread in live.shape.iothreads:
             if scope is not None and iothread not in scope.iothreads:
                 continue
             element = pin_element("iothread", iothread)
-            before, after = now.of_iothread(iothread), wanted.of_iothread(iothread)
+            real = next((thread.cpus for thread in others if thread.iothread == iothread), None)
+            after = wanted.of_iothread(iothread)
+            before = _strayed(real, now.of_iothread(iothread), after, everything)
             if not session.driver.pin_flags and _online(before, everything) != _online(after, everything):
                 restarts.append(
                     Restart(element, f"the {session.driver.name} driver cannot pin IO threads of a running guest")
@@ -188,6 +197,14 @@ def _vcpu_pinner(vcpu: int, with_flags: bool) -> Callable[[Domain, CpuSet], None
 
 def _iothread_pinner(iothread: int) -> Callable[[Domain, CpuSet], None]:
     return lambda domain, cpus: domain.pin_iothread(iothread, cpus)
+
+
+def _strayed(real: CpuSet | None, said: CpuSet | None, shall: CpuSet | None, everything: CpuSet) -> CpuSet | None:
+    """Where a helper thread is: by libvirt, unless it was seen outside of where it shall be.
+
+    One that was seen on fewer CPUs may be held to them by a slice of systemd, and no pin would change that.
+    """
+    return real if real is not None and _online(real, everything) - _online(shall, everything) else said
 
 
 def _online(cpus: CpuSet | None, everything: CpuSet) -> CpuSet:

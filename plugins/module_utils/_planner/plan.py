@@ -234,7 +234,7 @@ def _rebalance(table: _Table, board: Board, placed: dict[Guest, Spot], options: 
     work.make_room([guest for guest in table.new() if guest not in placed])
     forced = sum(1 for guest, spot in placed.items() if guest.home not in (0, spot.cells))
     _check_moves(forced + len(work.moved), [guest.name for guest in work.moved], options)
-    work.improve(len(stay) if options.max_moves is None else options.max_moves - forced)
+    work.improve(len(stay) if options.max_moves is None else options.max_moves - forced, options.even_out)
     moved = work.moved
     table.move(moved)
     return {guest: spot for guest, spot in work.search.placed.items() if guest.name not in table.kept}

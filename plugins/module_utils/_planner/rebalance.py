@@ -54,10 +54,10 @@ class Rebalance:
             search.looks = _LOOKS
             search.make_room(guest)
 
-    def improve(self, moves: int) -> None:
+    def improve(self, moves: int, even_out: bool = True) -> None:
         """Make the placement better, as long as no more than so many guests are off their cells."""
         for _step in range(2 * len(self.stay)):
-            if not any(self._accept(trial, moves) for trial in self._better()):
+            if not any(self._accept(trial, moves) for trial in self._better(even_out)):
                 return
 
     def _accept(self, trial: list[tuple[Guest, Spot]], moves: int) -> bool:
@@ -71,11 +71,12 @@ class Rebalance:
             self.search.put(guest, spot)
         return False
 
-    def _better(self) -> Iterator[list[tuple[Guest, Spot]]]:
+    def _better(self, even_out: bool) -> Iterator[list[tuple[Guest, Spot]]]:
         yield from self._relieve()
         yield from self._nearer()
-        yield from self._level()
-        yield from self._empty()
+        if even_out:
+            yield from self._level()
+            yield from self._empty()
 
     def _mine(self, cell: int) -> list[Guest]:
         """The guests of a cell that may move, the smallest first."""

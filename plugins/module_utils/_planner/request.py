@@ -146,7 +146,11 @@ class Rules:
 
 @dataclass(frozen=True)
 class Options:
-    """``rebalance`` allows to move guests that have a valid place; ``max_moves`` None sets no limit on moves."""
+    """``rebalance`` allows to move guests that have a valid place; ``max_moves`` None sets no limit on moves.
+
+    Without ``even_out`` that is only to mend what is wrong, not to level cells or to empty one.
+    """
 
     rebalance: bool = False
     max_moves: int | None = None
+    even_out: bool = True

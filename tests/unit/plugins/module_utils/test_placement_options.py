@@ -126,7 +126,8 @@ def test_sizes(number: int, unit: tuple[str, int], rest: str, space: str, small:
 
 def test_options() -> None:
     assert options_of({}) == options_of({"rebalance": False, "max_moves": None}) == Options()
-    assert options_of({"rebalance": True, "max_moves": 2}) == Options(True, 2)
+    assert options_of({"rebalance": True, "max_moves": 2, "even_out": True}) == Options(True, 2)
+    assert options_of({"rebalance": True, "even_out": False}) == Options(True, None, even_out=False)
 
 
 def test_rules_with_a_ratio() -> None:

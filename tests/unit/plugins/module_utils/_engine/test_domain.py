@@ -489,3 +489,32 @@ def test_a_run_without_changes_makes_few_calls(testdriver, state, with_xml):
     testdriver.place(xml=document(), cells=[1], state=state)
     assert not testdriver.place("web1", xml=document() if with_xml else None, cells=[1], state=state)["changed"]
     assert testdriver.calls == (7 if state == "running" else 4)
+
+
+def _stray(qemu, tid, name, cpus, web1):
+    """Somebody has moved a thread of a running guest, and libvirt does not know."""
+    with open(f"{qemu.proc}/{web1.pid}/task/{web1.pid + tid}/status", "w", encoding="utf-8") as file:
+        file.write(f"Name:\t{name}\nCpus_allowed_list:\t{cpus}\nMems_allowed_list:\t0\n")
+
+
+def test_the_emulator_is_brought_back_from_where_somebody_has_put_it(qemu):
+    web1 = qemu.add(document(kind="kvm", vcpu=" cpuset='0-1'"), running=True)
+    qemu.place("web1", cells=[0], memory={"mode": "none"})
+    qemu.log.clear()
+    _stray(qemu, 0, "qemu-system-x86", "0", web1)
+    assert not qemu.place("web1")["changed"], "on fewer CPUs it may be held by a slice"
+    _stray(qemu, 0, "qemu-system-x86", "0-7", web1)
+    found = qemu.place("web1", check=True)
+    assert [(each["element"], each["before"], each["after"]) for each in found["changes"]] == [
+        ("cputune/emulatorpin", "all CPUs", "0-1")
+    ]
+    qemu.place("web1", verify=False)
+    assert qemu.log == ["pin_emulator 0-1"]
+
+
+def test_libvirt_is_told_of_a_vcpu_that_is_where_it_shall_be_already(qemu):
+    web1 = qemu.add(document(kind="kvm", vcpu=" cpuset='0-1'"), running=True)
+    _stray(qemu, 2, "CPU 1/KVM", "0", web1)
+    found = qemu.place("web1", cells=[0], vcpu_pins={"1": "0"}, memory={"mode": "none"}, check=True)
+    pins = [each for each in found["changes"] if each["element"] == "cputune/vcpupin[@vcpu='1']"]
+    assert [(each["before"], each["after"], each["applied"]) for each in pins] == [(None, "0", "both")]

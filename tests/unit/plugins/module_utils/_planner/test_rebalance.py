@@ -74,6 +74,17 @@ def test_overcommitted_cells_are_relieved() -> None:
     assert not rebalanced(host(), stuck).moves
 
 
+def test_only_what_is_wrong_is_mended_where_nothing_is_to_be_evened_out() -> None:
+    only = Options(rebalance=True, even_out=False)
+    fine, there = zip(shared("a", 6, 0, "spread"), shared("b", 2, 0, "spread"), shared("c", 1, 1))
+    assert plan(host(), fine, there, options=ALLOWED).moves
+    assert not plan(host(), fine, there, options=only).changes
+    full, there = zip(shared("a", 6, 0, "spread"), shared("b", 4, 0, "spread"), shared("c", 1, 0))
+    assert plan(host(), full, there, options=only).moves == ("b",)
+    wide = Request("w", 4, GIB)
+    assert plan(host(), [wide], [pinned("w", 4, "0-3,8-11", wish=wide)], options=only).moves == ("w",)
+
+
 def test_split_guests_come_together() -> None:
     wide = Request("w", 4, GIB)
     found = plan(host(), [wide], [pinned("w", 4, "0-3,8-11", wish=wide)], options=ALLOWED)

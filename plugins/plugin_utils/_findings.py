@@ -1,0 +1,27 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the filters about findings share: the list in what a playbook gives them.
+
+This file must not know libvirt; it runs on the controller only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+
+def findings_of(value: Any, plugin: str) -> Sequence[Mapping[str, Any]]:
+    """The findings of a result, or a list of them as it is. Raises AnsibleFilterError."""
+    findings = value.get("findings") if isinstance(value, Mapping) else value
+    if not isinstance(findings, (list, tuple)) or not all(
+        isinstance(each, Mapping) and "code" in each for each in findings
+    ):
+        raise AnsibleFilterError(
+            f"{plugin}: the input is not a result of numa.virt.numa_domain_info with findings=true"
+        )
+    return findings

@@ -1,0 +1,37 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter around the choice: what it takes and what it refuses. The choice itself: test_mending."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.numa.virt.plugins.filter.findings_mending import FilterModule, findings_mending
+
+FINDING = {"code": "memory_remote", "severity": "warning", "domain": "db1", "others": [], "fix": "restart"}
+RESULT = {"findings": [FINDING], "domains": [{"name": "db1", "intent": {"policy": {"policy": "pack"}}}]}
+
+
+def test_a_result():
+    assert findings_mending(RESULT)["place"] == [{"name": "db1"}]
+    assert findings_mending(RESULT, "error")["left"] == [FINDING]
+    stranger = {"findings": [FINDING], "domains": [{"name": "db1", "intent": None}]}
+    assert findings_mending(stranger, "info", "spread")["place"] == [{"name": "db1", "policy": "spread"}]
+
+
+@pytest.mark.parametrize("result", [None, {}, {"domains": []}, {"findings": [], "domains": 1}, [FINDING]])
+def test_what_is_no_result(result):
+    with pytest.raises(AnsibleFilterError, match=r"findings_mending: the input is not a (whole )?result of numa\.virt"):
+        findings_mending(result)
+
+
+def test_what_is_no_policy():
+    with pytest.raises(AnsibleFilterError, match="adopt: 'all': is no policy"):
+        findings_mending(RESULT, "info", "all")
+
+
+def test_ansible_finds_it():
+    assert FilterModule().filters() == {"findings_mending": findings_mending}
