@@ -85,7 +85,8 @@ def plan_live(
     for vcpu, cpus in observation.vcpus:
         if scope is not None and vcpu not in scope.vcpus:
             continue
-        shall, before = wanted.of_vcpu(vcpu), cpus
+        shall = wanted.of_vcpu(vcpu)
+        before: CpuSet | None = cpus
         if not session.driver.pins_each_vcpu and _online(cpus, everything) == _online(shall, everything):
             before = now.of_vcpu(vcpu) or everything  # somebody has put it there, and libvirt does not know
         pin(pin_element("vcpu", vcpu), before, shall, _vcpu_pinner(vcpu, session.driver.pin_flags))
