@@ -83,10 +83,13 @@ def _host(number: int, value: Mapping[str, Any]) -> HostMap:
 
 
 def _diff(file: PageFile) -> dict[str, str]:
+    """What a page says, before and after. Where that is the same only its drawing differs."""
     title = os.path.basename(file.path)
+    before = None if file.before is None else html.readable(file.before)
+    after = html.readable(file.after)
     return {
-        "before": file.before or "",
-        "after": file.after,
+        "before": before or "",
+        "after": f"{after}(drawn anew)\n" if before == after else after,
         "before_header": title if file.before is not None else f"{title} (absent)",
         "after_header": title,
     }

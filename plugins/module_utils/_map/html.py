@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from html import unescape
 
 from ansible_collections.numa.virt.plugins.module_utils._map import page_style
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, escaped, joined, plain
@@ -22,13 +23,16 @@ GENERATOR = "numa.virt.numa_map_page"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _LONGEST_SLUG = 40
 _LONGEST_WORD = 24
+_UNREAD = re.compile(r"<(head|svg)\b.*?</\1>", re.DOTALL)
+_ENDS_LINE = re.compile(r"</(?:h[1-6]|p|li|dl|tr|caption|article)>")
+_ENDS_WORD = re.compile(r"</(?:td|th|dt|dd|span)>")
 
 
 def file_name(host: str) -> str:
     """The name of a host's page: readable, safe on any file system, and another for each host.
 
     >>> file_name("kvm1.example")
-    'host-kvm1-example-d65f4ecd18.html'
+    'host-kvm1-example-85406f89da.html'
     """
     slug = re.sub("[^a-z0-9]+", "-", host.lower())[:_LONGEST_SLUG].strip("-")
     digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:10]
@@ -66,6 +70,17 @@ def document(title: str, header: Sequence[str], main: Sequence[str], time: str |
         "\n",
     )
     return f'<!DOCTYPE html>\n<html lang="en">\n{head}\n{body}\n</html>\n'
+
+
+def readable(page: str) -> str:
+    """The words of one of our pages, a row of a table on a line, without what is drawn: for a diff.
+
+    >>> readable("<tr><th>db1</th><td>0-3</td></tr><svg>...</svg>")
+    'db1 0-3\\n'
+    """
+    text = _ENDS_WORD.sub(" ", _ENDS_LINE.sub("\n", _UNREAD.sub("", page.replace("\n", " "))))
+    lines = (" ".join(unescape(re.sub("<[^>]*>", "", line)).split()) for line in text.split("\n"))
+    return "".join(f"{line}\n" for line in lines if line)
 
 
 def section(name: str, title: str, *content: str, level: str = "h2", classes: str | None = None) -> Safe:

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.map_page import MapRequest, map_pages
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._map.html import readable
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._map import builders
 
 
@@ -45,13 +46,20 @@ def test_check_run_again_check(tmp_path):
             {"host": "b", "path": str(folder / "host-b-3e23e81600.html"), "changed": True},
         ],
     }
-    assert [(folder / name).read_text(encoding="utf-8") for name in ("index.html", "host-a-ca978112ca.html")] == [
-        each["after"] for each in checked["diff"][:2]
-    ]
+    pages = [(folder / name).read_text(encoding="utf-8") for name in ("index.html", "host-a-ca978112ca.html")]
+    assert [readable(page) for page in pages] == [each["after"] for each in checked["diff"][:2]]
     again = map_pages(wanted)
     assert not again["changed"] and not any(page["changed"] for page in again["pages"])
     assert map_pages(replace(wanted, diff=True))["diff"] == []
     json.dumps(checked)
+
+
+def test_a_page_that_is_only_drawn_anew(tmp_path):
+    map_pages(request_for(tmp_path, host("a")))
+    page = tmp_path / "host-a-ca978112ca.html"
+    page.write_text(page.read_text(encoding="utf-8").replace("body{", "body{color:red;", 1), encoding="utf-8")
+    (shown,) = map_pages(request_for(tmp_path, host("a"), diff=True))["diff"]
+    assert shown["after"] == shown["before"] + "(drawn anew)\n"
 
 
 def test_only_what_differs_is_written_and_nothing_is_removed(tmp_path):

@@ -54,3 +54,12 @@ def test_names_keep_their_direction_and_their_length():
 
 def test_figures():
     assert html.facts(("A", "1")) == '<dl class="facts"><div><dt>A</dt><dd>1</dd></div></dl>'
+
+
+def test_what_a_page_says():
+    rows = (
+        "<table><caption>All <b>x</b></caption><tr><th>db1</th>\n<td>0-3</td></tr>"
+        "<tr><td>&lt;b&gt; &amp;</td></tr></table><svg><text>no</text></svg>"
+    )
+    page = html.document("T", [Safe("<h1>kvm1</h1>")], [Safe(rows)], "noon")
+    assert html.readable(page) == "Skip to the content kvm1\nAll x\ndb1 0-3\n<b> &\nAs of noon. Made by numa.virt.\n"
