@@ -11,7 +11,8 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.numa.virt.plugins.filter.findings_cleared import FilterModule, findings_cleared
 
-ONE, TWO = ({"code": "memory_remote", "domain": name, "cells": [0]} for name in ("db1", "db2"))
+ONE = {"code": "memory_remote", "domain": "db1", "cells": [0]}
+TWO = {**ONE, "domain": "db2"}
 
 
 def test_results_and_lists():
