@@ -340,7 +340,7 @@ def labtests(session: nox.Session) -> None:
 #: Which hosts a lane of scenarios boots, and its scenarios. Two lanes run side by side, each on hosts of its own.
 LANES = {
     "kvm": (("kvm", "smt"), ("born", "demo", "fails", "moves", "promises", "smt", "survives")),
-    "xen": (("kvm", "smt", "xen"), ("both", "roles", "xen", "xl")),
+    "xen": (("kvm", "smt", "xen"), ("both", "drift", "roles", "xen", "xl")),
 }
 
 
