@@ -54,7 +54,7 @@ class Connection:
         self._given = _checked_path(config) if config is not None else None
         self._pools: dict[int, str] = {}
         try:
-            self._info = command("read the host", "info", "-n")
+            self._read_host()
         except XlCallError as error:
             reason = error.fields["reason"]
             raise ConnectionFailedError(
@@ -76,6 +76,11 @@ class Connection:
         """How often xl was run."""
         return self.command.calls
 
+    def _read_host(self) -> None:
+        """Read the host, and note when: until xl is run again, nothing has changed."""
+        self._info = self.command.info()
+        self._read_at = self.command.calls
+
     def capabilities(self) -> str:
         return self._info
 
@@ -87,8 +92,9 @@ class Connection:
 
     def free_memory(self, cell: int) -> int | None:
         """KiB that are free on a cell now."""
-        host = _xl_output.parse_info(self.command("read the host", "info", "-n")).host
-        found = host.cell(cell)
+        if self.command.calls != self._read_at:
+            self._read_host()
+        found = _xl_output.parse_info(self._info).host.cell(cell)
         return found.free if found is not None else None
 
     def free_pages(self, _sizes: list[int], _first: int, _count: int) -> dict[int, dict[int, int]]:

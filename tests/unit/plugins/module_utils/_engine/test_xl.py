@@ -555,3 +555,47 @@ def test_libvirt_asks_xens_tool_once_for_all(host, xen):
     assert xen.calls == before - 1  # libvirt is not asked for the vCPUs
     assert codes(result) == [("threads_differ", "a")]
     assert result["domains"][0]["actual"]["vcpus"] == {"0": "6"}
+
+
+class Forgetful:
+    """An xl whose info leaves Xen's own lines out so many times, and is not sorry for it."""
+
+    def __init__(self, host, times, said=""):
+        self.host, self.times, self.said = host, times, said
+
+    def __call__(self, arguments):
+        status, output, errors = self.host.run(arguments)
+        if arguments[1] == "info" and self.times:
+            self.times -= 1
+            return 0, output.split("xen_major")[0], self.said
+        return status, output, errors
+
+
+def test_what_xl_leaves_out_is_asked_for_again(host):
+    command = XlCommand("/usr/sbin/xl", Forgetful(host, 2))
+    assert _xl.Connection(None, command, host.folder).versions() == ("4.17.7", None)
+    assert command.calls == 3
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("libxl_get_version_info failed.\n", "libxl_get_version_info failed"),
+        ("", "it leaves out xen_version"),
+    ],
+)
+def test_what_xl_never_says(host, said, reason):
+    command = XlCommand("/usr/sbin/xl", Forgetful(host, 9, said))
+    with pytest.raises(ConnectionFailedError, match=f"xl does not reach Xen: {reason};"):
+        _xl.Connection(None, command, host.folder)
+    assert command.calls == 3
+
+
+def test_free_memory_is_read_once_for_all_cells_and_again_after_a_start(host):
+    connection = host.connect()
+    assert [connection.free_memory(cell) for cell in (0, 1, 7)] == [900 * 1024, 900 * 1024, None]
+    assert connection.calls == 1
+    host.room[1] = 100
+    connection.command("see who is there", "list", "-v")
+    assert [connection.free_memory(cell) for cell in (0, 1)] == [900 * 1024, 100 * 1024]
+    assert connection.calls == 3
