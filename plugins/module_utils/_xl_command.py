@@ -57,8 +57,8 @@ class XlCommand:
     def info(self) -> str:
         """What ``xl info -n`` prints. Raises XlCallError.
 
-        It leaves out what Xen would not tell it, and ends with 0 all the same. On a busy host (4.17) that was seen once of
-        Xen's version, so it is asked again.
+        It leaves out what Xen would not tell it, and ends with 0 all the same. On a busy host (4.17) that was seen once
+        of Xen's version, so it is asked again.
         """
         action = "read the host"
         for _attempt in range(_INFO_ATTEMPTS):
