@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: findings_lines
 short_description: What numa_domain_info found, a line for each
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:

@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: findings_mending
 short_description: Which guests to place again for what numa_domain_info found
-version_added: 0.3.0
+version_added: 0.2.0
 author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:
