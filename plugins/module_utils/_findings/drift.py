@@ -216,9 +216,16 @@ def _threads(view: View, seen: Seen) -> Iterator[Finding]:
     if not found:
         return
     message = f"by its live definition it is {_listed(found, 'its threads may use')}"
-    remedy = "pin it with vcpu_pin, and look who else pins threads or limits cgroups on the host"
+    # What is held to fewer CPUs than it may have could be so by a slice of systemd: the engine leaves that alone.
+    narrower = all(each.kind == "helper" and _inside(each) for each in found)
+    how = "virsh emulatorpin or iothreadpin --live" if narrower else "vcpu_pin"
+    remedy = f"pin it with {how}, and look who else pins threads or limits cgroups on the host"
     numbers = {"threads": len(found)}
     yield finding("threads_differ", seen.name, message, remedy, cpus=_where(found), numbers=numbers)
+
+
+def _inside(each: Difference) -> bool:
+    return each.one_cpus is not None and each.other_cpus is not None and each.other_cpus <= each.one_cpus
 
 
 def _strayed(kind: str, what: str, shall: CpuSet | None, real: CpuSet, host: Host) -> list[Difference]:

@@ -518,3 +518,20 @@ def test_libvirt_is_told_of_a_vcpu_that_is_where_it_shall_be_already(qemu):
     found = qemu.place("web1", cells=[0], vcpu_pins={"1": "0"}, memory={"mode": "none"}, check=True)
     pins = [each for each in found["changes"] if each["element"] == "cputune/vcpupin[@vcpu='1']"]
     assert [(each["before"], each["after"], each["applied"]) for each in pins] == [(None, "0", "both")]
+
+
+def test_an_io_thread_is_brought_back_from_where_somebody_has_put_it(qemu):
+    guest = document(kind="kvm", vcpu=" cpuset='0-1'", tune="<iothreads>1</iothreads>")
+    web1 = qemu.add(guest, running=True)
+    os.mkdir(f"{qemu.proc}/{web1.pid}/task/{web1.pid + 7}")
+    qemu.place("web1", cells=[0], memory={"mode": "none"})
+    qemu.log.clear()
+    _stray(qemu, 7, "IO iothread1", "0", web1)
+    assert not qemu.place("web1")["changed"], "on fewer CPUs it may be held by a slice"
+    _stray(qemu, 7, "IO iothread1", "0-7", web1)
+    found = qemu.place("web1", check=True)
+    assert [(each["element"], each["before"], each["after"]) for each in found["changes"]] == [
+        ("cputune/iothreadpin[@iothread='1']", "all CPUs", "0-1")
+    ]
+    qemu.place("web1", verify=False)
+    assert qemu.log == ["pin_iothread 1 0-1"]

@@ -231,6 +231,17 @@ def test_an_offline_cpu_is_no_stray() -> None:
     assert codes(it, guest("a", source=PROC, real={0: "0-2,4-15"}, cpuset="0-7", pins=["3"])) == ["cpu_offline"]
 
 
+def test_helpers_on_fewer_cpus_are_not_what_vcpu_pin_would_pin() -> None:
+    parts = {"source": PROC, "cpuset": "0-7", "emulator": "0-3"}
+    for threads, by_hand in (
+        ([("qemu-system-x86", "0")], True),
+        ([("qemu-system-x86", "0"), ("vnc_worker", "0-4")], False),
+        ([("qemu-system-x86", "0-15")], False),
+    ):
+        one = only(HOST, guest("a", threads=threads, **parts))
+        assert ("virsh emulatorpin" in one["remedy"], "vcpu_pin" in one["remedy"]) == (by_hand, not by_hand)
+
+
 @pytest.mark.parametrize("name", ["qemu-system-x86", "kvm", "call_rcu", "IO mon_iothread", "vnc_worker"])
 def test_threads_of_the_emulator(name: str) -> None:
     parts = {"source": PROC, "cpuset": "0-7", "emulator": "0"}
