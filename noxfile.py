@@ -122,11 +122,21 @@ def sanity_oldest(session: nox.Session) -> None:
 
 @nox.session(name="units-targets")
 def units_targets(session: nox.Session) -> None:
-    """The unit tests on every Python of targets that is here, as ansible-test runs them, with fewer examples."""
+    """The unit tests on Pythons of targets, the oldest and the system's, with fewer examples, as ansible-test runs them.
+
+    Others with `-- --python 3.12`, or all with `-- --python default`. Sanity tests compile and import on each.
+    """
     if not list((REPO / "tests" / "unit").rglob("test_*.py")):
         session.error("no unit tests yet")
     install(session, "demo")
-    ansible_test(session, "units", "--venv", *session.posargs, mark="tests/unit/plugins/module_utils/few_examples")
+    mark = "tests/unit/plugins/module_utils/few_examples"
+    if session.posargs:
+        ansible_test(session, "units", "--venv", *session.posargs, mark=mark)
+        return
+    here = list(machine.target_pythons())
+    system = str(session.run(machine.SYSTEM_PYTHON, "-c", VERSION, external=True, silent=True)).strip()
+    for version in sorted({here[0], system} & set(here), key=here.index):
+        ansible_test(session, "units", "--venv", "--python", version, mark=mark)
 
 
 @nox.session
@@ -243,7 +253,7 @@ def map_pages(session: nox.Session) -> None:
     if missing:
         session.skip(f"needs {' and '.join(missing)}; not here")
     version = str(session.run("node", "--version", external=True, silent=True)).strip()
-    if int(version.lstrip("v").split(".")[0]) < 20:
+    if int(version.lstrip("v").split(".", maxsplit=1)[0]) < 20:
         session.skip(f"needs Node.js 20 or newer; here is {version}")
     try:
         machine.ensure_packages("browser")
@@ -339,8 +349,8 @@ def labtests(session: nox.Session) -> None:
 
 #: Which hosts a lane of scenarios boots, and its scenarios. Two lanes run side by side, each on hosts of its own.
 LANES = {
-    "kvm": (("kvm", "smt"), ("born", "demo", "fails", "moves", "promises", "smt", "survives")),
-    "xen": (("kvm", "smt", "xen"), ("both", "drift", "roles", "xen", "xl")),
+    "kvm": (("kvm", "smt", "xen"), ("born", "both", "demo", "fails", "moves", "promises", "smt", "survives")),
+    "xen": (("kvm", "smt", "xen"), ("drift", "roles", "xen", "xl")),
 }
 
 
@@ -380,13 +390,13 @@ def scenarios(session: nox.Session, lane: str) -> None:
 
 @nox.session(name="molecule-kvm", tags=["lab-kvm"])
 def molecule_kvm(session: nox.Session) -> None:
-    """Scenarios on real KVM hosts with several cells, booted under emulation."""
+    """Scenarios on real hosts with several cells, booted under emulation: mostly KVM."""
     scenarios(session, "kvm")
 
 
 @nox.session(name="molecule-xen", tags=["lab-xen"])
 def molecule_xen(session: nox.Session) -> None:
-    """Scenarios on a real Xen host, alone and together with KVM hosts."""
+    """Scenarios on real hosts with several cells: Xen, alone and together with KVM."""
     scenarios(session, "xen")
 
 

@@ -163,8 +163,8 @@ def _devices(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
     if not away:
         return
     cells = CpuSet(away.values())
-    first = next(iter(away))
-    rest = f" (and {len(away) - 1} more of its devices)" if len(away) > 1 else ""
+    first, *others = away
+    rest = f" (and {len(others)} more of its devices)" if others else ""
     message = f"its device {first}{rest} {'is' if not rest else 'are'} on {cells_text(cells)}, and its vCPUs on {near}"
     fix = view.memory_fix(seen)
     where = f"{cells_text(cells)}"
@@ -192,7 +192,7 @@ def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
     fitting = room.fitting(seen)
     if not fitting:
         return
-    best = next(iter(fitting & cells or fitting))
+    best = min(fitting & cells or fitting)
     shape = seen.said.shape
     fix = view.memory_fix(seen)
     message = (

@@ -129,7 +129,7 @@ def _turned(places: dict[int, Place]) -> dict[int, Place]:
     (left, top), (right, bottom) = _corners(places.values())
     if (right - left + 1) * (bottom - top + 1) != len(places):
         return dict(sorted(places.items()))
-    corners = [(column, row) for row in {top, bottom} for column in {left, right}]
+    corners = [(column, row) for row in (top, bottom) for column in (left, right)]
     first = min(cell for cell, place in places.items() if place in corners)
     column, row = places[first]
     turned = {
