@@ -122,7 +122,7 @@ def sanity_oldest(session: nox.Session) -> None:
 
 @nox.session(name="units-targets")
 def units_targets(session: nox.Session) -> None:
-    """The unit tests on Pythons of targets, the oldest and the system's, with fewer examples, as ansible-test runs them.
+    """The unit tests on Pythons of targets, the oldest and the system's, with fewer examples, by ansible-test.
 
     Others with `-- --python 3.12`, or all with `-- --python default`. Sanity tests compile and import on each.
     """
