@@ -4,7 +4,7 @@
 
 """Run molecule scenarios one after the other, all of them whatever comes; a line for each, and what failed.
 
-Whole logs, each line with the seconds that have passed, are in .cache/checks/molecule-SCENARIO.log.
+Whole logs, each line with the seconds that have passed, are in .cache/checks/scenario-SCENARIO.log.
 
 usage: scenarios.py SCENARIO…
 """
@@ -40,7 +40,7 @@ def run(scenario: str) -> tuple[bool, float]:
         errors="replace",
     )
     lines = []
-    with (LOGS / f"molecule-{scenario}.log").open("w", encoding="utf-8") as log:
+    with (LOGS / f"scenario-{scenario}.log").open("w", encoding="utf-8") as log:
         for line in child.stdout or ():
             lines.append(line.rstrip("\n"))
             log.write(f"{time.monotonic() - start:7.1f}  {line}")
