@@ -497,19 +497,28 @@ def _stray(qemu, tid, name, cpus, web1):
         file.write(f"Name:\t{name}\nCpus_allowed_list:\t{cpus}\nMems_allowed_list:\t0\n")
 
 
-def test_the_emulator_is_brought_back_from_where_somebody_has_put_it(qemu):
-    web1 = qemu.add(document(kind="kvm", vcpu=" cpuset='0-1'"), running=True)
+@pytest.mark.parametrize(
+    ("tid", "name", "element", "call"),
+    [
+        (0, "qemu-system-x86", "cputune/emulatorpin", "pin_emulator 0-1"),
+        (7, "IO iothread1", "cputune/iothreadpin[@iothread='1']", "pin_iothread 1 0-1"),
+    ],
+)
+def test_a_helper_is_brought_back_from_where_somebody_has_put_it(qemu, tid, name, element, call):
+    guest = document(kind="kvm", vcpu=" cpuset='0-1'", tune="<iothreads>1</iothreads>")
+    web1 = qemu.add(guest, running=True)
+    os.makedirs(f"{qemu.proc}/{web1.pid}/task/{web1.pid + tid}", exist_ok=True)
     qemu.place("web1", cells=[0], memory={"mode": "none"})
     qemu.log.clear()
-    _stray(qemu, 0, "qemu-system-x86", "0", web1)
+    _stray(qemu, tid, name, "0", web1)
     assert not qemu.place("web1")["changed"], "on fewer CPUs it may be held by a slice"
-    _stray(qemu, 0, "qemu-system-x86", "0-7", web1)
+    _stray(qemu, tid, name, "0-7", web1)
     found = qemu.place("web1", check=True)
     assert [(each["element"], each["before"], each["after"]) for each in found["changes"]] == [
-        ("cputune/emulatorpin", "all CPUs", "0-1")
+        (element, "all CPUs", "0-1")
     ]
     qemu.place("web1", verify=False)
-    assert qemu.log == ["pin_emulator 0-1"]
+    assert qemu.log == [call]
 
 
 def test_libvirt_is_told_of_a_vcpu_that_is_where_it_shall_be_already(qemu):
@@ -518,20 +527,3 @@ def test_libvirt_is_told_of_a_vcpu_that_is_where_it_shall_be_already(qemu):
     found = qemu.place("web1", cells=[0], vcpu_pins={"1": "0"}, memory={"mode": "none"}, check=True)
     pins = [each for each in found["changes"] if each["element"] == "cputune/vcpupin[@vcpu='1']"]
     assert [(each["before"], each["after"], each["applied"]) for each in pins] == [(None, "0", "both")]
-
-
-def test_an_io_thread_is_brought_back_from_where_somebody_has_put_it(qemu):
-    guest = document(kind="kvm", vcpu=" cpuset='0-1'", tune="<iothreads>1</iothreads>")
-    web1 = qemu.add(guest, running=True)
-    os.mkdir(f"{qemu.proc}/{web1.pid}/task/{web1.pid + 7}")
-    qemu.place("web1", cells=[0], memory={"mode": "none"})
-    qemu.log.clear()
-    _stray(qemu, 7, "IO iothread1", "0", web1)
-    assert not qemu.place("web1")["changed"], "on fewer CPUs it may be held by a slice"
-    _stray(qemu, 7, "IO iothread1", "0-7", web1)
-    found = qemu.place("web1", check=True)
-    assert [(each["element"], each["before"], each["after"]) for each in found["changes"]] == [
-        ("cputune/iothreadpin[@iothread='1']", "all CPUs", "0-1")
-    ]
-    qemu.place("web1", verify=False)
-    assert qemu.log == ["pin_iothread 1 0-1"]
