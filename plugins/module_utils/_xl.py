@@ -18,9 +18,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import NoReturn
 
-from ansible_collections.numa.virt.plugins.module_utils import _xl_output
-from ansible_collections.numa.virt.plugins.module_utils._backup import replace_file
+from ansible_collections.numa.virt.plugins.module_utils import _files, _xl_output
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     InputError,
@@ -39,7 +39,7 @@ class Connection:
 
     language = "xl"
     uri = URI
-    where = ""
+    daemon = Daemon("xl")
     local = True
 
     def __init__(self, config: str | None, command: XlCommand | None, folder: str = FOLDER) -> None:
@@ -256,7 +256,10 @@ class Domain:
         path = self.config.source
         config = XlConfig.parse(text, path)
         try:
-            replace_file(os.path.realpath(path), text)
+            folder, name = os.path.split(os.path.realpath(path))
+            with _files.directory(folder) as handle:
+                _files.remove_leftovers(handle, ours=False)
+                _files.replace_file(handle, name, text)
         except OSError as error:
             raise InputError(
                 "config", path, f"cannot be written: {error.strerror}", "run as a user who may, such as root"
@@ -334,7 +337,8 @@ def _checked_path(path: str) -> str:
 def _read_file(path: str) -> str:
     """Its text, of which every byte can be had back. Raises InputError."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+        return _files.read_text(path, follow=True)
+    except _files.UnsafeFileError as error:
+        raise InputError("config", path, str(error.strerror), "give the path of a configuration file of xl") from None
     except OSError as error:
         raise InputError("config", path, f"cannot be read: {error.strerror}", "run as root") from None

@@ -25,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -64,8 +64,8 @@ class PinRequest:
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
     name = name_of(request.name, connection.configured_name, "config")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _pin(connection, request, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_pin(connection, request, name), said)
 
 
 def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, Any]:

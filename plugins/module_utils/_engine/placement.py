@@ -24,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine import plan as o
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed, result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
@@ -114,9 +115,9 @@ class _Job:
 
 def place_domains(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     """Plan and place. Returns what the module documents; raises NumaVirtError."""
-    lock_dir = None if request.check_mode else request.lock_dir
-    with host_at_a_time(lock_dir, request.lock_timeout, connection.where):
-        return _place(connection, request)
+    daemon, hold = connection.daemon, not request.check_mode
+    with host_at_a_time(request.lock_dir, request.lock_timeout, daemon, required=True, hold=hold) as said:
+        return with_warnings(_place(connection, request), said)
 
 
 def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:

@@ -66,7 +66,8 @@ class _Job:
 
 def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str, Any]:
     """Release guests. Returns what the module documents; raises NumaVirtError."""
-    with host_at_a_time(None if request.check_mode else request.lock_dir, where=connection.where):
+    hold = not request.check_mode
+    with host_at_a_time(request.lock_dir, daemon=connection.daemon, hold=hold) as said:
         session = Session(connection)
         jobs = [_plan(session, known) for known in _chosen(session, request)]
         if request.backup and any(job.config_changes for job in jobs):
@@ -88,7 +89,7 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         "driver": session.driver.name,
         "domains": [{name: each[name] for name in each if name != "diff"} for each in results],
         "restart_required": any(each["restart_required"] for each in results),
-        "warnings": _warnings(session, request, results),
+        "warnings": [*_warnings(session, request, results), *said],
         "diff": {
             side: "".join(f"domain {each['name']}:\n{each['diff'][side]}\n" for each in changed)
             for side in ("before", "after")

@@ -81,7 +81,12 @@ class Session:
 
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
-        return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+        return self.processes.pid_of(domain.name, str(domain.uuid))
+
+    @cached_property
+    def processes(self) -> _proc.Processes:
+        """Which process is which guest's."""
+        return _proc.Processes(self.connection.daemon)
 
     @cached_property
     def pages(self) -> Pages:
