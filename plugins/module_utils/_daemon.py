@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import stat
 import struct
 from dataclasses import dataclass
 from typing import Optional
@@ -99,12 +98,9 @@ def peer(before: frozenset[int]) -> Peer:
     The uid is that of the process that made the socket listen: the daemon, or a service manager of the same user.
     """
     for handle in sorted(open_files() - before):
-        with contextlib.suppress(OSError):
-            if not stat.S_ISSOCK(os.fstat(handle).st_mode):
-                continue
-            with socket.socket(fileno=os.dup(handle)) as other:
-                name = other.getpeername() if other.family == socket.AF_UNIX else ""
-                if isinstance(name, str) and name.startswith("/"):
-                    found = other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-                    return name, _CREDENTIALS.unpack(found)[1]
+        with contextlib.suppress(OSError), socket.fromfd(handle, socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            name = other.getpeername()  # of what is no socket an error, of another kind no text
+            if isinstance(name, str) and name.startswith("/"):
+                found = other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+                return name, _CREDENTIALS.unpack(found)[1]
     return None

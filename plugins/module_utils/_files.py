@@ -122,9 +122,20 @@ def write_file(folder: int, name: str, text: str, mode: int) -> None:
 
 
 def add_file(folder: int, name: str, mode: int, owner: Owner = None) -> None:
-    """An empty file, unless there is one of that name: that stays as it is. Raises OSError."""
-    with _whole(folder, "", mode, owner, {}) as temporary, contextlib.suppress(FileExistsError):
-        os.link(temporary, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    """An empty file, unless there is one of that name: that stays as it is. Raises OSError.
+
+    Until it has its mode and owner it is only its maker's.
+    """
+    try:
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
+    except FileExistsError:
+        return
+    try:
+        if owner is not None:
+            os.fchown(handle, *owner)
+        os.fchmod(handle, mode)
+    finally:
+        os.close(handle)
 
 
 def replace_file(folder: int, name: str, text: str) -> None:

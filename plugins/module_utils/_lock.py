@@ -188,8 +188,7 @@ def _host(
         if where.shared:
             if required and not daemon.host:
                 raise problem from None
-            if not said:
-                said.append(f"{problem}; a numa_placement of another user may run at the same time")
+            said.append(f"{problem}; a numa_placement of another user may run at the same time")
             where = _own(directory, daemon)
             with contextlib.suppress(OSError):
                 handle = _take(where, kind, seconds, called)
@@ -264,7 +263,6 @@ def _open(where: _Place, name: str, make: bool = True) -> int:
         except FileNotFoundError:
             if not make or os.geteuid() not in (0, where.owner):
                 raise
-        _files.remove_leftovers(folder, ours=where.made is not None)
         for each in (where.host, where.domains):
             _files.add_file(folder, each, where.mode, (where.owner, where.group) if os.geteuid() == 0 else None)
         return _opened(where, folder, name)
@@ -278,9 +276,9 @@ def _opened(where: _Place, folder: int, name: str) -> int:
         there = os.fstat(handle)
         if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
             raise _files.UnsafeFileError("is not a file of its own")
-        if there.st_uid != where.owner:
+        if there.st_uid not in (0, where.owner):
             raise _files.UnsafeFileError(f"belongs to another user (uid {there.st_uid})")
-        if os.geteuid() in (0, where.owner):
+        if os.geteuid() == there.st_uid or os.geteuid() == 0:
             _mend(where, handle, there)
     except BaseException:
         os.close(handle)
@@ -289,13 +287,13 @@ def _opened(where: _Place, folder: int, name: str) -> int:
 
 
 def _mend(where: _Place, handle: int, there: os.stat_result) -> None:
-    """Others have no right to it that they should not have; and it is given to a group that was not known before.
-
-    A group that somebody, such as the role host, has chosen for it stays.
+    """Others have no right to it that they should not have; and it is given to whom it could not be given before: its
+    maker was killed, or did not know the group. A group that somebody, such as the role host, has chosen stays.
     """
     mode = stat.S_IMODE(there.st_mode)
-    if os.geteuid() == 0 and mode == 0o600 and where.mode & 0o060 and there.st_gid != where.group:
-        os.fchown(handle, -1, where.group)
+    unfinished = mode & 0o700 == mode and (there.st_uid, there.st_gid, mode) != (where.owner, where.group, where.mode)
+    if os.geteuid() == 0 and unfinished and (where.mode & 0o060 or there.st_uid != where.owner):
+        os.fchown(handle, where.owner, where.group)
         os.fchmod(handle, where.mode)
     elif mode & 0o007 & ~where.mode:
         os.fchmod(handle, mode & (where.mode | 0o770))
