@@ -88,7 +88,7 @@ def document(name: str, vcpus: int = 2, mib: int = 16, password: bool = True, mo
 class Watch:
     """Counts the calls to libvirt that a run makes, or what it does to files of its state, and acts at one.
 
-    ``files`` counts events of files instead; ``late`` acts when the call has been made. With ``at`` None it only counts.
+    ``files`` counts events of files instead; ``late`` acts when the call has been made. Without ``at`` it only counts.
     """
 
     _EVENTS = ("os.rename", "os.remove", "os.mkdir", "os.chmod", "open", "os.listdir", "fcntl.flock")
