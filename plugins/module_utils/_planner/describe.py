@@ -69,8 +69,9 @@ def describe(outcome: Outcome) -> list[Placed]:
 
 def _kept(outcome: Outcome, kept: Kept) -> Placed:
     ground, guest, each = outcome.ground, kept.guest, kept.existing
-    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None]
+    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
     where = CpuSet.from_mask(sum_of(cpus.mask for cpus in sets))
+    sets += [where] * (guest.vcpus - len(sets))  # vCPUs that it has not yet
     alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
     pins = () if alike else pins_of(dict(enumerate(sets)))
     cells = ground.cells_of(where.mask)

@@ -60,6 +60,8 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     sets = [0 if cpus is None else cpus.mask for cpus in each.vcpu_cpus]
     if not all(sets):
         return "it may run on every CPU"
+    if not request.owns_cpus and not guest.mirrored:
+        sets = sets[: request.vcpus]  # others it will no longer have
     where = union(sets)
     if where & ~ground.all_online:
         return f"CPUs {_text(where & ~ground.all_online)} are offline or do not exist"
