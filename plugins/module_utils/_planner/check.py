@@ -207,7 +207,11 @@ def _check_width(host: Host, request: Request) -> None:
     having = _with_cpus(host) if request.cells is None else request.cells & _with_cpus(host)
     page = request.page_size or 1
     problems = (
-        (width > 1 and request.together is not None, f"its group {request.together} shares one cell", "leave the group out"),
+        (
+            width > 1 and request.together is not None,
+            f"its group {request.together} shares one cell",
+            "leave the group out",
+        ),
         (width > request.vcpus, f"the guest has {request.vcpus} vCPUs", "a cell needs one vCPU at least"),
         (
             width > -(-request.memory // page),

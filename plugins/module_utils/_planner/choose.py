@@ -52,7 +52,9 @@ def preference_of_group(board: Board, guests: Sequence[Guest], cell: int) -> tup
     lead = guests[0]
     need = sum(guest.need for guest in guests if guest.kind == lead.kind)
     mem = sum(guest.mem for guest in guests if guest.pool == lead.pool)
-    away, far = (sum(column) for column in zip(*(preference(board, each, cell, each.need, each.mem)[:2] for each in guests)))
+    away, far = (
+        sum(column) for column in zip(*(preference(board, each, cell, each.need, each.mem)[:2] for each in guests))
+    )
     return (away, far, *preference(board, lead, cell, need, mem)[2:])
 
 

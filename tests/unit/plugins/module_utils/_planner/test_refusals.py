@@ -86,7 +86,10 @@ def bare() -> Host:
             replace(MIRROR, cells=cpus("0-1"), vcpus=1),
             "cells: '0-1': the guest has 1 vCPUs; a cell needs one vCPU at least",
         ),
-        (replace(MIRROR, cells=cpus("0-1"), together="t"), "cells: '0-1': its group t shares one cell; leave the group out"),
+        (
+            replace(MIRROR, cells=cpus("0-1"), together="t"),
+            "cells: '0-1': its group t shares one cell; leave the group out",
+        ),
         (
             replace(MIRROR, guest_cells=(GuestCell(cpus("0-1"), GIB - 1), GuestCell(EMPTY, 1))),
             "guest_cells: its cell 1 has no vCPU; give each cell a vCPU at least, or another policy",
