@@ -101,18 +101,23 @@ def _what(folder: str) -> str | None:
 
 
 def _since(root: str, folder: str) -> str | None:
-    started = started_at(root, folder)
+    started = started_at(booted_at(root), folder)
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(started)) if started is not None else None
 
 
-def started_at(root: str, folder: str) -> float | None:
-    """When a process began, in seconds since the epoch; None where that is not to be seen."""
+def booted_at(root: str) -> int | None:
+    """When the system began, in seconds since the epoch. The kernel takes a millisecond and more to say it."""
+    boot = re.search(rb"^btime (\d+)$", _read(os.path.join(root, "stat")), re.MULTILINE)
+    return int(boot[1]) if boot is not None else None
+
+
+def started_at(boot: int | None, folder: str) -> float | None:
+    """When a process began, in seconds since the epoch; None where that is not to be seen. ``boot``: booted_at()."""
     # The name may hold blanks and brackets: what follows it is found from the end. 22nd field: proc(5).
     fields = _read(os.path.join(folder, "stat")).rpartition(b")")[2].split()
-    boot = re.search(rb"^btime (\d+)$", _read(os.path.join(root, "stat")), re.MULTILINE)
     if boot is None or len(fields) < 20 or not fields[19].isdigit():
         return None
-    return int(boot[1]) + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def _entries(path: str) -> list[str]:

@@ -21,7 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _files
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError
-from ansible_collections.numa.virt.plugins.module_utils._lock_holders import started_at
+from ansible_collections.numa.virt.plugins.module_utils._lock_holders import booted_at, started_at
 
 # QEMU names its threads for libvirt (-name …,debug-threads=on); the kernel cuts a name to 15 characters.
 _VCPU = re.compile(r"CPU (\d+)/")
@@ -90,6 +90,7 @@ class Processes:
         self._folders = daemon.pid_folders
         self._owner = daemon.uid if daemon.uid is not None else 0
         self._scanned: dict[str, int] | None = None
+        self._boot = booted_at(ROOT)
 
     def pid_of(self, name: str, uuid: str) -> int:
         """The pid; 0 where that of no process is believed."""
@@ -120,7 +121,7 @@ class Processes:
         text = text.strip()
         if not self._is_daemons(there) or not text.isdigit() or len(text) > 10:
             return 0
-        started = started_at(ROOT, os.path.join(ROOT, text.decode()))
+        started = started_at(self._boot, os.path.join(ROOT, text.decode()))
         # A process that began after the file was written is another one with the number of a guest that has ended.
         # Where the clock was set meanwhile a right one is refused, and found by looking at all.
         return 0 if started is not None and started > there.st_mtime + _CLOCKS else int(text)

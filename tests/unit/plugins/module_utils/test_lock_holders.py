@@ -10,7 +10,13 @@ import os
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._lock_holders import Holder, holders, in_words, started_at
+from ansible_collections.numa.virt.plugins.module_utils._lock_holders import (
+    Holder,
+    booted_at,
+    holders,
+    in_words,
+    started_at,
+)
 
 
 @pytest.fixture
@@ -68,6 +74,7 @@ def test_a_lock_of_an_open_file_is_his_who_has_it_open(tmp_path, lock):
 
 def test_nobody_is_known(tmp_path, lock):
     assert holders(lock, str(tmp_path)) == []
+    assert booted_at(str(tmp_path)) is None
     assert in_words([]) == ""
 
 
@@ -89,4 +96,4 @@ def test_a_user_without_a_name(tmp_path, lock, monkeypatch):
 def test_a_start_that_is_not_told(tmp_path, text):
     (tmp_path / "stat").write_text("btime 1\n")
     process(tmp_path, 12, stat=text)
-    assert started_at(str(tmp_path), str(tmp_path / "12")) is None
+    assert started_at(booted_at(str(tmp_path)), str(tmp_path / "12")) is None
