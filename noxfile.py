@@ -435,7 +435,7 @@ def add_scenarios() -> None:
 
             session_.__doc__ = f"The scenario {name}, on real hosts with several cells that run Debian {system}."
             chosen = system == entry.system
-            tags = ["lab", entry.lane] if chosen else ["lab", "matrix"]
+            tags = ["lab", entry.lane] if chosen else ["lab", entry.lane, "matrix"]
             nox.session(name=f"lab-{name}-{system}", tags=tags, default=chosen, python=False)(session_)
 
 

@@ -95,7 +95,7 @@ def _runs(pid: int, proc: Path) -> bool:
 
 
 def end(name: str, patience: float = PATIENCE) -> set[int]:
-    """End all that belongs to the run ``name``, also what it starts meanwhile; return the pids of those that were met."""
+    """End all that belongs to the run ``name``, also what it starts meanwhile; return the pids that were met."""
     met: set[int] = set()
     asked: set[int] = set()
     deadline = time.monotonic() + patience
@@ -171,9 +171,9 @@ def guarded(name: str) -> Iterator[None]:
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Have the signals that end a run raise :class:`StoppedError` in the main thread, the first time; later ones do nothing.
+    """Have the first signal that ends a run raise :class:`StoppedError` in the main thread, and later ones do nothing.
 
-    A signal that was ignored from the start, as by nohup, stays ignored.
+    One that was ignored from the start, as by nohup, stays ignored.
     """
 
     def stop(number: int, _frame: object) -> None:

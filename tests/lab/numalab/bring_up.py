@@ -19,8 +19,20 @@ from numalab.build import Image, Say
 from numalab.errors import LabError
 from numalab.hosts import Host, RunPaths, qemu_command
 from numalab.images import cache_folder, ensure_image, locked
-from numalab.machine import HungError, Machine, check_name, load_machine, serial_tail, start, take_down, wait_until_ready
+from numalab.machine import (
+    HungError,
+    Machine,
+    check_name,
+    load_machine,
+    serial_tail,
+    start,
+    take_down,
+    wait_until_ready,
+)
 from numalab.process import OwnedProcess
+
+#: How many boots of one machine may hang before it is given up.
+HANGS = 2
 
 #: How long a machine may take to switch itself off, in seconds.
 _POWER_OFF_LIMIT = 300.0
@@ -49,20 +61,17 @@ def boot(host: Host, name: str, folder: Path, say: Say) -> tuple[Machine, bool]:
 
 def start_and_wait(host: Host, name: str, folder: Path, image: Image, base: Path, say: Say) -> Machine:
     """Start a machine and wait until it works; one that hangs is started again, twice at most. A failure ends it."""
-    for attempt in range(3):
+    for attempt in range(HANGS + 1):
         try:
             started = time.monotonic()
             machine = start(host, name, image, base, RunPaths(folder / name))
             wait_until_ready(machine, started, say)
             return machine
-        except HungError as hung:
+        except BaseException as error:  # noqa: PERF203 - a boot takes longer
             take_down(name, folder)
-            if attempt == 2:
+            if not isinstance(error, HungError) or attempt == HANGS:
                 raise
-            say(f"{hung}; starting it again")
-        except BaseException:
-            take_down(name, folder)
-            raise
+            say(f"{error}; starting it again")
     raise AssertionError("unreachable")
 
 

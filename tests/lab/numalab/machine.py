@@ -29,8 +29,8 @@ from numalab.process import PATIENCE, OwnedProcess, processor_seconds, running_p
 #: When to give a boot up, in seconds. No boot is expected to take so long: it only bounds a failure.
 BOOT_LIMIT = 600.0
 
-#: The processor time that a boot takes at most until sshd answers, in seconds, unless the machine hangs: five times what
-#: it takes when nothing else runs here. It does not depend on what else does.
+#: The processor time that a boot takes at most until sshd answers, in seconds, unless the machine hangs: five times
+#: what is usual. Unlike the time of day it hardly depends on what else runs here.
 BOOT_WORK = 240.0
 
 #: QEMU's word for a port that somebody else took between our choice and its start.
