@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
@@ -56,8 +56,16 @@ class Session:
     def resolve(
         self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, shape: Shape
     ) -> Target:
-        """_resolve.resolve() on this host."""
-        return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
+        """_resolve.resolve() on this host, for the libvirt that is there."""
+        target = resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
+        if target.encoded.mixes_restrictive:
+            check_modes(target.encoded, self.libvirt)
+        return target
+
+    @cached_property
+    def libvirt(self) -> str | None:
+        """The version of the daemon, as "11.3.0", read when it first matters; None where there is none."""
+        return self.connection.versions()[1]
 
     def host_for(self, shape: Shape) -> Host:
         """The host as a domain sees it: on Xen, no more CPUs than its cpupool has. Raises InputError."""
