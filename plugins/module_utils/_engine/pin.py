@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Session,
     keep_backup,
     required_domain,
+    trouble_warnings,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
@@ -84,8 +85,10 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         config_changes = placement_changes(known.placement, document.placement)
         config_changes += spelling_change(known.config.spelling, document.spelling)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
-    if config_changes and request.backup:
-        _backup.check_directory(request.backup_dir)
+    if config_changes:
+        session.check_definable(document.placement)
+        if request.backup:
+            _backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     restarts = list(live.restarts) if live else []
@@ -113,6 +116,8 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     }
     if backup_file is not None:
         result["backup_file"] = backup_file
+    if known.trouble is not None:
+        result["warnings"] = trouble_warnings([known])
     return result
 
 

@@ -21,7 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass
 class Plan:
-    """Everything that is decided before the first write."""
+    """Everything that is decided before the first write. ``trouble``: a line for what could not be read."""
 
     target: Target
     document: Definition
@@ -73,6 +73,7 @@ class Plan:
     starts: bool
     resumes: bool
     restarts_now: bool
+    trouble: tuple[str, ...] = ()
 
 
 def name_of(name: str | None, defined: str | None, option: str) -> str:
@@ -95,6 +96,8 @@ def plan_domain(
     """
     if given is None and known is None:
         raise DomainNotFoundError("name", name, "there is no such domain on this host", session.language.how_to_define)
+    if known is not None:
+        usable(known)
     if given is not None and known is not None and not known.persistent:
         raise InputError(
             "xml",
@@ -119,6 +122,9 @@ def plan_domain(
     before = known.config if known is not None else None
     changes = _config_changes(before, document, target, redefined, basis if stored is not None else None, record)
     transient = known is not None and not known.persistent
+    redefines = bool(changes) and not transient
+    if redefines:
+        session.check_definable(document.placement)
     running = known is not None and known.live is not None
     state = known.domain.state() if running and known is not None else ("shut off" if known is not None else "absent")
     awake = running and state in _AWAKE
@@ -128,7 +134,7 @@ def plan_domain(
         restarts.append(
             Restart("definition", "the running guest keeps the devices and settings that it was started with")
         )
-    backs_up = bool(changes) and not transient and known is not None and request.backup
+    backs_up = redefines and known is not None and request.backup
     if backs_up:
         _backup.check_directory(request.backup_dir)
     restarts_now = bool(restarts) and request.restart and request.state == "running" and not transient
@@ -144,7 +150,7 @@ def plan_domain(
         record=record,
         before=before,
         config_changes=[] if transient else changes,
-        redefines=bool(changes) and not transient,
+        redefines=redefines,
         backs_up=backs_up,
         live=live,
         restarts=restarts,
@@ -152,6 +158,7 @@ def plan_domain(
         starts=request.state == "running" and not awake,
         resumes=resumes,
         restarts_now=restarts_now,
+        trouble=tuple(trouble_warnings([known])) if known is not None else (),
     )
 
 
