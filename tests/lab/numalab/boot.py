@@ -28,8 +28,8 @@ class BootMethod(Protocol):
         """Return the part of a QEMU command line that boots the image at this directory."""
 
 
-#: Kernel options that save seconds under emulation: no mitigations, no self-tests, no chatter. A kernel that panics ends
-#: its machine at once, and is not waited for.
+#: Kernel options that save seconds under emulation: no mitigations, no self-tests, no chatter. A kernel that panics
+#: ends its machine at once, and is not waited for.
 _FAST_KERNEL = (
     "rw",
     "quiet",

@@ -171,8 +171,8 @@ def test_restrictive_memory_beside_another_mode_is_refused_where_libvirt_does(
     with pytest.raises(InputError) as error:
         check_modes(placement, libvirt)
     assert str(error.value) == (
-        f"numatune of the definition: {value!r}: libvirt {libvirt} takes restrictive memory in all of these or in none; "
-        "give memory.mode with cells or cpuset, or change the definition"
+        f"numatune of the definition: {value!r}: libvirt {libvirt} takes restrictive memory in all of these or in "
+        "none; give memory.mode with cells or cpuset, or change the definition"
     )
 
 

@@ -33,7 +33,7 @@ def refused(host, task):
     """It says what to do, in check mode too, and nothing was touched."""
     before = host.everything()
     for check in (True, False):
-        with pytest.raises(InputError, match="libvirt 11.3.0 takes restrictive memory in all of these or in none"):
+        with pytest.raises(InputError, match=r"libvirt 11\.3\.0 takes restrictive memory in all of these or in none"):
             task(check=check)
     assert host.everything() == before
     assert host.backup_files() == []
