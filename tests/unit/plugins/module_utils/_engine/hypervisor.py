@@ -220,6 +220,7 @@ class Hypervisor(Host):
         self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
+        self.libvirt = "9.0.0"  # the daemon's version
 
     def connect(self):
         return FakeConnection(self)
@@ -336,7 +337,7 @@ class FakeConnection:
         return tuple(cpu not in self.hypervisor.offline for cpu in range(8))
 
     def versions(self):
-        return "7.2.0", "9.0.0"
+        return "7.2.0", self.hypervisor.libvirt
 
     def free_memory(self, cell):
         self.calls += 1
