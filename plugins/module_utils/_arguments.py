@@ -71,8 +71,7 @@ def documents(arguments: Mapping[str, Any]) -> list[str]:
 
 def _forms(text: str) -> tuple[str, ...]:
     """How a text may stand in a message."""
-    once = repr(text)[1:-1]
-    return text, once, repr(once)[1:-1], json.dumps(text)[1:-1]
+    return text, repr(text)[1:-1], repr(repr(text))[2:-2], json.dumps(text)[1:-1]
 
 
 def _shown(known: Mapping[str, Any], value: Any) -> Any:

@@ -169,7 +169,7 @@ def _parts(secret: str) -> Iterator[str]:
 
 _LONGEST = 200
 _SET = re.compile(r"[\s0-9,^!-]*")
-_TAG = re.compile(r"<[?!/]?\s*[A-Za-z!-][^<>]*>|</|/>|<!--|<\?xml|^\s*[\[{]\s*[\"']")
+_TAG = re.compile(r"<[?!/]?\s*[A-Za-z!-][^<>]*>|</|/>|<!--|<\?xml|^\s*(?:[\[{]\s*)+[\"']")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"{}|\\^`]*", re.IGNORECASE)
 _NEVER = re.compile(r"[\n\r<>{}=\"\\]")
 
