@@ -42,10 +42,16 @@ class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible is not read b
     ) -> None:
         self._known = known_spec(argument_spec, entries or {}, opaque)
         self._accepted = False
+        self._given: dict[str, Any] = {}
         super().__init__(argument_spec=argument_spec, **options)
-        if misplaced(self._known, self.params) is not None:
+        if misplaced(self._known, self._given) is not None:
             self.fail_json(msg="")
         self._accepted = True
+
+    def _load_params(self) -> None:
+        """Keep what was given: Ansible drops what it refuses, and repeats it in its message."""
+        super()._load_params()
+        self._given = {name: value for name, value in self.params.items() if not str(name).startswith("_ansible_")}
 
     def log(self, msg: str | bytes, log_args: dict[str, Any] | None = None) -> None:
         # Only the invocation has arguments: Ansible spells a document in a list as one line, which no mask finds.
@@ -64,22 +70,19 @@ class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible is not read b
 
     def _refusal(self, msg: str) -> str:
         """Ansible's own words on arguments, or ours."""
-        where = misplaced(self._known, self._arguments())
+        where = misplaced(self._known, self._given)
         if where is None:
-            return without_values(str(msg), self._arguments())
+            return without_values(str(msg), self._given)
         return f"{where}: there is a document, or a part of one, where none belongs; a definition is given as xml"
 
     def _finished(self, result: dict[str, Any]) -> dict[str, Any]:
         # In case that one comes out whole by a way that nobody has thought of.
-        self.no_log_values.update(documents(self._arguments()))
+        self.no_log_values.update(documents(self._given))
         return {"invocation": {"module_args": self._shown()}, **result}
 
     def _shown(self) -> dict[str, Any]:
-        return shown_arguments(self._known, self._arguments())
-
-    def _arguments(self) -> dict[str, Any]:
-        """None yet, where Ansible fails before it has read them."""
-        return getattr(self, "params", {})
+        # Those that were refused are shown as they came, the others with their defaults.
+        return shown_arguments(self._known, self.params if self._accepted else self._given)
 
 
 def _short(text: str) -> str:
