@@ -1,0 +1,180 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Real plays with planted secrets: none may be in any place that Ansible writes to.
+
+usage: plays.py URI FOLDER PYTHON-OF-ANSIBLE, where FOLDER is empty. Ends with 0 where no secret was found, and prints
+what was run and where was looked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SECRET = "hunter2PLANTED"
+MODULES = {
+    "numa_domain": {"xml": None, "cells": [1]},
+    "numa_placement": {"domains": None, "policy": "pack"},
+    "numa_domain_info": {},
+    "numa_cell_info": {},
+    "numa_release": {"names": ["planted"]},
+    "vcpu_pin": {"name": "planted", "pins": {"0": "0"}},
+    "numa_map_page": {"dest": "/nonexistent", "hosts": []},
+}
+# Options that take a name, a set, a path or a number: each gets a document.
+MISPLACED = {
+    "numa_domain": ("name", "config", "uri", "backup_dir", "cells", "cpuset", "memory", "vcpu_pins", "state", "document"),
+    "numa_placement": ("select", "uri", "policy", "emulator", "reserved_cpus", "reserved_memory", "max_moves", "xml"),
+    "numa_domain_info": ("names", "config", "uri", "shared_cpus", "xml"),
+    "numa_cell_info": ("uri", "devices", "xml"),
+    "numa_release": ("names", "name", "select", "uri", "xml"),
+    "vcpu_pin": ("name", "config", "uri", "pins", "emulator_cpuset", "apply", "xml"),
+    "numa_map_page": ("dest", "title", "time", "hosts", "xml"),
+}
+
+
+def document(name: str = "planted", kind: str = "test", more: str = "") -> str:
+    """A definition of several lines with secrets of several kinds."""
+    return (
+        f"<domain type='{kind}'>\n  <name>{name}</name>\n  <description>root pw {SECRET}</description>\n"
+        f"  <metadata><a:x xmlns:a='urn:a'><a:password>{SECRET}</a:password></a:x></metadata>\n"
+        f"  <memory unit='MiB'>16</memory>\n  <vcpu>1</vcpu>\n  <os><type>hvm</type></os>\n  <devices>\n"
+        f"    <graphics type='vnc' port='-1' autoport='yes' passwd='{SECRET}'{more}/>\n  </devices>\n</domain>\n"
+    )
+
+
+def tasks(uri: str, folder: str) -> list[dict[str, Any]]:
+    """The whole matrix as tasks."""
+    found: list[dict[str, Any]] = []
+
+    def add(module: str, arguments: dict[str, Any], **keywords: Any) -> None:
+        given = {**({"uri": uri} if module != "numa_map_page" else {}), **arguments}
+        if module in ("numa_domain", "numa_placement", "numa_release", "vcpu_pin"):
+            given.setdefault("backup_dir", os.path.join(folder, "backups"))
+        # Jinja must not see braces of ours.
+        found.append({"name": f"{module} {len(found)}", f"numa.virt.{module}": given, "ignore_errors": True, **keywords})
+
+    other = document().replace("<vcpu>1", "<vcpu>2")
+    for check in (True, False):
+        add("numa_domain", {"xml": document(), "cells": [1], "state": "defined"}, check_mode=check, diff=True)
+        add("numa_domain", {"xml": other, "cells": [0], "state": "defined"}, check_mode=check, diff=True)
+        add("numa_placement", {"domains": [{"xml": document()}, {"xml": document("two")}]}, check_mode=check, diff=True)
+        add("vcpu_pin", {"name": "planted", "pins": {"0": "0"}, "outside_cpuset": "allow"}, check_mode=check, diff=True)
+        add("numa_release", {"names": ["two"]}, check_mode=check, diff=True)
+        add("numa_domain_info", {}, check_mode=check)
+    add("numa_domain", {"xml": document(), "cells": [1]}, **{"async": 60, "poll": 1})
+    add("numa_placement", {"domains": [{"xml": document()}, "planted"]}, **{"async": 60, "poll": 1})
+    bad = document()
+    for xml in (bad[:-4], [bad], {"domain": bad}, document(more=f" passwdValidTo='{SECRET}'"), document(kind="kvm")):
+        add("numa_domain", {"xml": xml})
+        add("numa_placement", {"domains": [{"xml": xml}]})
+    for domains in (
+        [bad], bad, {"xml": bad}, [[{"xml": bad}]], [{"xlm": bad}], [{"XML": bad}], [{"name": bad}],
+        [{"name": "planted", "cells": bad}], [{"name": "planted", "together": bad}], json.dumps([{"xml": bad}]),
+        [{"name": "planted", "vncpasswd": SECRET}], [{"xml": bad.replace("<vcpu>1", "<vcpu>99")}],
+    ):  # fmt: skip
+        add("numa_placement", {"domains": domains, "policy": "dedicated"})
+    for module, options in MISPLACED.items():
+        for option in options:
+            base = {key: value for key, value in MODULES[module].items() if value is not None}
+            add(module, {**base, option: bad})
+    # A role is given the same: it checks what it is given before any module sees it.
+    for given in ([{"xml": bad}], [bad], bad, [{"xlm": bad}]):
+        role = {"name": "numa.virt.pack"}
+        variables = {"pack_domains": given, "pack_uri": uri}
+        found.append({"name": f"role {len(found)}", "ansible.builtin.include_role": role, "vars": variables})
+    return found
+
+
+def play(uri: str, folder: str, python: str) -> dict[str, str]:
+    """Run it; every place that was written to, and what is in it."""
+    book = os.path.join(folder, "play.json")
+    variables = {"ansible_python_interpreter": sys.executable, "ansible_async_dir": os.path.join(folder, "async")}
+    # A role that fails must not end the play.
+    each = [
+        {"name": each["name"], "block": [each], "rescue": [{"name": "Go on", "ansible.builtin.meta": "noop"}]}
+        if each["name"].startswith("role")
+        else each
+        for each in tasks(uri, folder)
+    ]
+    with open(book, "w", encoding="utf-8") as file:
+        json.dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": each}], file)
+    environment = {
+        **os.environ,
+        "ANSIBLE_LOG_PATH": os.path.join(folder, "controller.log"),
+        "ANSIBLE_INJECT_INVOCATION": "true",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree",
+        "ANSIBLE_CALLBACK_TREE_DIR": os.path.join(folder, "tree"),
+        "ANSIBLE_REMOTE_TMP": os.path.join(folder, "remote"),
+    }
+    log = os.path.join(folder, "syslog")
+    command = [python, "-m", "ansible", "playbook", "-vvv", "-i", "localhost,", book]
+    namespace = own_namespace()
+    if namespace:
+        command = [*namespace, sys.executable, os.path.join(HERE, "own_log.py"), log, *command]
+    done = subprocess.run(
+        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+    )
+    texts = {"stdout": done.stdout, "stderr": done.stderr}
+    for top in ("async", "tree"):
+        for path, _folders, files in os.walk(os.path.join(folder, top)):
+            texts.update({os.path.join(path, name): _read(os.path.join(path, name)) for name in files})
+    texts["controller.log"] = _read(environment["ANSIBLE_LOG_PATH"])
+    if namespace:
+        texts["syslog"] = _read(log)
+    return texts
+
+
+def own_namespace() -> list[str]:
+    """The command that gives another one mounts of its own; empty where this user may not have any."""
+    for command in (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"]):
+        try:
+            tried = [*command, "sh", "-c", "mount -t tmpfs tmpfs /tmp"]
+            if subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
+                return command
+        except OSError:
+            return []
+    return []
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def main(arguments: list[str]) -> int:
+    """The command line."""
+    uri, folder, python = arguments
+    wanted = tasks(uri, folder)
+    texts = play(uri, folder, python)
+    faults = [f"{place}: {line[:300]}" for place, text in texts.items() for line in text.splitlines() if SECRET in line]
+    ran = texts["stdout"].count("\nTASK [")
+    if ran < len(wanted):
+        faults.append(f"only {ran} of {len(wanted)} tasks were run: {texts['stdout'][-2000:]} {texts['stderr'][-2000:]}")
+    # Otherwise it would be a proof of nothing.
+    for place in ("stdout", "controller.log"):
+        if "(not shown: " not in texts[place]:
+            faults.append(f"{place}: no invocation")
+    for place in ("async", "tree"):
+        if not any(f"{os.sep}{place}{os.sep}" in each for each in texts):
+            faults.append(f"{place}: no file")
+    if "syslog" in texts and texts["syslog"].count("Invoked with") < len(wanted) // 2:
+        faults.append(f"syslog: {texts['syslog'].count('Invoked with')} lines")
+    if '"name": "two"' not in texts["stdout"]:
+        faults.append("results are not readable: no name of a domain in them")
+    print("\n".join(faults))
+    print(f"{ran} tasks; looked for secrets in {len(texts)} places")
+    if "syslog" not in texts:
+        print("SKIPPED: the node's log, since this user may have no mounts of its own (unshare --mount)")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
