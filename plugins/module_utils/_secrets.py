@@ -170,6 +170,7 @@ def _parts(secret: str) -> Iterator[str]:
 _LONGEST = 200
 _SET = re.compile(r"[\s0-9,^!-]*")
 _TAG = re.compile(r"<[?!/]?\s*[A-Za-z!-][^<>]*>|</|/>|<!--|<\?xml|^\s*(?:[\[{]\s*)+[\"']")
+_NAME_OR_PATH = re.compile(r"[\w.@+/-]+")
 _URI = re.compile(r"[a-z][a-z0-9+.-]*://[^\s<>\"{}|\\^`]*", re.IGNORECASE)
 _NEVER = re.compile(r"[\n\r<>{}=\"\\]")
 
@@ -210,4 +211,4 @@ def _displayable_text(text: str) -> str:
     if len(text) > _LONGEST and not _SET.fullmatch(text):
         return hidden(text)
     # One word is a name, whatever it is called.
-    return hidden(text) if suspect(text) and not _WORD.fullmatch(text) else text
+    return hidden(text) if suspect(text) and not _NAME_OR_PATH.fullmatch(text) else text

@@ -18,24 +18,16 @@ from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = "hunter2PLANTED"
-MODULES = {
-    "numa_domain": {"xml": None, "cells": [1]},
-    "numa_placement": {"domains": None, "policy": "pack"},
-    "numa_domain_info": {},
-    "numa_cell_info": {},
-    "numa_release": {"names": ["planted"]},
-    "vcpu_pin": {"name": "planted", "pins": {"0": "0"}},
-    "numa_map_page": {"dest": "/nonexistent", "hosts": []},
-}
-# Options that take a name, a set, a path or a number: each gets a document.
+# Options that take a name, a set or a path, and one that no module has: each gets a document. All options of all
+# modules, and more ways to write one, are tried by tests/unit/plugins/modules/test_quiet.py.
 MISPLACED = {
-    "numa_domain": ("name", "config", "uri", "backup_dir", "cells", "cpuset", "memory", "vcpu_pins", "state", "document"),
-    "numa_placement": ("select", "uri", "policy", "emulator", "reserved_cpus", "reserved_memory", "max_moves", "xml"),
-    "numa_domain_info": ("names", "config", "uri", "shared_cpus", "xml"),
-    "numa_cell_info": ("uri", "devices", "xml"),
-    "numa_release": ("names", "name", "select", "uri", "xml"),
-    "vcpu_pin": ("name", "config", "uri", "pins", "emulator_cpuset", "apply", "xml"),
-    "numa_map_page": ("dest", "title", "time", "hosts", "xml"),
+    "numa_domain": ("name", "cells", "memory", "state", "document"),
+    "numa_placement": ("select", "xml"),
+    "numa_domain_info": ("names",),
+    "numa_cell_info": ("uri",),
+    "numa_release": ("name",),
+    "vcpu_pin": ("pins",),
+    "numa_map_page": ("hosts",),
 }
 
 
@@ -58,36 +50,38 @@ def tasks(uri: str, folder: str) -> list[dict[str, Any]]:
         if module in ("numa_domain", "numa_placement", "numa_release", "vcpu_pin"):
             given.setdefault("backup_dir", os.path.join(folder, "backups"))
         # Jinja must not see braces of ours.
-        found.append({"name": f"{module} {len(found)}", f"numa.virt.{module}": given, "ignore_errors": True, **keywords})
+        found.append(
+            {"name": f"{module} {len(found)}", f"numa.virt.{module}": given, "ignore_errors": True, **keywords}
+        )
 
-    other = document().replace("<vcpu>1", "<vcpu>2")
-    for check in (True, False):
-        add("numa_domain", {"xml": document(), "cells": [1], "state": "defined"}, check_mode=check, diff=True)
-        add("numa_domain", {"xml": other, "cells": [0], "state": "defined"}, check_mode=check, diff=True)
-        add("numa_placement", {"domains": [{"xml": document()}, {"xml": document("two")}]}, check_mode=check, diff=True)
-        add("vcpu_pin", {"name": "planted", "pins": {"0": "0"}, "outside_cpuset": "allow"}, check_mode=check, diff=True)
-        add("numa_release", {"names": ["two"]}, check_mode=check, diff=True)
-        add("numa_domain_info", {}, check_mode=check)
-    add("numa_domain", {"xml": document(), "cells": [1]}, **{"async": 60, "poll": 1})
-    add("numa_placement", {"domains": [{"xml": document()}, "planted"]}, **{"async": 60, "poll": 1})
     bad = document()
-    for xml in (bad[:-4], [bad], {"domain": bad}, document(more=f" passwdValidTo='{SECRET}'"), document(kind="kvm")):
+    other = bad.replace("<vcpu>1", "<vcpu>2")
+    for check in (True, False):
+        add("numa_domain", {"xml": bad, "cells": [1], "state": "defined"}, check_mode=check, diff=True)
+        add("numa_placement", {"domains": [{"xml": other}, {"xml": document("two")}]}, check_mode=check, diff=True)
+    add("vcpu_pin", {"name": "planted", "pins": {"0": "0"}, "outside_cpuset": "allow"}, diff=True)
+    add("numa_domain_info", {})
+    add("numa_release", {"names": ["two"]}, diff=True)
+    # What is begun and not waited for leaves its file.
+    add("numa_placement", {"domains": [{"xml": bad}, "planted"]}, **{"async": 60, "poll": 0, "register": "begun"})
+    waiting = {"jid": "{{ begun.ansible_job_id }}"}
+    until = {"until": "ended is finished", "register": "ended", "retries": 60, "delay": 1, "ignore_errors": True}
+    found.append({"name": "wait", "ansible.builtin.async_status": waiting, **until})
+    for xml in (bad[:-4], document(more=f" passwdValidTo='{SECRET}'")):
         add("numa_domain", {"xml": xml})
         add("numa_placement", {"domains": [{"xml": xml}]})
     for domains in (
-        [bad], bad, {"xml": bad}, [[{"xml": bad}]], [{"xlm": bad}], [{"XML": bad}], [{"name": bad}],
-        [{"name": "planted", "cells": bad}], [{"name": "planted", "together": bad}], json.dumps([{"xml": bad}]),
-        [{"name": "planted", "vncpasswd": SECRET}], [{"xml": bad.replace("<vcpu>1", "<vcpu>99")}],
+        [bad], bad, {"xml": bad}, [{"xlm": bad}], [{"name": bad}], [{"name": "planted", "together": bad}],
+        json.dumps([{"xml": bad}]), [{"xml": bad.replace("<vcpu>1", "<vcpu>99")}],
     ):  # fmt: skip
         add("numa_placement", {"domains": domains, "policy": "dedicated"})
     for module, options in MISPLACED.items():
         for option in options:
-            base = {key: value for key, value in MODULES[module].items() if value is not None}
-            add(module, {**base, option: bad})
+            add(module, {option: bad})
     # A role is given the same: it checks what it is given before any module sees it.
-    for given in ([{"xml": bad}], [bad], bad, [{"xlm": bad}]):
+    for given in ({"pack_domains": [{"xml": bad}]}, {"pack_domains": bad}, {"pack_domains": [], "pack_devices": bad}):
         role = {"name": "numa.virt.pack"}
-        variables = {"pack_domains": given, "pack_uri": uri}
+        variables = {"pack_uri": uri, **given}
         found.append({"name": f"role {len(found)}", "ansible.builtin.include_role": role, "vars": variables})
     return found
 
@@ -104,13 +98,17 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
         for each in tasks(uri, folder)
     ]
     with open(book, "w", encoding="utf-8") as file:
-        json.dump([{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": each}], file)
+        json.dump(
+            [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": each}],
+            file,
+        )
     environment = {
         **os.environ,
         "ANSIBLE_LOG_PATH": os.path.join(folder, "controller.log"),
         "ANSIBLE_INJECT_INVOCATION": "true",
         "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree",
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree,ansible.builtin.junit",
+        "JUNIT_OUTPUT_DIR": os.path.join(folder, "junit"),
         "ANSIBLE_CALLBACK_TREE_DIR": os.path.join(folder, "tree"),
         "ANSIBLE_REMOTE_TMP": os.path.join(folder, "remote"),
     }
@@ -120,10 +118,16 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
     if namespace:
         command = [*namespace, sys.executable, os.path.join(HERE, "own_log.py"), log, *command]
     done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
     )
     texts = {"stdout": done.stdout, "stderr": done.stderr}
-    for top in ("async", "tree"):
+    for top in ("async", "tree", "junit"):
         for path, _folders, files in os.walk(os.path.join(folder, top)):
             texts.update({os.path.join(path, name): _read(os.path.join(path, name)) for name in files})
     texts["controller.log"] = _read(environment["ANSIBLE_LOG_PATH"])
@@ -157,12 +161,14 @@ def main(arguments: list[str]) -> int:
     faults = [f"{place}: {line[:300]}" for place, text in texts.items() for line in text.splitlines() if SECRET in line]
     ran = texts["stdout"].count("\nTASK [")
     if ran < len(wanted):
-        faults.append(f"only {ran} of {len(wanted)} tasks were run: {texts['stdout'][-2000:]} {texts['stderr'][-2000:]}")
+        faults.append(
+            f"only {ran} of {len(wanted)} tasks were run: {texts['stdout'][-2000:]} {texts['stderr'][-2000:]}"
+        )
     # Otherwise it would be a proof of nothing.
     for place in ("stdout", "controller.log"):
         if "(not shown: " not in texts[place]:
             faults.append(f"{place}: no invocation")
-    for place in ("async", "tree"):
+    for place in ("async", "tree", "junit"):
         if not any(f"{os.sep}{place}{os.sep}" in each for each in texts):
             faults.append(f"{place}: no file")
     if "syslog" in texts and texts["syslog"].count("Invoked with") < len(wanted) // 2:
