@@ -9,11 +9,58 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 
 T = TypeVar("T")
+
+# What any text of somebody else's may take of a line, and a line of a screen.
+MAX_QUOTED = 200
+MAX_LINE = 1000
+_MOST_LINES = 20
+_MOST_ITEMS = 64
+# Line ends of any kind, what moves a terminal's cursor or turns its direction of writing, and halves of characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def cut(text: str, longest: int = MAX_QUOTED) -> str:
+    """A text that is not longer than that: where it is, its end is left out."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def one_line(text: str, longest: int = MAX_LINE) -> str:
+    """A text as one line of bounded length that can be shown on any terminal. What ends it, advice say, is kept."""
+    text = _CONTROL.sub(_escaped, text)
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def shown(name: str) -> str:
+    """A guest's name for a message, which stays one short line whatever the name holds."""
+    return cut(name if name.isprintable() else name[: 4 * MAX_QUOTED].encode("unicode_escape").decode("ascii"))
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Some names for a message: "db1, db2, db3 and 4 more"."""
+    text = ", ".join(shown(name) for name in names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def few_lines(lines: Iterable[str]) -> list[str]:
+    """Warnings: the first ones, each as one line, and how many more there are."""
+    found = list(lines)
+    more = [f"(and {len(found) - _MOST_LINES} more warnings)"] * (len(found) > _MOST_LINES)
+    return [*(one_line(each) for each in found[:_MOST_LINES]), *more]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def certain(value: T | None) -> T:
@@ -24,22 +71,37 @@ def certain(value: T | None) -> T:
 
 
 class NumaVirtError(Exception):
-    """Base of every error that a user may see: one line, and its parts as data."""
+    """Base of every error that a user may see: one line of bounded length, and its parts as data."""
 
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
+        # The domain's state then, "unknown" where nobody could look; None where nothing was touched.
+        self.state: str | None = None
+        # The file with the definition from before, where one was written.
+        self.backup_file: str | None = None
+
+    def add(self, words: str) -> None:
+        """Let the line go on with what came of it."""
+        self.message += words
+        self.args = (self.message,)
 
     def as_result(self) -> dict[str, Any]:
-        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only."""
+        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only; with ``state`` and
+        ``backup_file`` where they are known."""
         error: dict[str, Any] = {"code": self.code}
         error.update(self.fields)
-        return {"msg": self.message, "changed": self.changed, "error": error}
+        result: dict[str, Any] = {"msg": self.message, "changed": self.changed, "error": error}
+        if self.state is not None:
+            result["state"] = self.state
+        if self.backup_file is not None:
+            result["backup_file"] = self.backup_file
+        return result
 
 
 class InputError(NumaVirtError):
@@ -56,7 +118,7 @@ class InputError(NumaVirtError):
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
             message += f"; {expected}"
-        super().__init__(message, option=option, value=value, problem=problem, expected=expected)
+        super().__init__(message, option=option, value=_bounded(value), problem=cut(problem), expected=expected)
 
 
 class CpuSetSyntaxError(InputError):
@@ -100,6 +162,12 @@ class DomainNotFoundError(InputError):
     code = "domain_not_found"
 
 
+class UnreadableError(InputError):
+    """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
+
+    code = "unreadable"
+
+
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
 
@@ -136,7 +204,7 @@ class LibvirtCallError(NumaVirtError):
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. The old state was put back."""
+    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
 
     code = "placement_failed"
 
@@ -159,8 +227,49 @@ class RestartFailedError(NumaVirtError):
     code = "restart_failed"
 
 
+class ChangedMeanwhileError(NumaVirtError):
+    """Somebody else has changed a domain between the look and the first write. Nothing was touched."""
+
+    code = "changed_meanwhile"
+
+
+class SavedImageError(NumaVirtError):
+    """A domain has a managed save image that cannot be given another place. Nothing was touched, unless it is said."""
+
+    code = "saved_image"
+
+
+class NotRunningError(NumaVirtError):
+    """A guest that shall run was brought to its place, and does not run: it ended at once, or somebody stopped it."""
+
+    code = "not_running"
+
+
+def reason_of(error: NumaVirtError) -> str:
+    """What the hypervisor said, in one line."""
+    return " ".join(str(error.fields.get("reason") or error).split())
+
+
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return ""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    if isinstance(value, str):
+        # Escapes make a text longer, so it is cut again.
+        return cut(repr(cut(value)))
+    return cut(str(_bounded(value)))
+
+
+def _bounded(value: Any) -> Any:
+    """A value of an option as it may stand in a result: what is long is cut."""
+    if isinstance(value, str):
+        return cut(value, MAX_LINE)
+    if isinstance(value, int):
+        return value if value.bit_length() <= 64 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        few_of_them = [_bounded(each) for each in list(value)[:_MOST_ITEMS]]
+        return [*few_of_them, *["..."] * (len(value) > _MOST_ITEMS)]
+    if isinstance(value, dict):
+        return {cut(str(key)): _bounded(each) for key, each in list(value.items())[:_MOST_ITEMS]}
+    return value if value is None else cut(str(value), MAX_LINE)

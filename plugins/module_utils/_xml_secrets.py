@@ -17,7 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _secrets, _xml
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
 from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree, path_of
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree, local_name, path_of
 
 # Namespaces of <qemu:commandline>, <qemu:override>, <xen:commandline> and others.
 _PASSTHROUGH = "{http://libvirt.org/schemas/domain/"
@@ -50,7 +50,7 @@ def masked(root: etree._Element) -> etree._Element:
 def secrets_of(text: str) -> list[str]:
     """Every secret of a document, by which a message about it can be masked; none of what cannot be read."""
     try:
-        root = _xml.parse(text)
+        root = _xml.parse(text, lenient=True)
     except XmlError:
         return []
     return [value for _path, value in _secret_values(root)]
@@ -86,12 +86,18 @@ class _Place(NamedTuple):
     @property
     def value(self) -> str:
         if self.attribute is not None:
-            return str(self.element.get(self.attribute))
+            # Not get(): that refuses names which libvirt takes.
+            return dict(_attributes(self.element))[self.attribute]
         return (self.element.tail if self.tail else self.element.text) or ""
 
     def mask(self) -> None:
         if self.attribute is not None:
-            self.element.set(self.attribute, MASK)
+            try:
+                self.element.set(self.attribute, MASK)
+            except ValueError:  # a name that libvirt takes and lxml does not
+                tail = self.element.tail
+                self.element.clear()
+                self.element.text, self.element.tail = MASK, tail
         elif self.tail:
             self.element.tail = MASK
         else:
@@ -114,7 +120,7 @@ def _places(root: etree._Element) -> list[_Place]:
 def _of_metadata(app: etree._Element) -> Iterator[_Place]:
     """What another program keeps with the guest: all of it, if anything of it looks like a secret."""
     # <app:root_password>…</app:root_password>, <app:entry name="token" value="…"/>, <app:k>token</app:k><app:v>…
-    if etree.QName(app).namespace == NAMESPACE:
+    if str(app.tag).startswith(f"{{{NAMESPACE}}}"):
         return
     elements = list(app.iter(etree.Element))
     said = [str(each.tag).rpartition("}")[2] for each in elements]
@@ -136,11 +142,11 @@ def _of_passthrough(element: etree._Element) -> Iterator[_Place]:
     # <qemu:arg value='secret,data=…'/>, <qemu:env name='TOKEN' value='…'/>, <qemu:property name='password' value='…'/>
     named = _secrets.suspect_name(element.get("name", ""))
     before = None
-    if etree.QName(element).localname == "arg":
+    if local_name(element.tag) == "arg":
         before = next((each.get("value", "") for each in element.itersiblings(element.tag, preceding=True)), "")
     for name, value in _attributes(element):
         if name != "value":
-            secret = _secrets.suspect_attribute(etree.QName(name).localname, value)
+            secret = _secrets.suspect_attribute(local_name(name), value)
         else:
             secret = named or (_secrets.suspect(value) if before is None else _secrets.secret_argument(before, value))
         if secret:
@@ -154,7 +160,7 @@ def _of_element(element: etree._Element) -> Iterator[_Place]:
     named = _secrets.suspect_name(element.get("name", ""))
     for name, value in _attributes(element):
         if (
-            _secrets.suspect_attribute(etree.QName(name).localname, value)
+            _secrets.suspect_attribute(local_name(name), value)
             or (tag, name) in _secrets.SECRET_PLACES
             or (name == "value" and named)
         ):

@@ -4,7 +4,8 @@
 
 """Runs a command with a /dev/log of its own, and writes what is sent there to a file.
 
-To be run in a mount namespace of its own, which ends with it: unshare --mount [--map-root-user] own_log.py FILE COMMAND…
+To be run in a mount namespace of its own, which ends with it:
+unshare --mount [--map-root-user] own_log.py FILE COMMAND…
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def main(arguments: list[str]) -> int:
     own_dev(os.path.dirname(file))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log, open(file, "wb") as written:
         log.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
+        os.chmod("/dev/log", 0o666)  # noqa: S103 - as everybody's is
 
         def write() -> None:
             while text := log.recv(1 << 20):

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SECRET = "hunter2PLANTED"
+PLANTED = "hunter2PLANTED"
 # Options that take a name, a set or a path, and one that no module has: each gets a document. All options of all
 # modules, and more ways to write one, are tried by tests/unit/plugins/modules/test_quiet.py.
 MISPLACED = {
@@ -34,10 +35,10 @@ MISPLACED = {
 def document(name: str = "planted", kind: str = "test", more: str = "") -> str:
     """A definition of several lines with secrets of several kinds."""
     return (
-        f"<domain type='{kind}'>\n  <name>{name}</name>\n  <description>root pw {SECRET}</description>\n"
-        f"  <metadata><a:x xmlns:a='urn:a'><a:password>{SECRET}</a:password></a:x></metadata>\n"
+        f"<domain type='{kind}'>\n  <name>{name}</name>\n  <description>root pw {PLANTED}</description>\n"
+        f"  <metadata><a:x xmlns:a='urn:a'><a:password>{PLANTED}</a:password></a:x></metadata>\n"
         f"  <memory unit='MiB'>16</memory>\n  <vcpu>1</vcpu>\n  <os><type>hvm</type></os>\n  <devices>\n"
-        f"    <graphics type='vnc' port='-1' autoport='yes' passwd='{SECRET}'{more}/>\n  </devices>\n</domain>\n"
+        f"    <graphics type='vnc' port='-1' autoport='yes' passwd='{PLANTED}'{more}/>\n  </devices>\n</domain>\n"
     )
 
 
@@ -67,7 +68,7 @@ def tasks(uri: str, folder: str) -> list[dict[str, Any]]:
     waiting = {"jid": "{{ begun.ansible_job_id }}"}
     until = {"until": "ended is finished", "register": "ended", "retries": 60, "delay": 1, "ignore_errors": True}
     found.append({"name": "wait", "ansible.builtin.async_status": waiting, **until})
-    for xml in (bad[:-4], document(more=f" passwdValidTo='{SECRET}'")):
+    for xml in (bad[:-4], document(more=f" passwdValidTo='{PLANTED}'")):
         add("numa_domain", {"xml": xml})
         add("numa_placement", {"domains": [{"xml": xml}]})
     for domains in (
@@ -138,13 +139,12 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
 
 def own_namespace() -> list[str]:
     """The command that gives another one mounts of its own; empty where this user may not have any."""
+    if shutil.which("unshare") is None:
+        return []
     for command in (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"]):
-        try:
-            tried = [*command, "sh", "-c", "mount -t tmpfs tmpfs /tmp"]
-            if subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
-                return command
-        except OSError:
-            return []
+        tried = [*command, "sh", "-c", "mount -t tmpfs tmpfs /tmp"]
+        if subprocess.run(tried, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0:
+            return command
     return []
 
 
@@ -158,19 +158,21 @@ def main(arguments: list[str]) -> int:
     uri, folder, python = arguments
     wanted = tasks(uri, folder)
     texts = play(uri, folder, python)
-    faults = [f"{place}: {line[:300]}" for place, text in texts.items() for line in text.splitlines() if SECRET in line]
+    faults = [
+        f"{place}: {line[:300]}" for place, text in texts.items() for line in text.splitlines() if PLANTED in line
+    ]
     ran = texts["stdout"].count("\nTASK [")
     if ran < len(wanted):
         faults.append(
             f"only {ran} of {len(wanted)} tasks were run: {texts['stdout'][-2000:]} {texts['stderr'][-2000:]}"
         )
     # Otherwise it would be a proof of nothing.
-    for place in ("stdout", "controller.log"):
-        if "(not shown: " not in texts[place]:
-            faults.append(f"{place}: no invocation")
-    for place in ("async", "tree", "junit"):
-        if not any(f"{os.sep}{place}{os.sep}" in each for each in texts):
-            faults.append(f"{place}: no file")
+    shown = ("stdout", "controller.log")
+    faults += [f"{place}: no invocation" for place in shown if "(not shown: " not in texts[place]]
+    missing = [
+        each for each in ("async", "tree", "junit") if not any(f"{os.sep}{each}{os.sep}" in path for path in texts)
+    ]
+    faults += [f"{each}: no file" for each in missing]
     if "syslog" in texts and texts["syslog"].count("Invoked with") < len(wanted) // 2:
         faults.append(f"syslog: {texts['syslog'].count('Invoked with')} lines")
     if '"name": "two"' not in texts["stdout"]:
