@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
+
 T = TypeVar("T")
 
 # What any text of somebody else's may take of a line, and a line of a screen.
@@ -105,12 +107,13 @@ class NumaVirtError(Exception):
 class InputError(NumaVirtError):
     """An option cannot be met. Says the option, the value, what is wrong and what would be right.
 
-    Nothing has been touched when this is raised.
+    Nothing has been touched when this is raised. A value that may hold a secret, a document say, is not repeated.
     """
 
     code = "invalid_input"
 
     def __init__(self, option: str, value: Any, problem: str, expected: str | None = None) -> None:
+        value = displayable(value)
         shown = _shown(value)
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
@@ -188,11 +191,15 @@ class ConnectionFailedError(NumaVirtError):
 
 
 class LibvirtCallError(NumaVirtError):
-    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number."""
+    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number.
+
+    Its words, and those of QEMU in them, quote what they do not like: what looks like a secret in them is masked.
+    """
 
     code = "libvirt"
 
     def __init__(self, action: str, reason: str, libvirt_code: int | None = None) -> None:
+        reason = masked_message(reason)
         super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, libvirt_code=libvirt_code)
 
 
