@@ -10,6 +10,7 @@ This file must not import ansible or lxml.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from collections.abc import Callable
 from types import TracebackType
@@ -24,6 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt_watch import Watch
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Run, XlCommand, find_xl
 
 LIBVIRT_IMPORT_ERROR: str | None = None
@@ -50,6 +52,7 @@ class Connection:
     def __init__(self, uri: str | None = None, run: Run | None = None) -> None:
         """Open ``uri``, or what libvirt itself chooses; ``run`` runs Xen's tool. Raises ConnectionFailedError."""
         self._run = run
+        self._watch: Watch | None = None
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
@@ -73,10 +76,19 @@ class Connection:
         self.close()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         try:
             self._conn.close()
         except libvirt.libvirtError:
             pass  # the daemon is gone: there is nothing left to close
+
+    def watch(self) -> Watch | None:
+        """Who else defines domains from now on; None where that cannot be had, and of a host that is far away."""
+        if self._watch is None and self.local:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._watch = Watch(libvirt, str(self._conn.getURI()))
+        return self._watch
 
     @property
     def uri(self) -> str:

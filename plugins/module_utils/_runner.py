@@ -9,9 +9,6 @@ This file must not import AnsibleModule: modules alone end themselves.
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
     package_hint,
     require_libraries,
 )
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InternalError, NumaVirtError
 
 
 def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool = False) -> dict[str, Any]:
@@ -42,11 +39,13 @@ def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool 
     except NumaVirtError as error:
         return error.as_result()
     # The last line of defence: a defect of this collection still has to reach its user as one line, and a traceback
-    # could show a secret. Not BaseException: signals and sys.exit() pass.
+    # could show a secret.
     except Exception as error:  # noqa: BLE001
-        frame = traceback.extract_tb(sys.exc_info()[2])[-1]
-        where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-        return {
-            "msg": f"internal error in numa.virt ({type(error).__name__} at {where}): please report it",
-            "error": {"code": "internal", "type": type(error).__name__, "where": where},
-        }
+        said = InternalError(error).as_result()
+        return {"msg": said["msg"], "error": said["error"]}
+    # Signals and sys.exit() pass, unless there is something to say of what was done before.
+    except (KeyboardInterrupt, SystemExit) as ending:
+        done: dict[str, Any] | None = getattr(ending, "result", None)
+        if done is None:
+            raise
+        return done

@@ -20,6 +20,11 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    look_again,
+    overwritten,
+    overwritten_warning,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan, Request, name_of, plan_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
@@ -90,18 +95,26 @@ def carry_out(
     backup_file = None
     if plan.backs_up and known is not None:
         backup_file = keep_backup(request.backup_dir, known)
+    look_again(session, plan.document.shape.name, plan, known)
     domain = _define(session, plan, known)
+    lost = overwritten(session, known, domain, backup_file) if plan.redefines else None
     try:
         observation = _bring_to_state(session, request, plan, known, domain, backup_file)
     except NumaVirtError as error:
         error.changed = _left_changed(plan, error)
+        if lost is not None:
+            error.fields["overwritten"] = lost
         raise
     stored = _stored(session, plan, known, domain)
     result = _result(session, request, plan, domain, stored, observation, backup_file)
+    if lost is not None:
+        result["overwritten"] = lost
+        result["warnings"] = [overwritten_warning(domain.name, lost)]
     if given is not None and isinstance(stored, XmlDefinition):
-        lost = given.dropped_elements(stored)
-        if lost:
-            result["warnings"] = [f"libvirt did not keep these elements of xml: {', '.join(lost)}"]
+        dropped = given.dropped_elements(stored)
+        if dropped:
+            text = f"libvirt did not keep these elements of xml: {', '.join(dropped)}"
+            result["warnings"] = [*result.get("warnings", ()), text]
     return result
 
 

@@ -31,7 +31,8 @@ class Move:
 
     ``before``: CPUs that it may run on, or would when it is started; empty where it is kept off none. ``before_own``:
     CPUs that nobody else may use. ``after`` and ``after_own``: the same of its new place. ``new``: what of ``after`` it
-    does not run on yet. ``runs``: it runs now. ``anywhere``: it may run on every CPU now.
+    does not run on yet. ``memory_stays``: its memory moves only when it is restarted. ``runs``: it runs now.
+    ``anywhere``: it may run on every CPU now.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Move:
     new: CpuSet = EMPTY
     memory_before: Mapping[Pool, int] = field(default_factory=dict)
     memory_after: Mapping[Pool, int] = field(default_factory=dict)
+    memory_stays: bool = False
     runs: bool = False
     anywhere: bool = False
 
@@ -51,9 +53,13 @@ class Move:
         return (newly_own & (other.before - other.after)) | (self.new & (other.before_own - other.after_own))
 
     def gets(self, pool: Pool) -> int:
+        """KiB that it takes now."""
+        if self.memory_stays:
+            return 0
         return max(0, self.memory_after.get(pool, 0) - self.memory_before.get(pool, 0))
 
     def frees(self, pool: Pool) -> int:
+        """KiB that it leaves, be it later."""
         return max(0, self.memory_before.get(pool, 0) - self.memory_after.get(pool, 0))
 
 
@@ -89,6 +95,11 @@ class Order:
         self._room = dict(room)
         self._kept: list[_Kept] = []
 
+    @property
+    def left_over(self) -> Iterable[str]:
+        """Who has not had its turn."""
+        return self._waiting
+
     def take(self) -> tuple[str, tuple[Wait, ...]] | None:
         """The next guest, and what it waits for in vain: nothing where it is its turn. None when all had theirs.
 
@@ -108,13 +119,13 @@ class Order:
             return self._not_moved(move, tuple(self._waits_for(move, True)))
         return None
 
-    def left(self, move: Move, cpus: CpuSet = EMPTY, memory: bool = False) -> None:
-        """It was moved. ``cpus`` and ``memory``: what of its old place it leaves only when it is restarted."""
-        if not memory:
+    def left(self, move: Move, cpus: CpuSet = EMPTY) -> None:
+        """It was moved. ``cpus``: what of its old place it leaves only when it is restarted."""
+        if not move.memory_stays:
             for pool in {*move.memory_before, *move.memory_after}:
                 self._room[pool] = self._room.get(pool, 0) + move.frees(pool) - move.gets(pool)
-        if cpus or memory:
-            self._kept.append(_Kept(move, AFTER_RESTART, cpus, memory))
+        if cpus or move.memory_stays:
+            self._kept.append(_Kept(move, AFTER_RESTART, cpus, move.memory_stays))
 
     def failed(self, move: Move) -> None:
         self._kept.append(_Kept(move, FAILED, move.before, True))
@@ -132,7 +143,7 @@ class Order:
             if cpus:
                 found.append(Wait(kept.move.name, f"CPUs {cpus}", kept.why))
         for pool in self._short(move):
-            if any(other is not move and other.frees(pool) for other in self._waiting.values()):
+            if any(each is not move and each.frees(pool) and not each.memory_stays for each in self._waiting.values()):
                 continue
             found += [
                 Wait(kept.move.name, _memory(pool), kept.why)

@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
 from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
@@ -35,7 +36,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
 from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain, Watch
 
 
 class Session:
@@ -82,6 +83,14 @@ class Session:
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
         return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+
+    @cached_property
+    def watch(self) -> Watch | None:
+        """Who else defines domains meanwhile, where the hypervisor tells of that."""
+        make = getattr(self.connection, "watch", None)
+        with contextlib.suppress(NumaVirtError):
+            return make() if make is not None else None
+        return None
 
     @cached_property
     def pages(self) -> Pages:

@@ -34,10 +34,10 @@ def own(name, before, after, runs=True, **more):
     )
 
 
-def memory(name, before, after, runs=False):
+def memory(name, before, after, runs=False, stays=False):
     """A guest on no CPU in particular, with KiB on cells."""
     pools = [{(cell, None): kib for cell, kib in each.items()} for each in (before, after)]
-    return Move(name, memory_before=pools[0], memory_after=pools[1], runs=runs)
+    return Move(name, memory_before=pools[0], memory_after=pools[1], runs=runs, memory_stays=stays)
 
 
 def run(moves, room=None, fail=(), after_restart=()):
@@ -53,7 +53,7 @@ def run(moves, room=None, fail=(), after_restart=()):
         if name in fail:
             order.failed(move)
         elif name in after_restart:
-            order.left(move, move.before - move.after, memory=True)
+            order.left(move, move.before - move.after)
         else:
             order.left(move)
     return done
@@ -119,12 +119,16 @@ def test_memory_is_given_when_it_is_there():
     assert run([memory("a", {}, {0: 40}), memory("b", {0: 60}, {1: 60})], {(0, None): 40, (1, None): 100}) == ["a", "b"]
 
 
-def test_memory_that_is_not_left():
-    guests = [memory("a", {}, {0: 50}), memory("b", {0: 60}, {1: 60}, runs=True), memory("c", {}, {0: 30})]
-    room = {(0, None): 40, (1, None): 100}
-    for how in ({"fail": "b"}, {"after_restart": "b"}):
-        why = FAILED if "fail" in how else AFTER_RESTART
-        assert run(guests, room, **how) == ["b", ("a", (Wait("b", "memory of cell 0", why),)), "c"]
+@pytest.mark.parametrize("stays", [False, True])
+def test_memory_that_is_not_left(stays):
+    guests = [memory("a", {}, {0: 50}), memory("b", {0: 60}, {1: 60}, True, stays), memory("c", {}, {0: 30})]
+    done = run(guests, {(0, None): 40, (1, None): 100}, fail="" if stays else "b")
+    waits = ("a", (Wait("b", "memory of cell 0", AFTER_RESTART if stays else FAILED),))
+    assert done == ["b", waits, "c"]
+
+
+def test_memory_that_stays_takes_none_elsewhere():
+    assert run([memory("a", {0: 50}, {1: 50}, True, True), memory("b", {1: 50}, {0: 50}, True, True)]) == ["a", "b"]
 
 
 def test_memory_that_a_third_one_leaves_is_enough():
