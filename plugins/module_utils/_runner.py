@@ -20,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
     package_hint,
     require_libraries,
 )
-from ansible_collections.numa.virt.plugins.module_utils._errors import InternalError, NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InternalError, NumaVirtError, few_lines
 
 
 def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool = False) -> dict[str, Any]:
@@ -31,13 +31,13 @@ def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool 
     try:
         if not alone and needs_libraries(uri):
             require_libraries()
-        return work()
+        return _bounded(work())
     except MissingLibraryError as error:
         libraries = error.fields["libraries"]
         said = missing_required_lib(" and ".join(libraries), reason="to talk to the hypervisor")
         return {**error.as_result(), "msg": f"{said} {package_hint(libraries)}"}
     except NumaVirtError as error:
-        return error.as_result()
+        return _bounded(error.as_result())
     # The last line of defence: a defect of this collection still has to reach its user as one line, and a traceback
     # could show a secret.
     except Exception as error:  # noqa: BLE001
@@ -48,4 +48,8 @@ def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool 
         done: dict[str, Any] | None = getattr(ending, "result", None)
         if done is None:
             raise
-        return done
+        return _bounded(done)
+
+
+def _bounded(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result, "warnings": few_lines(result["warnings"])} if "warnings" in result else result

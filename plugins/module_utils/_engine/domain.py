@@ -45,6 +45,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     PlacementFailedError,
     UnsupportedError,
     certain,
+    few,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
@@ -109,12 +110,11 @@ def carry_out(
     result = _result(session, request, plan, domain, stored, observation, backup_file)
     if lost is not None:
         result["overwritten"] = lost
-        result["warnings"] = [overwritten_warning(domain.name, lost)]
+        result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
     if given is not None and isinstance(stored, XmlDefinition):
         dropped = given.dropped_elements(stored)
         if dropped:
-            text = f"libvirt did not keep these elements of xml: {', '.join(dropped)}"
-            result["warnings"] = [*result.get("warnings", ()), text]
+            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(dropped, 10)}")
     return result
 
 
@@ -243,6 +243,8 @@ def _result(
         "config" if session.driver.name == "xl" else "xml": document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
+    if plan.trouble:
+        result["warnings"] = list(plan.trouble)
     if backup_file is not None:
         result["backup_file"] = backup_file
     return result
