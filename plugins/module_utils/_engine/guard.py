@@ -68,8 +68,6 @@ def changed_meanwhile(name: str, what: str) -> ChangedMeanwhileError:
 
 def look_again(session: Session, name: str, plan: Plan, known: Known | None) -> None:
     """Right before the first write: is the domain still what the plan was made for? Raises ChangedMeanwhileError."""
-    if not _writes(plan):
-        return
     watch = session.watch
     if watch is not None:
         watch.mark()
@@ -125,11 +123,6 @@ def touched(session: Session, name: str, known: Known | None) -> bool | None:
         return _difference(session, None, known, now, True) is not None
     except NumaVirtError:
         return None
-
-
-def _writes(plan: Plan) -> bool:
-    live = plan.live is not None and bool(plan.live.steps)
-    return plan.redefines or live or plan.starts or plan.resumes or plan.restarts_now
 
 
 def _difference(session: Session, state: str | None, known: Known, now: Domain | None, live: bool) -> str | None:
