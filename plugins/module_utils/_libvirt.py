@@ -161,9 +161,13 @@ class Connection:
         try:
             flags = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
             devices = self._call("list the host's devices", self._conn.listAllDevices, flags)
-            return [str(self._call("read a device", device.XMLDesc, 0)) for device in devices]
         except UnsupportedError:
             return []
+        found = []
+        for device in devices:
+            with contextlib.suppress(LibvirtCallError):  # it was taken out since it was listed
+                found.append(str(self._call("read a device", device.XMLDesc, 0)))
+        return found
 
     def xen_tools(self) -> XlCommand | None:
         """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""
@@ -192,7 +196,11 @@ class Connection:
             found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
             return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
         except UnsupportedError:
-            return {domain.uuid: domain.state() for domain in self.domains()}
+            states = {}
+            for domain in self.domains():
+                with contextlib.suppress(DomainNotFoundError):  # it went away since it was listed
+                    states[domain.uuid] = domain.state()
+            return states
 
     def define(self, xml: str) -> Domain:
         """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""
