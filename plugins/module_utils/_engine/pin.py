@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Session,
     keep_backup,
     required_domain,
+    trouble_warnings,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
@@ -113,6 +114,8 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     }
     if backup_file is not None:
         result["backup_file"] = backup_file
+    if known.trouble is not None:
+        result["warnings"] = trouble_warnings([known])
     return result
 
 

@@ -21,7 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
@@ -58,7 +58,7 @@ class Request:
 
 @dataclass
 class Plan:
-    """Everything that is decided before the first write."""
+    """Everything that is decided before the first write. ``trouble``: a line for what could not be read."""
 
     target: Target
     document: Definition
@@ -73,6 +73,7 @@ class Plan:
     starts: bool
     resumes: bool
     restarts_now: bool
+    trouble: tuple[str, ...] = ()
 
 
 def name_of(name: str | None, defined: str | None, option: str) -> str:
@@ -95,6 +96,8 @@ def plan_domain(
     """
     if given is None and known is None:
         raise DomainNotFoundError("name", name, "there is no such domain on this host", session.language.how_to_define)
+    if known is not None:
+        usable(known)
     if given is not None and known is not None and not known.persistent:
         raise InputError(
             "xml",
@@ -152,6 +155,7 @@ def plan_domain(
         starts=request.state == "running" and not awake,
         resumes=resumes,
         restarts_now=restarts_now,
+        trouble=tuple(trouble_warnings([known])) if known is not None else (),
     )
 
 

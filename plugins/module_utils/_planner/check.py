@@ -35,6 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     Options,
     Request,
     Rules,
+    check_ratio,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
@@ -55,8 +56,7 @@ def check_rules(host: Host, rules: Rules, options: Options) -> None:
         both = (named[one] or CpuSet()) & (named[other] or CpuSet())
         if both:
             raise InputError(one, str(named[one]), f"CPU {both} is in {other} too", "name each CPU in one of them")
-    if not rules.cpu_ratio > 0:
-        raise InputError("cpu_ratio", rules.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    check_ratio(rules.cpu_ratio, "cpu_ratio")
     _check_reserved(host, rules)
     if options.max_moves is not None and options.max_moves < 0:
         raise InputError("max_moves", options.max_moves, "is not a number of moves", "give 0 or more")
@@ -95,6 +95,12 @@ def check_names(requests: Sequence[Request], existing: Sequence[Existing]) -> No
         twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
         if twice:
             raise InputError(option, twice[0], "is named twice", "name each domain once")
+
+
+def check_request(host: Host, request: Request) -> None:
+    """Whether a request can be met on a host that it has alone, but for its size. Raises InputError."""
+    check_words(host, request)
+    check_host(host, request)
 
 
 def check_words(host: Host, request: Request) -> None:
@@ -156,8 +162,8 @@ def _check_words(request: Request) -> None:
     for name, number in (("vcpus", request.vcpus), ("memory", request.memory), ("width", request.width)):
         if number is not None and number < 1:
             raise InputError(f"{option}.{name}", number, "is less than 1", "give 1 or more")
-    if request.cpu_ratio is not None and not request.cpu_ratio > 0:
-        raise InputError(f"{option}.cpu_ratio", request.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    if request.cpu_ratio is not None:
+        check_ratio(request.cpu_ratio, f"{option}.cpu_ratio")
     if not request.owns_cpus:
         problem = f"a guest with policy {request.policy} has no CPUs of its own"
         expected = "give policy=dedicated, or leave it out"
