@@ -13,6 +13,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+from collections import deque
+from itertools import groupby
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
@@ -31,6 +33,9 @@ _FREE_TEXT = ("title", "description", "os/cmdline", "os/initarg", "os/initenv")
 
 # virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
 _UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
+
+# More secrets than one element can have in earnest: to set each takes as long as there are others.
+_MOST_ATTRIBUTES = 64
 
 _NO_NAME = re.compile(r"[\r\n/]")
 
@@ -164,21 +169,30 @@ def same_secrets(one: etree._Element, other: etree._Element) -> bool:
 def masked(root: etree._Element) -> etree._Element:
     """A copy that can be shown: every secret is MASK."""
     result = copy.deepcopy(root)
-    for element, attribute in _places(result):
-        if attribute is None:
-            element.text = MASK
-            continue
-        try:
-            element.set(attribute, MASK)
-        except ValueError:  # a name that libvirt takes and lxml does not
-            tail = element.tail
-            element.clear()
-            element.text, element.tail = MASK, tail
+    for element, places in groupby(_places(result), key=lambda place: place[0]):
+        _mask(element, [name for _element, name in places])
     for note in result.iter(etree.Comment, etree.ProcessingInstruction):
         # A device that somebody has commented out, say. libvirt does not keep it.
         if _SUSPECT.search(note.text or ""):
             note.text = MASK
     return result
+
+
+def _mask(element: etree._Element, names: list[str | None]) -> None:
+    """Mask attributes of an element, and its text where a name is None; all of it where that cannot be done."""
+    try:
+        for name in names if len(names) <= _MOST_ATTRIBUTES else ():
+            if name is not None:
+                element.set(name, MASK)
+            else:
+                element.text = MASK
+        whole = len(names) > _MOST_ATTRIBUTES
+    except ValueError:  # a name that libvirt takes and lxml does not
+        whole = True
+    if whole:
+        tail = element.tail
+        element.clear()
+        element.text, element.tail = MASK, tail
 
 
 def rest_text(root: etree._Element) -> str:
@@ -195,15 +209,15 @@ def rest_text(root: etree._Element) -> str:
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
     """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
     kept = {_path(each) for each in stored.iter(etree.Element)}
-    lost = []
+    lost: dict[str, None] = {}
     rest = copy.deepcopy(given)
     strip_owned(rest)
     for each in rest.iter(etree.Element):
         path = _path(each)
         parent = each.getparent()
         if path not in kept and path not in lost and (parent is None or _path(parent) in kept):
-            lost.append(path)
-    return lost
+            lost[path] = None
+    return list(lost)
 
 
 def _path(element: etree._Element) -> str:
@@ -229,13 +243,11 @@ def _canonical(root: etree._Element) -> bytes:
 
 def _secrets(root: etree._Element) -> list[tuple[str, str]]:
     # libvirt puts the sections of a document into an order of its own, and keeps it within each.
-    found = [
-        (
-            _path(element),
-            str(dict(element.attrib.items()).get(attribute)) if attribute is not None else element.text or "",
-        )
-        for element, attribute in _places(root)
-    ]
+    found = []
+    for element, places in groupby(_places(root), key=lambda place: place[0]):
+        values: dict[object, object] = dict(element.attrib.items())
+        path = _path(element)
+        found += [(path, str(values.get(name) if name is not None else element.text)) for _element, name in places]
     return sorted(found, key=lambda pair: pair[0])
 
 
@@ -291,14 +303,14 @@ def _is_handed_over(entry: etree._Element) -> bool:
 
 def _graphics_pairs(given: etree._Element, existing: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
     """Graphics devices of the same type and rank in both documents."""
-    by_type: dict[str, list[etree._Element]] = {}
+    by_type: dict[str, deque[etree._Element]] = {}
     for each in existing.iterfind("devices/graphics"):
-        by_type.setdefault(each.get("type", ""), []).append(each)
+        by_type.setdefault(each.get("type", ""), deque()).append(each)
     pairs = []
     for each in given.iterfind("devices/graphics"):
         candidates = by_type.get(each.get("type", ""))
         if candidates:
-            pairs.append((each, candidates.pop(0)))
+            pairs.append((each, candidates.popleft()))
     return pairs
 
 
