@@ -35,6 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     shut_down,
     start_on_cells,
 )
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     PlacementFailedError,
@@ -72,6 +73,8 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
 def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:
     session = Session(connection)
     known = read_domain(session, name)
+    if known is None and given is not None and given.uuid is not None:
+        check_uuids([("xml", given)], connection.domains())
     plan = plan_domain(session, request, given, known, name)
     if request.check_mode:
         return foretell(session, request, plan, known)

@@ -48,11 +48,10 @@ def xml(text):
     """All that is done to a domain document."""
     definition = XmlDefinition.read(f"<domain type='kvm'><name>m</name>{text}</domain>", "m")
     assert definition.unreadable is None
-    placed = Placement(
-        cpuset=CpuSet([1]), vcpu_pins=tuple((number, CpuSet([1])) for number, _x in definition.placement.vcpu_pins)
-    )
+    found = definition.placement
+    placed = Placement(cpuset=CpuSet([1]), vcpu_pins=pins_of({number: CpuSet([1]) for number, _x in found.vcpu_pins}))
     new = definition.rewritten(placed, RECORD)
-    assert definition.masked_text and definition.owned_text and definition.rest_text and definition.digest
+    assert definition.masked_text and definition.owned_text is not None and definition.rest_text and definition.digest
     definition.same_rest(new), definition.same_secrets(new), definition.dropped_elements(new)
     definition.released(), definition.completed(definition)
     found.effective_cpuset(definition.shape.vcpus, EVERYTHING)
