@@ -58,6 +58,8 @@ class CpuSet:
         numbers = list(cpus)
         if any(number < 0 for number in numbers):
             raise ValueError("CPU numbers are not negative")
+        if any(number > MAX_CPU for number in numbers):
+            raise ValueError(f"CPU numbers are not larger than {MAX_CPU}")
         bits = bytearray(b"0") * (max(numbers, default=-1) + 1)
         for number in numbers:
             bits[number] = 0x31

@@ -147,8 +147,6 @@ class DomainNotFoundError(InputError):
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
 
-    code = "unreadable"
-
 
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
