@@ -74,8 +74,8 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import cut
+from ansible_collections.numa.virt.plugins.module_utils._errors import cut, one_line
 from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ def said_of_findings(plugin: str, work: Callable[[], T]) -> T:
     try:
         return said_in_one_line(work)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
-        said = f"{type(error).__name__} {cut(str(error))}"
+        said = one_line(f"{type(error).__name__} {cut(str(error))}")
         raise AnsibleFilterError(
             f"{plugin}: the input is not a result of numa.virt.numa_domain_info ({said})"
         ) from None

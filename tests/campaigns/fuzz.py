@@ -323,7 +323,7 @@ def main() -> int:
     verdict = Verdict("fuzz")
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
     for name, (read, make) in targets(asked.random).items():
-        for _input in range(20_000 if asked.long else 400):
+        for _input in range(20_000 if asked.long else 250):
             value = make()
             verdict.count(name)
             started = time.process_time()
