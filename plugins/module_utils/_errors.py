@@ -78,8 +78,8 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
@@ -166,8 +166,6 @@ class DomainNotFoundError(InputError):
 
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
-
-    code = "unreadable"
 
 
 class UnsupportedError(NumaVirtError):

@@ -47,6 +47,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     shut_down,
     start_on_cells,
 )
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
     NotRunningError,
@@ -91,6 +92,8 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     session = Session(connection)
     for left in reversed(range(_ATTEMPTS)):
         known = read_domain(session, name)
+        if known is None and given is not None and given.uuid is not None:
+            check_uuids([("xml", given)], connection.domains())
         plan = plan_domain(session, request, given, known, name)
         if request.check_mode:
             break

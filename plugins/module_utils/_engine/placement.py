@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.moves import mov
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
@@ -296,12 +297,16 @@ def _read_all(session: Session) -> dict[str, Known]:
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
     """What was asked for, each with its request to the planner. Raises InputError."""
     guests: dict[str, _Guest] = {}
+    given: list[tuple[str, XmlDefinition]] = []
     entries = request.entries if request.entries is not None else list(_selected(session, request, known))
     for number, entry in enumerate(entries):
         guest = _guest(session, request, entry, f"domains[{number}]", known)
         if guest.name in guests:
             raise InputError("domains", guest.name, "is named twice", "name each domain once")
         guests[guest.name] = guest
+        if guest.given is not None:
+            given.append((f"domains[{number}].xml", guest.given))
+    check_uuids(given, (each.domain for each in known.values()))
     return [guests[name] for name in sorted(guests)]
 
 
