@@ -180,7 +180,7 @@ class Attempt:
             refusal = reason_of(error)
         state = self._state()
         if state is None or (state in OFF and refusal is None):
-            return "it was destroyed, ", state
+            return "that start was ended, " if self.restarts else "it was destroyed, ", state
         if state in OFF:
             return f"it is {state}, ", state
         return f"it could NOT be destroyed ({refusal or 'it is there again'}) and is {state}, ", state

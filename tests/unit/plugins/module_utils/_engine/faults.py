@@ -273,6 +273,12 @@ class Trial:
     backups: list[str]
     calls: list[str] = field(default_factory=list)
 
+    @property
+    def shut_down(self) -> bool:
+        """Whether the guest was asked to shut down, and heard it."""
+        heard = [number for number, name in enumerate(self.calls, 1) if name == "shutdown"]
+        return bool(heard) and not (self.kind in (REFUSE, DIE) and heard[0] >= self.at)
+
     def __str__(self) -> str:
         act = f" {self.act}" if self.act else ""
         return f"{self.way.title}: {self.kind}{act} at call {self.at} ({self.call})"
@@ -368,7 +374,7 @@ def _lost(trial: Trial, name: str, before: Seen, after: Seen) -> list[str]:
     edited = trial.act == "edit" and THEIRS in str([each for each in trial.log if each == THEIRS])
     if edited:
         wrong.append(f"their edit of {name} is gone")
-    if before.runs and not after.runs and trial.act != "destroy" and "shutdown" not in trial.log:
+    if before.runs and not after.runs and trial.act != "destroy" and not trial.shut_down:
         wrong.append(f"{name} ran and was ended")
     return wrong
 
@@ -393,7 +399,7 @@ def _untrue(trial: Trial, before: Seen, after: Seen) -> list[str]:
             wrong.append(f"{words!r} is not so")
     if unknown and trial.kind == REFUSE:
         wrong.append("it says that it does not know, and could have looked")
-    differs = before != after or ("shutdown" in trial.log and before.runs and not trial.kind == ACT)
+    differs = before != after or (trial.shut_down and before.runs)
     if trial.act is None:
         if unknown:
             if not answer.get("changed"):
