@@ -15,6 +15,7 @@ import zlib
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
 sys.path[:0] = [str(Path(__file__).parent / "tests" / name) for name in ("setup", "testd")]
 import machine
@@ -338,6 +339,25 @@ def benchmarks(session: nox.Session) -> None:
     install(session, "units")
     session.run("python", "benchmarks/planner/run.py", "--quick")
     session.run("python", "benchmarks/run.py", "--quick", *session.posargs, env=machine.ansible_environment())
+
+
+#: Campaigns in tests/campaigns; its other files are what they share.
+CAMPAIGNS = ("kill", "daemon", "others", "together")
+
+
+@nox.session
+def campaigns(session: nox.Session) -> None:
+    """Attacks on real runs: they are killed, their daemon dies, somebody else acts. Every case of them: `-- --long`."""
+    install(session, "units")
+    machine.link_tree()
+    failed = []
+    for name in CAMPAIGNS:
+        try:
+            session.run("python", f"tests/campaigns/{name}.py", *session.posargs)
+        except CommandFailed:  # noqa: PERF203 - the others run all the same
+            failed.append(name)
+    if failed:
+        session.error(f"not as promised: {' '.join(failed)}")
 
 
 @nox.session

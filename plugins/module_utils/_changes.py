@@ -23,6 +23,8 @@ BOTH = "both"
 
 # The guest's own cells: an element that is ours only where we have made it.
 GUEST_CELLS = "cpu/numa"
+INTENT = "metadata/intent"
+UNREADABLE_INTENT = "a record that cannot be read"
 
 # What stands for "no restriction" in a change.
 EVERYWHERE = "all CPUs"
@@ -71,12 +73,12 @@ def spelling_change(before: str | None, after: str | None) -> list[Change]:
 def intent_change(before: Intent | None, after: Intent) -> list[Change]:
     if before == after:
         return []
-    return [Change("metadata/intent", None if before is None else intent_text(before), intent_text(after))]
+    return [Change(INTENT, None if before is None else intent_text(before), intent_text(after))]
 
 
 def release_change(before: Intent | None) -> list[Change]:
     """The intent is taken out."""
-    return [] if before is None else [Change("metadata/intent", intent_text(before), None)]
+    return [] if before is None else [Change(INTENT, intent_text(before), None)]
 
 
 def intent_text(intent: Intent) -> str:

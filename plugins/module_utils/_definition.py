@@ -14,6 +14,25 @@ from typing import Protocol
 
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 
+UNREADABLE, RECORD, NEWER = "definition", "record", "newer"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What of a definition cannot be read; ``problem`` says it in one line.
+
+    ``kind`` is UNREADABLE: the definition itself, of which only parts are known; RECORD: what should be our record, and
+    now counts as none; NEWER: a record that a newer release has written.
+    """
+
+    kind: str
+    problem: str
+
+    @property
+    def blocks(self) -> bool:
+        """Whether this domain cannot be placed here until somebody has mended that."""
+        return self.kind != RECORD
+
 
 @dataclass(frozen=True)
 class Record:
@@ -73,6 +92,10 @@ class Definition(Protocol):
 
     @property
     def record(self) -> Record | None: ...
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What of it cannot be read. No property raises for that."""
 
     def rewritten(self, placement: Placement, record: Record | None) -> Definition:
         """The same with these owned parts; without a record, the one that is there stays. The rest is unchanged."""

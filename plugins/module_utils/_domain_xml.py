@@ -16,7 +16,7 @@ import re
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._placement import MAX_CPUS, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree
 
@@ -32,31 +32,46 @@ _FREE_TEXT = ("title", "description", "os/cmdline", "os/initarg", "os/initenv")
 # virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
 _UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
 
+_NO_NAME = re.compile(r"[\r\n/]")
+
 # Of these libvirt takes the first or the sum: it could not be told what a second one means.
 _ONCE = ("name", "uuid", "metadata", "memory", "vcpu", "iothreads", "cputune", "numatune")
 
 
 def load(text: str, option: str = "xml") -> etree._Element:
     """The root of a domain document that can be placed. Raises XmlError."""
-    root = _xml.parse(text, option)
+    return checked(_xml.parse(text, option, lenient=True), option)
+
+
+def checked(root: etree._Element, option: str) -> etree._Element:
+    """The root of a document, if that is a domain that can be placed. Raises XmlError."""
     if root.tag != "domain":
-        name = etree.QName(root)
-        where = " in a namespace" if name.namespace else ""
-        raise XmlError(
-            option, f"the document is a <{name.localname}>{where}", "give a libvirt <domain>", _xml.line_of(root)
-        )
+        where = " in a namespace" if str(root.tag).startswith("{") else ""
+        name = _xml.local_name(root.tag)
+        raise XmlError(option, f"the document is a <{name}>{where}", "give a libvirt <domain>", _xml.line_of(root))
     seen = set()
     for each in root:
         if each.tag in seen:
             raise XmlError(option, f"<{each.tag}> stands there twice", "put them into one", _xml.line_of(each))
         if each.tag in _ONCE:
             seen.add(each.tag)
-    if not _text(root, "name").strip():
+    name = _text(root, "name")
+    if not name.strip(" \t\r\n") and ("\n" in name or not name):
         raise XmlError(option, "the domain has no <name>", "add one", _xml.line_of(root.find("name")))
+    wrong = _NO_NAME.search(name)
+    if wrong is not None:
+        # Blanks at its ends are part of a name to libvirt; it refuses these, and writes a carriage return so that it
+        # is read as a line feed.
+        said = "a /" if wrong[0] == "/" else "a line break"
+        raise XmlError(option, f"<name> holds {said}", "give a name without", _xml.line_of(root.find("name")))
     for path in ("vcpu", "iothreads"):
         element = root.find(path)
         if element is not None and not re.fullmatch(r"\s*[0-9]{1,6}\s*", _xml.text_of(element)):
             raise XmlError(option, f"<{path}> is not a number", None, _xml.line_of(element))
+        if element is not None and path == "vcpu" and int(_xml.text_of(element)) > MAX_CPUS:
+            raise XmlError(
+                option, f"<vcpu> is more than {MAX_CPUS}", "no hypervisor has as many", _xml.line_of(element)
+            )
         if element is not None and path == "vcpu" and not int(_xml.text_of(element)):
             raise XmlError(option, "<vcpu> is 0", "a domain has at least one vCPU", _xml.line_of(element))
     _memory(root, option)
@@ -72,7 +87,7 @@ def shape(root: etree._Element) -> Shape:
     elif backing is not None and backing.find("allocation[@mode='immediate']") is not None:
         early = "preallocated memory"
     return Shape(
-        name=_text(root, "name").strip(),
+        name=_text(root, "name"),
         uuid=uuid(root),
         type=root.get("type", ""),
         vcpus=int(_text(root, "vcpu") or "1"),
@@ -152,8 +167,13 @@ def masked(root: etree._Element) -> etree._Element:
     for element, attribute in _places(result):
         if attribute is None:
             element.text = MASK
-        else:
+            continue
+        try:
             element.set(attribute, MASK)
+        except ValueError:  # a name that libvirt takes and lxml does not
+            tail = element.tail
+            element.clear()
+            element.text, element.tail = MASK, tail
     for note in result.iter(etree.Comment, etree.ProcessingInstruction):
         # A device that somebody has commented out, say. libvirt does not keep it.
         if _SUSPECT.search(note.text or ""):
@@ -200,13 +220,20 @@ def _canonical(root: etree._Element) -> bytes:
         del result.attrib["id"]
     for each in result.findall("uuid"):
         result.remove(each)
-    return bytes(etree.tostring(result, method="c14n", with_comments=True))
+    try:
+        return bytes(etree.tostring(result, method="c14n", with_comments=True))
+    except etree.C14NError:
+        # C14N takes no namespace that is not absolute; libvirt keeps it in <metadata>.
+        return bytes(etree.tostring(result, encoding="utf-8"))
 
 
 def _secrets(root: etree._Element) -> list[tuple[str, str]]:
     # libvirt puts the sections of a document into an order of its own, and keeps it within each.
     found = [
-        (_path(element), str(element.get(attribute)) if attribute is not None else element.text or "")
+        (
+            _path(element),
+            str(dict(element.attrib.items()).get(attribute)) if attribute is not None else element.text or "",
+        )
         for element, attribute in _places(root)
     ]
     return sorted(found, key=lambda pair: pair[0])
@@ -219,11 +246,11 @@ def _places(root: etree._Element) -> list[tuple[etree._Element, str | None]]:
     free = {each for path in _FREE_TEXT for each in root.iterfind(path)}
     found: list[tuple[etree._Element, str | None]] = []
     for element in root.iter(etree.Element):
-        attributes = [name for name in element.attrib if etree.QName(name).localname in _SECRET_ATTRIBUTES]
+        attributes = [name for name in element.attrib if _xml.local_name(name) in _SECRET_ATTRIBUTES]
         if element in foreign:
             # <app:root_password>…</app:root_password>, <app:entry name="token" value="…"/>
             said = " ".join((str(element.tag).rpartition("}")[2], *element.attrib, *element.attrib.values()))
-            text = bool(_SUSPECT.search(f"{said} {element.text}")) and etree.QName(element).namespace != NAMESPACE
+            text = bool(_SUSPECT.search(f"{said} {element.text}")) and not _is_ours(element)
             attributes = list(element.attrib) if text else attributes
         else:
             text = (
@@ -239,6 +266,10 @@ def _places(root: etree._Element) -> list[tuple[etree._Element, str | None]]:
         if text and element.text:
             found.append((element, None))
     return found
+
+
+def _is_ours(element: etree._Element) -> bool:
+    return str(element.tag).startswith(f"{{{NAMESPACE}}}")
 
 
 def _is_suspect_argument(element: etree._Element) -> bool:
@@ -300,8 +331,7 @@ def size(element: etree._Element, text: str, option: str, example: str | None = 
     unit = _UNIT.fullmatch(element.get("unit") or "KiB")
     if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
         wrong = "unit is unknown" if unit is None else "is not a number"
-        name = etree.QName(element).localname
-        raise XmlError(option, f"<{name}> {wrong}", example, _xml.line_of(element))
+        raise XmlError(option, f"<{_xml.local_name(element.tag)}> {wrong}", example, _xml.line_of(element))
     factor = 1
     if unit["prefix"]:
         base = 1000 if (unit["suffix"] or "").lower() == "b" else 1024

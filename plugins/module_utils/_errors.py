@@ -9,9 +9,56 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+# What any text of somebody else's may take of a line, and a line of a screen.
+MAX_QUOTED = 200
+MAX_LINE = 1000
+_MOST_LINES = 20
+_MOST_ITEMS = 64
+# Line ends of any kind, what moves a terminal's cursor or turns its direction of writing, and halves of characters.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def cut(text: str, longest: int = MAX_QUOTED) -> str:
+    """A text that is not longer than that: where it is, its end is left out."""
+    return text if len(text) <= longest else text[: longest - 3] + "..."
+
+
+def one_line(text: str, longest: int = MAX_LINE) -> str:
+    """A text as one line of bounded length that can be shown on any terminal. What ends it, advice say, is kept."""
+    text = _CONTROL.sub(_escaped, text)
+    if len(text) <= longest:
+        return text
+    half = (longest - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def shown(name: str) -> str:
+    """A guest's name for a message, which stays one short line whatever the name holds."""
+    return cut(name if name.isprintable() else name[: 4 * MAX_QUOTED].encode("unicode_escape").decode("ascii"))
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Some names for a message: "db1, db2, db3 and 4 more"."""
+    text = ", ".join(shown(name) for name in names[:most])
+    return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def few_lines(lines: Iterable[str]) -> list[str]:
+    """Warnings: the first ones, each as one line, and how many more there are."""
+    found = list(lines)
+    more = [f"(and {len(found) - _MOST_LINES} more warnings)"] * (len(found) > _MOST_LINES)
+    return [*(one_line(each) for each in found[:_MOST_LINES]), *more]
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
 
 
 def certain(value: T | None) -> T:
@@ -22,13 +69,13 @@ def certain(value: T | None) -> T:
 
 
 class NumaVirtError(Exception):
-    """Base of every error that a user may see: one line, and its parts as data."""
+    """Base of every error that a user may see: one line of bounded length, and its parts as data."""
 
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = one_line(message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
@@ -68,7 +115,7 @@ class InputError(NumaVirtError):
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
             message += f"; {expected}"
-        super().__init__(message, option=option, value=value, problem=problem, expected=expected)
+        super().__init__(message, option=option, value=_bounded(value), problem=cut(problem), expected=expected)
 
 
 class CpuSetSyntaxError(InputError):
@@ -110,6 +157,12 @@ class XmlError(InputError):
 
 class DomainNotFoundError(InputError):
     code = "domain_not_found"
+
+
+class UnreadableError(InputError):
+    """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
+
+    code = "unreadable"
 
 
 class UnsupportedError(NumaVirtError):
@@ -193,5 +246,23 @@ def reason_of(error: NumaVirtError) -> str:
 def _shown(value: Any) -> str:
     if value is None or value == "":
         return ""
-    text = repr(value) if isinstance(value, str) else str(value)
-    return text if len(text) <= 200 else text[:197] + "..."
+    if isinstance(value, str):
+        # Escapes make a text longer, so it is cut again.
+        return cut(repr(cut(value)))
+    return cut(str(_bounded(value)))
+
+
+def _bounded(value: Any) -> Any:
+    """A value of an option as it may stand in a result: what is long is cut."""
+    if isinstance(value, str):
+        return cut(value, MAX_LINE)
+    if isinstance(value, int):
+        return value if value.bit_length() <= 64 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        few_of_them = [_bounded(each) for each in list(value)[:_MOST_ITEMS]]
+        return [*few_of_them, *["..."] * (len(value) > _MOST_ITEMS)]
+    if isinstance(value, dict):
+        return {cut(str(key)): _bounded(each) for key, each in list(value.items())[:_MOST_ITEMS]}
+    return value if value is None else cut(str(value), MAX_LINE)

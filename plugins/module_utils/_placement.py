@@ -16,12 +16,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._stored_json import StoredTextError, read_json
 
 # Pairs (number of the vCPU or IO thread, its CPUs), ascending by number.
 Pins = tuple[tuple[int, CpuSet], ...]
 
 # libvirt's names; "none" is this collection's word for "no binding".
 MEMORY_MODES = ("strict", "preferred", "interleave", "restrictive")
+# libvirt counts no further in a domain's definition (VIR_DOMAIN_CPUMASK_LEN), and Linux has 1,024 cells at most.
+MAX_CPUS = 1 << 14
+MAX_CELLS = 1 << 10
+
 # With these the kernel takes memory from nowhere else.
 BINDING_MODES = ("strict", "restrictive")
 
@@ -131,6 +137,21 @@ class Intent:
         )
 
 
+def intent_within_bounds(**parts: Any) -> Intent:
+    """An intent that was read from a record. Raises InputError where it names what no host can have."""
+    intent = Intent(**parts)
+    pins = (*(intent.vcpu_pins or ()), *(intent.iothread_pins or ()))
+    memory = intent.memory.cells if intent.memory is not None else None
+    for kind, end, sets in (
+        ("CPU", MAX_CPUS, (intent.cpuset, intent.emulator, *(cpus for _number, cpus in pins))),
+        ("cell", MAX_CELLS, (intent.cells, memory, *(cells for _number, cells in intent.memnodes or ()))),
+    ):
+        last = max((each.mask.bit_length() for each in sets if each is not None), default=0) - 1
+        if last >= end:
+            raise InputError("intent", None, f"names {kind} {last}, and no host has more than {end} {kind}s")
+    return intent
+
+
 @dataclass(frozen=True)
 class Shape:
     """What of a domain's definition a placement depends on.
@@ -212,7 +233,7 @@ def _text(cpus: CpuSet | None) -> str | None:
 def json_line(text: str | None) -> str | None:
     """A JSON object in its one spelling, by which two are compared; None for anything else."""
     try:
-        value = json.loads(text) if text is not None else None
-    except ValueError:
+        value = read_json(text) if text is not None else None
+    except StoredTextError:
         return None
     return json.dumps(value, sort_keys=True) if isinstance(value, dict) else None

@@ -11,9 +11,11 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._definition import NEWER, RECORD, Record, Trouble
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     MEMORY_MODES,
@@ -22,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
     MemoryIntent,
     Pins,
     Placement,
+    intent_within_bounds,
     json_line,
     pins_of,
 )
@@ -30,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xml import etree
 # Never fetched: a name. The number is that of the format.
 NAMESPACE = "urn:numa.virt:intent:1"
 PREFIX = "numa"
+_OTHER_FORMAT = re.compile(r"\{urn:numa\.virt:intent:([0-9]{1,9})\}")
 _INTENT = f"{{{NAMESPACE}}}intent"
 _MADE_CELLS = "cpu/numa"
 _PIN_TAGS = ("vcpupin", "emulatorpin", "iothreadpin")
@@ -117,14 +121,35 @@ def write_placement(root: etree._Element, placement: Placement) -> None:
 
 def read_record(root: etree._Element) -> Record | None:
     """What this collection stored in the metadata, or None. Text that it cannot have written counts as absent."""
+    return record_or_trouble(root)[0]
+
+
+def record_or_trouble(root: etree._Element) -> tuple[Record | None, Trouble | None]:
+    """The record, or what is wrong with what should be one. Never raises."""
+    newer = _newer_format(root)
+    if newer is not None:
+        return None, Trouble(NEWER, f"a newer release of numa.virt has placed it (records of format {newer})")
     element = _find_intent(root)
     if element is None:
-        return None
-    source = element.find(f"{{{NAMESPACE}}}source")
+        return None, None
     try:
-        intent = _read_intent(element)
-    except InputError:
-        return None
+        return _read_record(element), None
+    except InputError as error:
+        return None, Trouble(RECORD, error.message)
+
+
+def _newer_format(root: etree._Element) -> str | None:
+    metadata = _xml.child(root, "metadata")
+    for each in metadata.iterchildren(tag=etree.Element) if metadata is not None else ():
+        match = _OTHER_FORMAT.match(str(each.tag))
+        if match is not None and match[1] != "1":
+            return match[1]
+    return None
+
+
+def _read_record(element: etree._Element) -> Record:
+    source = element.find(f"{{{NAMESPACE}}}source")
+    intent = _read_intent(element)
     return Record(
         intent,
         source.get("given") if source is not None else None,
@@ -140,14 +165,17 @@ def _read_intent(element: etree._Element) -> Intent:
         raise XmlError("definition", "an intent with an unknown mode")
     pins = {tag: element.find(f"{{{NAMESPACE}}}{tag}") for tag in ("vcpus", "iothreads")}
     cells = element.find(f"{{{NAMESPACE}}}cells")
-    return Intent(
+    policy = json_line(element.get("policy"))
+    if policy is None and "policy" in element.attrib:
+        raise InputError("policy", element.get("policy"), "is no JSON that numa.virt has written")
+    return intent_within_bounds(
         cells=_set(element.get("cells"), "intent cells"),
         cpuset=_set(element.get("cpuset"), "intent cpuset"),
         memory=MemoryIntent(mode, _set(memory.get("cells"), "intent memory")) if memory is not None else None,
         vcpu_pins=_pins(pins["vcpus"], f"{{{NAMESPACE}}}pin", "id") if pins["vcpus"] is not None else None,
         emulator=_set(element.get("emulator"), "intent emulator"),
         iothread_pins=_pins(pins["iothreads"], f"{{{NAMESPACE}}}pin", "id") if pins["iothreads"] is not None else None,
-        policy=json_line(element.get("policy")),
+        policy=policy,
         memnodes=_pins(cells, f"{{{NAMESPACE}}}cell", "id") if cells is not None else None,
     )
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._placement import MAX_CELLS, Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
     EMULATOR,
@@ -25,7 +25,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     SMT,
     GuestCell,
     Request,
+    check_ratio,
 )
+from ansible_collections.numa.virt.plugins.module_utils._stored_json import read_json
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class PolicyWish:
 _NAMES = tuple(field.name for field in fields(PolicyWish))
 _CHOICES = {"policy": POLICIES, "smt": SMT, "devices": DEVICE_RULES}
 _NOTHING = PolicyWish()
+_MAX_PRIORITY = 1_000_000_000
 
 
 def wish_of(entry: Mapping[str, Any], task: Mapping[str, Any], stored: str | None, name: str) -> PolicyWish:
@@ -92,7 +95,7 @@ def wish_to_json(wish: PolicyWish) -> str:
 def wish_from_json(text: str) -> PolicyWish | None:
     """None for text that wish_to_json() cannot have written."""
     try:
-        parts = json.loads(text)
+        parts = read_json(text)
         if not isinstance(parts, dict) or not set(parts) <= set(_NAMES):
             return None
         return PolicyWish(**{name: _read(name, value, name) for name, value in parts.items()})
@@ -141,7 +144,7 @@ def _read(option: str, value: Any, called: str) -> Any:
     if option == "own_cpus":
         return _typed(value, bool, called, "give true or false")
     if option in ("priority", "width"):
-        return _typed(value, int, called, "give a whole number")
+        return _count(_typed(value, int, called, "give a whole number"), option, called)
     if option == "cpu_ratio":
         return _ratio(_typed(value, (int, float), called, "give a number above 0, such as 4"), called)
     group = _typed(value, str, called, "give the name of a group")
@@ -165,7 +168,15 @@ def _ratio(value: float, called: str) -> float:
         ratio = math.inf
     if not 0 < ratio < math.inf:
         raise InputError(called, value, "is not a ratio", "give a number above 0, such as 4")
+    check_ratio(ratio, called)
     return ratio
+
+
+def _count(value: int, option: str, called: str) -> int:
+    most = MAX_CELLS if option == "width" else _MAX_PRIORITY
+    if abs(value) > most:
+        raise InputError(called, value, "is too large", f"give a number up to {most}")
+    return value
 
 
 def _typed(value: Any, kind: Any, called: str, expected: str) -> Any:

@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
     package_hint,
     require_libraries,
 )
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few_lines
 
 
 def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool = False) -> dict[str, Any]:
@@ -34,7 +34,10 @@ def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool 
     try:
         if not alone and needs_libraries(uri):
             require_libraries()
-        return work()
+        result = work()
+        if "warnings" in result:
+            result["warnings"] = few_lines(result["warnings"])
+        return result
     except MissingLibraryError as error:
         libraries = error.fields["libraries"]
         said = missing_required_lib(" and ".join(libraries), reason="to talk to the hypervisor")

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._definition import Record
-from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_from_json, intent_to_json
+from ansible_collections.numa.virt.plugins.module_utils._definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_or_trouble, intent_to_json
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
@@ -59,15 +60,31 @@ class XlDefinition:
     def shape(self) -> Shape:
         return replace(self.config.shape, pool=self.config.pool, memory_cells=self.config.vnuma_cells)
 
-    @cached_property
+    @property
     def placement(self) -> Placement:
-        return self.config.placement(self._cells, self.host.present)
+        return self._placement[0]
+
+    @property
+    def record(self) -> Record | None:
+        return self._record[0]
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._placement[1] or self._record[1]
 
     @cached_property
-    def record(self) -> Record | None:
+    def _placement(self) -> tuple[Placement, Trouble | None]:
+        try:
+            return self.config.placement(self._cells, self.host.present), None
+        except InputError as error:
+            # xl would not start it: it holds no CPU, and may have any.
+            return Placement(), Trouble(UNREADABLE, error.message)
+
+    @cached_property
+    def _record(self) -> tuple[Record | None, Trouble | None]:
         text = self.config.record_text
-        intent = intent_from_json(text) if text is not None else None
-        return Record(intent) if intent is not None else None
+        intent, trouble = intent_or_trouble(text) if text is not None else (None, None)
+        return Record(intent) if intent is not None else None, trouble
 
     def rewritten(self, placement: Placement, record: Record | None) -> XlDefinition:
         config = self.config.with_cpus(
@@ -93,6 +110,7 @@ class XlRunning:
     maps: Mapping[int, CpuSet]
     everything: CpuSet
     record: Record | None = None
+    trouble: Trouble | None = None
     suffix: str = "txt"
     spelling: str | None = None
 

@@ -16,7 +16,7 @@ from typing import Optional, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 
-__all__ = ["LXML_IMPORT_ERROR", "child", "etree", "line_of", "number", "parse", "serialize", "text_of"]
+__all__ = ["LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "serialize", "text_of"]
 
 LXML_IMPORT_ERROR: str | None = None
 try:
@@ -63,10 +63,15 @@ _REASONS = {
     114: _TOO_MUCH,
     201: "a name whose prefix has no namespace",
 }
+# What libvirt keeps in <metadata>, since it asks of a document only that it is well-formed: namespaces that are no
+# URIs, prefixes that nobody has declared, xml:id that is none.
+_HARMLESS = frozenset({99, 100, 102, 200, 201, 202, 513, 539})
 
 
-def parse(text: str, option: str = "xml") -> etree._Element:
+def parse(text: str, option: str = "xml", lenient: bool = False) -> etree._Element:
     """The root element of a document. Raises XmlError with line and column.
+
+    A ``lenient`` reader takes what libvirt takes: namespaces and prefixes need not be right.
 
     A document type declaration is refused whole, so neither entities nor external files are ever looked at.
     """
@@ -74,25 +79,39 @@ def parse(text: str, option: str = "xml") -> etree._Element:
     # White space in its place keeps the lines and columns of what follows.
     blank = re.sub(r"[^\n]", " ", declaration[0]) if declaration else ""
     body = blank + text[len(blank) :]
-    parser = etree.XMLParser(
+    encoded = body.encode("utf-8", "surrogatepass")
+    parser = _parser(recover=False)
+    try:
+        root = etree.fromstring(encoded, parser)
+    except etree.XMLSyntaxError as error:
+        if not lenient or not all(int(each.type) in _HARMLESS for each in parser.error_log):
+            line, column = error.position
+            raise XmlError(
+                option, f"not well-formed: {_reason(error)}", "give a libvirt domain document", line, column
+            ) from None
+        # Well-formed all the same: nothing is there to recover, but without this lxml refuses.
+        root = etree.fromstring(encoded, _parser(recover=True))
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise XmlError(option, "has a document type declaration", "remove <!DOCTYPE …>: entities and DTDs are refused")
+    return root
+
+
+def _parser(recover: bool) -> etree.XMLParser:
+    return etree.XMLParser(
         resolve_entities=False,
         load_dtd=False,
         dtd_validation=False,
         no_network=True,
         huge_tree=False,
         strip_cdata=False,
+        recover=recover,
         encoding="utf-8",  # never guessed
     )
-    try:
-        root = etree.fromstring(body.encode("utf-8", "surrogatepass"), parser)
-    except etree.XMLSyntaxError as error:
-        line, column = error.position
-        raise XmlError(
-            option, f"not well-formed: {_reason(error)}", "give a libvirt domain document", line, column
-        ) from None
-    if root.getroottree().docinfo.internalDTD is not None:
-        raise XmlError(option, "has a document type declaration", "remove <!DOCTYPE …>: entities and DTDs are refused")
-    return root
+
+
+def local_name(name: object) -> str:
+    """The name of an element or an attribute without its namespace. Unlike etree.QName() it takes any."""
+    return str(name).rpartition("}")[2]
 
 
 def serialize(element: etree._Element) -> str:
@@ -114,7 +133,7 @@ def number(element: etree._Element, attribute: str, option: str = "xml") -> int:
     """A whole number in an attribute that has to be there. Raises XmlError."""
     text = element.get(attribute)
     if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
-        name = etree.QName(element).localname
+        name = local_name(element.tag)
         problem = f"has no {attribute}" if text is None else f"has {attribute}={_short(text)!r}"
         raise XmlError(option, f"<{name}> {problem}", f"{attribute} is a whole number", line_of(element))
     return int(text)

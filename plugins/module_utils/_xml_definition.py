@@ -13,25 +13,54 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml
-from ansible_collections.numa.virt.plugins.module_utils._definition import Record
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml, _xml
+from ansible_collections.numa.virt.plugins.module_utils._definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._xml import etree, serialize
 
 
 @dataclass(frozen=True, eq=False)
 class XmlDefinition:
-    """``root`` must not be changed. ``given`` is the text that it was read from, where there is one."""
+    """``root`` must not be changed. ``given`` is the text that it was read from, where there is one.
+
+    ``unreadable`` says what of that text cannot be read; ``root`` is then what could be.
+    """
 
     root: etree._Element
     given: str | None = None
     suffix: str = "xml"
     spelling: str | None = None
+    unreadable: str | None = None
 
     @classmethod
     def load(cls, text: str, option: str = "definition") -> XmlDefinition:
         """Raises XmlError, which names ``option``."""
         return cls(_domain_xml.load(text, option), text)
+
+    @classmethod
+    def read(cls, text: str, name: str) -> XmlDefinition:
+        """What a hypervisor says of the domain of that name. Never raises: see ``trouble``."""
+        root = None
+        try:
+            root = _xml.parse(text, "definition", lenient=True)
+            found = cls(_domain_xml.checked(root, "definition"), text)
+            found._look(name)
+        except InputError as error:
+            return cls(_readable_parts(root, name), text, unreadable=error.message)
+        return found
+
+    def _look(self, name: str) -> None:
+        """Raises InputError where a part cannot be read."""
+        self.check()
+        if self.shape.name != name:
+            # libvirt writes a carriage return as it is, and XML takes it for a line feed.
+            raise XmlError("definition", "its name does not survive being written and read again")
+
+    def check(self) -> None:
+        """Read what a placement depends on, once and for all. Raises InputError where that cannot be read."""
+        self.shape  # noqa: B018 - it is kept
+        self.placement  # noqa: B018
 
     @property
     def text(self) -> str:
@@ -61,9 +90,17 @@ class XmlDefinition:
     def placement(self) -> Placement:
         return _placement_xml.read_placement(self.root)
 
-    @cached_property
+    @property
     def record(self) -> Record | None:
-        return _placement_xml.read_record(self.root)
+        return self._record[0]
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return Trouble(UNREADABLE, self.unreadable) if self.unreadable is not None else self._record[1]
+
+    @cached_property
+    def _record(self) -> tuple[Record | None, Trouble | None]:
+        return _placement_xml.record_or_trouble(self.root)
 
     def rewritten(self, placement: Placement, record: Record | None) -> XmlDefinition:
         root = copy.deepcopy(self.root)
@@ -126,3 +163,19 @@ class XmlDefinition:
     def dropped_elements(self, stored: XmlDefinition) -> list[str]:
         """Paths of elements that this document has and that libvirt did not keep."""
         return _domain_xml.dropped_elements(self.root, stored.root)
+
+
+def _readable_parts(root: etree._Element | None, name: str) -> etree._Element:
+    """A domain of what a placement depends on, as far as it can be read: it counts for others by that."""
+    kept = etree.Element("domain", type=root.get("type", "") if root is not None else "")
+    etree.SubElement(kept, "name").text = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    for tag in ("uuid", "memory", "vcpu", "cputune", "numatune"):
+        part = _xml.child(root, tag) if root is not None else None
+        if part is None:
+            continue
+        kept.append(copy.deepcopy(part))
+        try:
+            XmlDefinition(_domain_xml.checked(kept, "definition")).check()
+        except InputError:
+            kept.remove(kept[-1])
+    return kept

@@ -162,6 +162,13 @@ domains:
       type: list
       elements: int
       sample: [1]
+    trouble:
+      description:
+        - What of its definition, or of the record of what was asked for, cannot be read; V(null) where all can be.
+        - A record that cannot be read counts as none. Of a definition that cannot be read, what can be counts.
+      returned: success
+      type: str
+      sample: null
     intent:
       description: What was asked for, as it is kept in the domain's metadata; V(null) where nothing was.
       returned: success

@@ -324,6 +324,8 @@ def main():
     result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result)
 
 

@@ -44,6 +44,17 @@ def test_state_survives_between_connections_and_nothing_is_left() -> None:
     assert not os.path.exists(folder)
 
 
+def test_a_daemon_that_was_killed_comes_again_at_the_same_socket() -> None:
+    with testd.TestDaemon() as daemon:
+        uri, before = daemon.uri, daemon.pid
+        os.kill(before, signal.SIGKILL)
+        daemon.again()
+        assert (daemon.uri, daemon.pid != before) == (uri, True)
+        connection = libvirt.open(uri)
+        assert [each.name() for each in connection.listAllDomains()] == ["test"]
+        connection.close()
+
+
 def test_two_daemons_share_nothing() -> None:
     with testd.TestDaemon() as one, testd.TestDaemon() as other:
         assert one.uri != other.uri

@@ -109,7 +109,6 @@ class TestDaemon:
         self.stop()
 
     def _start(self) -> None:
-        libvirtd, python = _program("libvirtd"), _python_with_libvirt()
         self.folder = _short_folder(len(os.path.join("run", "libvirt", "libvirt-sock")) + 1)
         for name in ("run", "config", "cache", "drivers"):
             os.mkdir(os.path.join(self.folder, name), 0o700)
@@ -121,7 +120,12 @@ class TestDaemon:
             for folder, _folders, files in os.walk(self.folder):
                 for path in [folder, *(os.path.join(folder, name) for name in files)]:
                     os.chown(path, user.pw_uid, user.pw_gid)
+        self._boot()
 
+    def _boot(self) -> None:
+        """The daemon, and the connection that keeps its state."""
+        libvirtd, python = _program("libvirtd"), _python_with_libvirt()
+        configuration, user = os.path.join(self.folder, "libvirtd.conf"), _unprivileged_user()
         with open(os.path.join(self.folder, "log"), "wb") as log:
             daemon = self._spawn([libvirtd, "--config", configuration], subprocess.DEVNULL, log, user)
         self._wait_for_socket(daemon)
@@ -178,12 +182,35 @@ class TestDaemon:
                 raise TestDaemonError(f"libvirtd did not answer in {self.timeout:.0f} s ({reason}):\n{self._log()}")
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The daemon's process."""
+        return self._children[0].pid
+
+    def again(self) -> None:
+        """End the daemon, if it has not ended yet, and start another at the same socket; its domains are gone.
+
+        :raises TestDaemonError: when it does not come up
+        """
+        self._end_children()
+        for name in ("libvirt-sock", "libvirt-sock-ro", "libvirt-admin-sock"):
+            path = os.path.join(os.path.dirname(self.socket), name)
+            if os.path.lexists(path):
+                os.unlink(path)
+        self._boot()
+
     def _log(self) -> str:
         with open(os.path.join(self.folder, "log"), encoding="utf-8", errors="replace") as file:
             return "".join(file.readlines()[-20:]).strip()
 
     def stop(self) -> None:
         """End what was started, last first, and remove the folder. May be called again."""
+        self._end_children()
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder = ""
+
+    def _end_children(self) -> None:
         while self._children:
             child = self._children.pop()
             for pipe in (child.stdin, child.stdout):
@@ -199,9 +226,6 @@ class TestDaemon:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-        if self.folder:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder = ""
 
 
 def _program(name: str) -> str:

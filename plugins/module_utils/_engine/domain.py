@@ -49,6 +49,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     PlacementFailedError,
     UnsupportedError,
     certain,
+    few,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
@@ -136,7 +137,7 @@ def carry_out(
     if given is not None and isinstance(stored, XmlDefinition):
         lost = given.dropped_elements(stored)
         if lost:
-            result["warnings"] = [f"libvirt did not keep these elements of xml: {', '.join(lost)}"]
+            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(lost, 10)}")
     return result
 
 
@@ -240,6 +241,8 @@ def _result(
         "config" if session.driver.name == "xl" else "xml": document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
+    if plan.trouble:
+        result["warnings"] = list(plan.trouble)
     if backup_file is not None:
         result["backup_file"] = backup_file
     return result

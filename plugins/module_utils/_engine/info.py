@@ -174,8 +174,9 @@ def _facts(each: _Read) -> GuestFacts:
         if observation.source == HYPERVISOR and shape.current is None and up == list(range(len(up))):
             shape = replace(shape, current=len(up))  # xl says it here only
         live = replace(live, shape=shape)
-    config = _said(known.config) if known.persistent else None
-    return GuestFacts(known.domain.name, config, live, observation, known.intent)
+    counts = known.persistent and not (known.config_unreadable and live is not None)
+    config = _said(known.config) if counts else None
+    return GuestFacts(known.domain.name, config, live, observation, known.intent, known.trouble)
 
 
 def _said(definition: Definition) -> Said:
@@ -200,7 +201,8 @@ def _info(session: Session, each: _Read) -> dict[str, Any]:
         "vcpus": shape.vcpus,
         "memory": shape.memory,
         "intent": intent_as_result(known.intent),
-        "configured": placement_as_result(placement) if known.persistent else None,
+        "trouble": known.trouble.problem if known.trouble is not None else None,
+        "configured": placement_as_result(placement) if known.persistent and not known.config_unreadable else None,
         "live": placement_as_result(known.live.placement) if known.live is not None else None,
         "actual": observation_as_result(observation),
     }

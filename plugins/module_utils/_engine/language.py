@@ -41,10 +41,10 @@ class XmlLanguage:
         return parse_host(connection.capabilities())
 
     def definition(self, domain: Domain, _host: Host) -> Definition:
-        return XmlDefinition.load(domain.definition())
+        return XmlDefinition.read(domain.definition(), domain.name)
 
     def live(self, domain: Domain, _host: Host) -> Definition:
-        return XmlDefinition.load(domain.live_xml())
+        return XmlDefinition.read(domain.live_xml(), domain.name)
 
 
 def language_of(connection: Connection) -> Language:

@@ -33,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Session,
     keep_backup,
     required_domain,
+    trouble_warnings,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
@@ -134,6 +135,8 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     }
     if attempt.backup_file is not None:
         result["backup_file"] = attempt.backup_file
+    if known.trouble is not None:
+        result["warnings"] = trouble_warnings([known])
     return result
 
 

@@ -24,16 +24,24 @@ from ansible_collections.numa.virt.plugins.module_utils._engine import plan as o
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed, result_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
+    Known,
+    Session,
+    read,
+    trouble_warnings,
+    usable,
+)
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
     InputError,
     NumaVirtError,
     UnsupportedError,
+    shown,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
@@ -135,14 +143,14 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     jobs = [_job(session, request, guest, by_name[guest.name]) for guest in guests if guest.name in by_name]
     if request.check_mode:
         foretold = [(job.placed, foretell(session, job.request, job.plan, job.guest.known)) for job in jobs]
-        return result_of(session, made, foretold, _warnings(session, request, guests))
+        return result_of(session, made, foretold, _warnings(session, request, guests, known))
     done, failures = [], []
     for job in jobs:
         try:
             done.append((job.placed, carry_out(session, job.request, job.plan, job.given, job.guest.known)))
         except NumaVirtError as error:  # noqa: PERF203 - the others are placed all the same
             failures.append((job.guest.name, error))
-    result = result_of(session, made, done, _warnings(session, request, guests))
+    result = result_of(session, made, done, _warnings(session, request, guests, known))
     if failures:
         raise guests_failed(failures, len(jobs), bool(result["changed"]))
     return result
@@ -186,7 +194,7 @@ def _read_all(session: Session) -> dict[str, Known]:
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
     """What was asked for, each with its request to the planner. Raises InputError."""
     guests: dict[str, _Guest] = {}
-    entries = request.entries if request.entries is not None else list(_selected(request.select, known))
+    entries = request.entries if request.entries is not None else list(_selected(session, request, known))
     for number, entry in enumerate(entries):
         guest = _guest(session, request, entry, f"domains[{number}]", known)
         if guest.name in guests:
@@ -195,14 +203,35 @@ def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Kno
     return [guests[name] for name in sorted(guests)]
 
 
-def _selected(select: str | None, known: Mapping[str, Known]) -> Iterator[Mapping[str, Any]]:
+def _selected(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> Iterator[Mapping[str, Any]]:
+    """One that cannot be asked for leaves the others theirs: _warnings() names it."""
     for name, each in known.items():
-        if name == _CONTROL:
-            continue
-        if select == "all" or (
-            each.live is not None if select == "running" else fnmatch.fnmatchcase(name, str(select))
-        ):
+        if _matches(request.select, each) and _left_alone(session, request, each) is None:
             yield {"name": name}
+
+
+def _matches(select: str | None, known: Known) -> bool:
+    name = known.domain.name
+    if name == _CONTROL:
+        return False
+    if select == "running":
+        return known.live is not None
+    return select == "all" or fnmatch.fnmatchcase(name, str(select))
+
+
+def _left_alone(session: Session, request: PlacementRequest, known: Known) -> str | None:
+    """Why a guest that nobody named is not planned anew: what cannot be read of it, or what it was placed by."""
+    if known.trouble is not None and known.trouble.blocks:
+        return known.trouble.problem
+    stored = known.intent.policy if known.intent is not None else None
+    try:
+        wish = wish_of({}, request.task, stored, known.domain.name)
+        asked = _asked(session, wish, known.config.shape, _needs(known.config))
+        if stored is not None and wish == wish_from_json(stored):
+            check_request(session.host, replace(asked, devices=()))
+    except InputError as error:
+        return error.message
+    return None
 
 
 def _guest(
@@ -217,6 +246,8 @@ def _guest(
     if name == _CONTROL and session.driver.name in ("xen", "xl"):
         raise InputError("domains", name, "is the host's own", "reserve CPUs for it with reserved_cpus")
     there = known.get(name)
+    if there is not None:
+        usable(there)
     if given is None and there is None:
         raise DomainNotFoundError(
             "domains", name, "there is no such domain on this host", session.language.how_to_define
@@ -265,7 +296,9 @@ def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
         strays = {vcpu: cpus for vcpu, cpus in _real_pins(session, known) if cpus != placement.of_vcpu(vcpu)}
         pins = {vcpu: cpus | (placement.of_vcpu(vcpu) or cpus) for vcpu, cpus in strays.items()}
         placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
-    needs = _needs(definition)
+    needs = GuestNeeds()
+    with contextlib.suppress(InputError):  # a device or a size that only its driver understands
+        needs = _needs(definition)
     asked = _asked(session, wish, definition.shape, needs) if wish is not None else None
     page = asked.page_size if asked is not None else (needs.page_size or None)
     found = Existing.of(definition.shape, placement, page, asked)
@@ -343,9 +376,20 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
     )
 
 
-def _warnings(session: Session, request: PlacementRequest, guests: Sequence[_Guest]) -> list[str]:
+def _warnings(
+    session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: Mapping[str, Known]
+) -> list[str]:
     """What is worth knowing of what was asked, beside the plan's notes."""
     found = list(session.connection.warnings)
+    asked_for = {guest.name for guest in guests}  # these say so themselves
+    found += trouble_warnings(each for name, each in known.items() if name not in asked_for)
+    if request.entries is None:
+        left = (
+            (each, _left_alone(session, request, each)) for each in known.values() if _matches(request.select, each)
+        )
+        found += [
+            f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
+        ]
     if request.entries is None and not guests and request.select not in ("all", "running"):
         found.append(f"select: {request.select!r}: there is no such domain on this host")
     return found

@@ -22,7 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
@@ -67,7 +67,7 @@ class Request:
 
 @dataclass
 class Plan:
-    """Everything that is decided before the first write."""
+    """Everything that is decided before the first write. ``trouble``: a line for what could not be read."""
 
     target: Target
     document: Definition
@@ -83,6 +83,7 @@ class Plan:
     resumes: bool
     restarts_now: bool
     saved: SavedPlan | None = None
+    trouble: tuple[str, ...] = ()
 
     @property
     def acts(self) -> bool:
@@ -112,6 +113,8 @@ def plan_domain(
     """
     if given is None and known is None:
         raise DomainNotFoundError("name", name, "there is no such domain on this host", session.language.how_to_define)
+    if known is not None:
+        usable(known)
     if given is not None and known is not None and not known.persistent:
         raise InputError(
             "xml",
@@ -177,6 +180,7 @@ def plan_domain(
         resumes=resumes,
         restarts_now=restarts_now,
         saved=saved,
+        trouble=tuple(trouble_warnings([known])) if known is not None else (),
     )
 
 

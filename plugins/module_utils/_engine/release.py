@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.numa.virt.plugins.module_utils import _backup
 from ansible_collections.numa.virt.plugins.module_utils._changes import (
     GUEST_CELLS,
+    INTENT,
     LIVE,
+    UNREADABLE_INTENT,
     Change,
     Restart,
     changes_as_result,
@@ -31,7 +33,14 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import Defin
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, keep_backup, read
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
+    Known,
+    Session,
+    keep_backup,
+    read,
+    trouble_warnings,
+    usable,
+)
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     NumaVirtError,
@@ -68,7 +77,9 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
     """Release guests. Returns what the module documents; raises NumaVirtError."""
     with host_at_a_time(None if request.check_mode else request.lock_dir, where=connection.where):
         session = Session(connection)
-        jobs = [_plan(session, known) for known in _chosen(session, request)]
+        chosen = _chosen(session, request)
+        warnings = trouble_warnings(each for each in chosen if each.trouble is not None and each.trouble.blocks)
+        jobs = [_plan(session, known) for known in chosen if known.trouble is None or not known.trouble.blocks]
         if request.backup and any(job.config_changes for job in jobs):
             _backup.check_directory(request.backup_dir)
         results, failures = [], []
@@ -88,7 +99,7 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         "driver": session.driver.name,
         "domains": [{name: each[name] for name in each if name != "diff"} for each in results],
         "restart_required": any(each["restart_required"] for each in results),
-        "warnings": _warnings(session, request, results),
+        "warnings": [*_warnings(session, request, results), *warnings],
         "diff": {
             side: "".join(f"domain {each['name']}:\n{each['diff'][side]}\n" for each in changed)
             for side in ("before", "after")
@@ -112,11 +123,14 @@ def _chosen(session: Session, request: ReleaseRequest) -> list[Known]:
                 raise DomainNotFoundError(
                     "names", name, "there is no such domain on this host", "give the names of some"
                 )
-        return [read(session, there[name]) for name in sorted(set(request.names))]
+        return [usable(read(session, there[name])) for name in sorted(set(request.names))]
     known = [read(session, domain) for name, domain in sorted(there.items()) if _matches(request.select, name)]
-    return [
-        each for each in known if each.record is not None and (request.select != "running" or each.live is not None)
-    ]
+    return [each for each in known if _placed_here(each) and (request.select != "running" or each.live is not None)]
+
+
+def _placed_here(known: Known) -> bool:
+    """Whether it has a record of ours, be it one that cannot be read."""
+    return known.record is not None or known.trouble is not None
 
 
 def _matches(select: str | None, name: str) -> bool:
@@ -125,7 +139,7 @@ def _matches(select: str | None, name: str) -> bool:
 
 def _plan(session: Session, known: Known) -> _Job:
     released = known.config.released()
-    changes = placement_changes(known.placement, released.placement) + release_change(known.intent)
+    changes = placement_changes(known.placement, released.placement) + _release_change(known.config)
     if known.record is not None and known.record.made_cells:
         changes.insert(0, Change(GUEST_CELLS, "as the cells of the host", None))
     live = None
@@ -135,10 +149,18 @@ def _plan(session: Session, known: Known) -> _Job:
         if stored is not None and stored.made_cells:
             kept = Restart(GUEST_CELLS, "a guest keeps its cells until it is started again")
             live = replace(live, restarts=(*live.restarts, kept))
-        if stored is not None and session.driver.live_metadata:
-            change = replace(release_change(stored.intent)[0], applied=LIVE)
-            live = replace(live, steps=(*live.steps, Step(change, lambda domain: domain.remove_metadata(NAMESPACE))))
+        for change in _release_change(known.live) if session.driver.live_metadata else ():
+            step = Step(replace(change, applied=LIVE), lambda domain: domain.remove_metadata(NAMESPACE))
+            live = replace(live, steps=(*live.steps, step))
     return _Job(known, released, changes if known.persistent else [], live)
+
+
+def _release_change(definition: Definition) -> list[Change]:
+    """The record is taken out, also one that cannot be read."""
+    record, trouble = definition.record, definition.trouble
+    if trouble is not None:
+        return [Change(INTENT, UNREADABLE_INTENT, None)]
+    return release_change(record.intent if record is not None else None)
 
 
 def _release(session: Session, request: ReleaseRequest, job: _Job) -> None:

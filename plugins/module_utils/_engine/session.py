@@ -9,17 +9,24 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
+from ansible_collections.numa.virt.plugins.module_utils._definition import (
+    NEWER,
+    RECORD,
+    UNREADABLE,
+    Definition,
+    Record,
+    Trouble,
+)
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, UnreadableError, shown
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
 from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
@@ -36,6 +43,13 @@ from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+
+
+_OF_KIND = {
+    UNREADABLE: "its definition cannot be read, and it counts as far as it can be",
+    RECORD: "the record of what was asked for cannot be read, and counts as none",
+    NEWER: "it is left alone",
+}
 
 
 class Session:
@@ -128,9 +142,46 @@ class Known:
     def placement(self) -> Placement:
         return self.config.placement
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What cannot be read of its definition, else of the running guest's."""
+        trouble = self.config.trouble
+        return trouble if trouble is not None or self.live is None else self.live.trouble
+
+    @property
+    def config_unreadable(self) -> bool:
+        """Whether only parts of its definition are known."""
+        trouble = self.config.trouble
+        return trouble is not None and trouble.kind == UNREADABLE
+
+
+def usable(known: Known) -> Known:
+    """The domain, where it can be placed here. Raises UnreadableError."""
+    trouble = known.trouble
+    if trouble is None or not trouble.blocks:
+        return known
+    mend = (
+        "use that release, or take the record out with virsh metadata --remove"
+        if trouble.kind == NEWER
+        else "mend it with the hypervisor's own tools, such as virsh edit"
+    )
+    raise UnreadableError("name", known.domain.name, trouble.problem, mend)
+
+
+def trouble_warnings(known: Iterable[Known]) -> list[str]:
+    """A line for each domain of which something cannot be read."""
+    return [
+        f"domain {shown(each.domain.name)}: {_OF_KIND[each.trouble.kind]}: {each.trouble.problem}"
+        for each in known
+        if each.trouble is not None
+    ]
+
 
 def read(session: Session, domain: Domain, persistent: bool | None = None) -> Known:
-    """Read a domain; ``persistent`` where the caller knows it already. At most three calls."""
+    """Read a domain; ``persistent`` where the caller knows it already. At most three calls.
+
+    What stands in it never makes this fail: see Known.trouble.
+    """
     if not domain.active:
         return Known(domain, True, session.definition(domain), None)
     live = session.live(domain)
@@ -146,11 +197,11 @@ def read_domain(session: Session, name: str) -> Known | None:
 
 
 def required_domain(session: Session, name: str) -> Known:
-    """The same, of a domain that must be there. Raises DomainNotFoundError."""
+    """The same, of a domain that must be there. Raises DomainNotFoundError, UnreadableError."""
     known = read_domain(session, name)
     if known is None:
         raise DomainNotFoundError("name", name, "there is no such domain on this host", "give the name of one")
-    return known
+    return usable(known)
 
 
 def observe(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.numa.virt.plugins.module_utils._definition import Trouble
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
@@ -34,13 +35,18 @@ class Said:
 
 @dataclass(frozen=True)
 class GuestFacts:
-    """One guest. ``config`` is None for a transient one, ``live`` and ``observation`` while it does not run."""
+    """One guest. ``config`` is None for a transient one, ``live`` and ``observation`` while it does not run.
+
+    ``trouble`` is what cannot be read of it. Of a definition that cannot be read ``config`` has what can be; it is None
+    where the guest runs.
+    """
 
     name: str
     config: Said | None
     live: Said | None = None
     observation: Observation | None = None
     intent: Intent | None = None
+    trouble: Trouble | None = None
 
     @property
     def running(self) -> bool:

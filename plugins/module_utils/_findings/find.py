@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.facts import F
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, in_order
 from ansible_collections.numa.virt.plugins.module_utils._findings.missing import find_missing
 from ansible_collections.numa.virt.plugins.module_utils._findings.sharing import find_conflicts
+from ansible_collections.numa.virt.plugins.module_utils._findings.unreadable import find_unreadable
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import View
 
 # What a guest names and the host lacks explains why its layers differ.
@@ -28,7 +29,9 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     view = View(facts)
     missing = list(find_missing(view))
     faulty = frozenset(each.domain for each in missing if each.domain is not None and each.code in _NAMES_MISSING)
-    return in_order([*missing, *find_drift(view, faulty), *find_conflicts(view), *find_distance(view)])
+    return in_order(
+        [*find_unreadable(view), *missing, *find_drift(view, faulty), *find_conflicts(view), *find_distance(view)]
+    )
 
 
 def wants_free(facts: Facts) -> bool:

@@ -9,17 +9,22 @@ This file must not import ansible, libvirt or lxml, and holds no rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import few, one_line, shown
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import CODES, SEVERITIES
+
+__all__ = [
+    "Finding", "cells_text", "cpus_text", "few", "finding", "finding_as_result", "in_order", "is_are", "shown",
+    "summary_of",
+]  # fmt: skip
 
 Number = Union[int, float]
 
 # Names in a message; the others are in the finding.
-_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -75,9 +80,9 @@ def finding(
         cells=cells,
         cpus=cpus,
         numbers=numbers or {},
-        message=message,
+        message=one_line(message),
         fix=fix or about.fix,
-        remedy=remedy,
+        remedy=one_line(remedy),
     )
 
 
@@ -108,17 +113,6 @@ def summary_of(found: Iterable[Finding]) -> dict[str, int]:
     for each in found:
         counts[each.severity] += 1
     return counts
-
-
-def shown(name: str) -> str:
-    """A guest's name for a message, which stays one line whatever the name holds."""
-    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
-
-
-def few(names: Sequence[str]) -> str:
-    """Some names for a message: "db1, db2, db3 and 4 more"."""
-    text = ", ".join(shown(name) for name in names[:_SHOWN])
-    return text if len(names) <= _SHOWN else f"{text} and {len(names) - _SHOWN} more"
 
 
 def cpus_text(cpus: CpuSet) -> str:

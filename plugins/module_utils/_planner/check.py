@@ -33,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     Options,
     Request,
     Rules,
+    check_ratio,
 )
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 
@@ -52,8 +53,7 @@ def check_rules(host: Host, rules: Rules, options: Options) -> None:
         both = (named[one] or CpuSet()) & (named[other] or CpuSet())
         if both:
             raise InputError(one, str(named[one]), f"CPU {both} is in {other} too", "name each CPU in one of them")
-    if not rules.cpu_ratio > 0:
-        raise InputError("cpu_ratio", rules.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    check_ratio(rules.cpu_ratio, "cpu_ratio")
     _check_reserved(host, rules)
     if options.max_moves is not None and options.max_moves < 0:
         raise InputError("max_moves", options.max_moves, "is not a number of moves", "give 0 or more")
@@ -95,7 +95,13 @@ def check_names(requests: Sequence[Request], existing: Sequence[Existing]) -> No
 
 
 def check_request(host: Host, request: Request) -> None:
-    """Whether the words of a request hold on this host. Raises InputError."""
+    """Whether a request can be met on this host if it has it alone, but for its size. Raises InputError."""
+    check_words(host, request)
+    check_host(host, request)
+
+
+def check_words(host: Host, request: Request) -> None:
+    """Whether all that a request names is known, and is there. Raises InputError."""
     _check_words(request)
     option = f"domains[{request.name}]"
     if request.cells is not None:
@@ -103,14 +109,21 @@ def check_request(host: Host, request: Request) -> None:
         if unknown or not request.cells:
             problem = f"the host has no cell {unknown}" if unknown else "names no cell"
             raise InputError(f"{option}.cells", str(request.cells), problem, f"its cells are {host.cell_ids}")
-        if not host.cpus_of(request.cells):
-            having = CpuSet(cell.id for cell in host.cells if host.cpus_of([cell.id]))
-            problem = "none of these cells has CPUs"
-            raise InputError(f"{option}.cells", str(request.cells), problem, f"cells with CPUs are {having}")
     if isinstance(request.emulator, CpuSet) and (request.emulator - host.online or not request.emulator):
         bad = request.emulator - host.online
         wrong = f"CPU {bad} is offline or does not exist" if bad else "names no CPU"
         raise InputError(f"{option}.emulator", str(request.emulator), wrong, _having(host))
+
+
+def check_host(host: Host, request: Request) -> None:
+    """Whether the host has what such a guest needs at all. Raises InputError."""
+    option = f"domains[{request.name}]"
+    if request.cells is not None and not host.cpus_of(request.cells):
+        problem = "none of these cells has CPUs"
+        expected = f"cells with CPUs are {_with_cpus(host)}"
+        raise InputError(f"{option}.cells", str(request.cells), problem, expected)
+    if request.policy == "mirror":
+        _check_mirror(host, request)
     if request.page_size is not None:
         sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
         if request.page_size not in sizes:
@@ -124,6 +137,10 @@ def check_request(host: Host, request: Request) -> None:
     ):
         expected = "give smt=prefer or smt=isolate"
         raise InputError(f"{option}.smt", "require", "no core of this host has two threads", expected)
+
+
+def _with_cpus(host: Host) -> CpuSet:
+    return CpuSet(cell.id for cell in host.cells if host.cpus_of([cell.id]))
 
 
 def _check_words(request: Request) -> None:
@@ -142,8 +159,8 @@ def _check_words(request: Request) -> None:
     for name, number in (("vcpus", request.vcpus), ("memory", request.memory), ("width", request.width)):
         if number is not None and number < 1:
             raise InputError(f"{option}.{name}", number, "is less than 1", "give 1 or more")
-    if request.cpu_ratio is not None and not request.cpu_ratio > 0:
-        raise InputError(f"{option}.cpu_ratio", request.cpu_ratio, "is not a ratio", "give a number above 0, such as 4")
+    if request.cpu_ratio is not None:
+        check_ratio(request.cpu_ratio, f"{option}.cpu_ratio")
     if not request.owns_cpus:
         problem = f"a guest with policy {request.policy} has no CPUs of its own"
         expected = "give policy=dedicated, or leave it out"
@@ -151,14 +168,12 @@ def _check_words(request: Request) -> None:
             raise InputError(f"{option}.smt", request.smt, problem, expected)
         if request.emulator == "isolate":
             raise InputError(f"{option}.emulator", "isolate", problem, expected)
-    if request.policy == "mirror":
-        _check_mirror(request)
-    elif request.guest_cells or request.width is not None or request.own_cpus:
+    if request.policy != "mirror" and (request.guest_cells or request.width is not None or request.own_cpus):
         name = "guest_cells" if request.guest_cells else "width" if request.width is not None else "own_cpus"
         raise InputError(f"{option}.{name}", None, f"is not for policy {request.policy}", "give policy=mirror")
 
 
-def _check_mirror(request: Request) -> None:
+def _check_mirror(host: Host, request: Request) -> None:
     option = f"domains[{request.name}]"
     if request.guest_cells:
         listed = [vcpu for cell in request.guest_cells for vcpu in cell.vcpus]
@@ -167,6 +182,10 @@ def _check_mirror(request: Request) -> None:
             raise InputError(
                 f"{option}.guest_cells", None, problem, f"give each of {CpuSet(range(request.vcpus))} once"
             )
+        bare = CpuSet(number for number, cell in enumerate(request.guest_cells) if not cell.vcpus)
+        if bare:
+            expected = "give each cell a vCPU at least, or another policy"
+            raise InputError(f"{option}.guest_cells", None, f"its cell {bare} has no vCPU", expected)
         if sum(cell.memory for cell in request.guest_cells) != request.memory:
             total = sum(cell.memory for cell in request.guest_cells)
             problem = f"its cells have {total} KiB and the guest {request.memory}"
@@ -174,16 +193,45 @@ def _check_mirror(request: Request) -> None:
         if request.width not in (None, len(request.guest_cells)):
             problem = f"the guest has {len(request.guest_cells)} cells"
             raise InputError(f"{option}.width", request.width, problem, "leave it out")
-    width = len(request.guest_cells) or request.width or 1
-    if width > 1 and request.together is not None:
-        problem = f"its group {request.together} shares one cell"
-        raise InputError(f"{option}.width", width, problem, "leave the group out")
-    if width > request.vcpus:
-        problem = f"the guest has {request.vcpus} vCPUs"
-        raise InputError(f"{option}.width", width, problem, "a cell needs one vCPU at least")
-    if request.cells is not None and width > len(request.cells):
-        problem = f"it may use {len(request.cells)}"
-        raise InputError(f"{option}.width", width, f"its cells need a host cell each, and {problem}", "give more cells")
+    _check_width(host, request)
+
+
+def _check_width(host: Host, request: Request) -> None:
+    """The number of its cells, whichever option says it. Raises InputError."""
+    value: object
+    name, value, width = "width", request.width, request.width or 1
+    if request.guest_cells:
+        name, value, width = "guest_cells", None, len(request.guest_cells)
+    elif request.width is None and request.cells is not None:
+        name, value, width = "cells", str(request.cells), len(request.cells)
+    having = _with_cpus(host) if request.cells is None else request.cells & _with_cpus(host)
+    page = request.page_size or 1
+    problems = (
+        (
+            width > 1 and request.together is not None,
+            f"its group {request.together} shares one cell",
+            "leave the group out",
+        ),
+        (width > request.vcpus, f"the guest has {request.vcpus} vCPUs", "a cell needs one vCPU at least"),
+        (
+            width > -(-request.memory // page),
+            f"the guest has {request.memory} KiB",
+            f"a cell needs {page} KiB at least",
+        ),
+        (
+            request.cells is not None and width > len(request.cells),
+            f"its cells need a host cell each, and it may use {len(request.cells or ())}",
+            "give more cells",
+        ),
+        (
+            width > len(having),
+            f"its cells need a host cell with CPUs each, and those it may use are {having}",
+            "ask for fewer cells",
+        ),
+    )
+    for wrong, problem, expected in problems:
+        if wrong:
+            raise InputError(f"domains[{request.name}].{name}", value, problem, expected)
 
 
 def _check_devices(host: Host, request: Request) -> None:

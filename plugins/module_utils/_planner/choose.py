@@ -12,7 +12,7 @@ This file must not import ansible, libvirt or lxml, and must not take anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
@@ -44,6 +44,18 @@ def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tu
     if board.balanced:
         own = (-board.likeness(cell, guest, need, mem),)
     return (away, far, shares, *own, cell)
+
+
+def preference_of_group(board: Board, guests: Sequence[Guest], cell: int) -> tuple[int, ...]:
+    """The same for guests that go there together: who stays and the distance of all, then the first one's own order
+    with what those need that are of its kind."""
+    lead = guests[0]
+    need = sum(guest.need for guest in guests if guest.kind == lead.kind)
+    mem = sum(guest.mem for guest in guests if guest.pool == lead.pool)
+    away, far = (
+        sum(column) for column in zip(*(preference(board, each, cell, each.need, each.mem)[:2] for each in guests))
+    )
+    return (away, far, *preference(board, lead, cell, need, mem)[2:])
 
 
 def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:

@@ -14,12 +14,13 @@ from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._placement import Pins, pins_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.board import Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import deal, pools
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, UNIT, Ground, Guest, bits
-from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, vcpus_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, told
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
+from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of, pour_all
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
@@ -30,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     MappedCell,
     Placed,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.seats import vcpus_of
 
 
 class Outcome:
@@ -45,19 +47,63 @@ class Outcome:
         placed: Mapping[Guest, Spot],
     ) -> None:
         self.ground, self.occupancy = ground, occupancy
-        self.kept, self.wrong, self.there = kept, wrong, there
-        self.placed = sorted(placed.items(), key=lambda pair: pair[0].name)
-        self.board = occupancy.board()
-        self.load = list(occupancy.load)
-        for guest, spot in self.placed:
-            self.board.take(guest, spot)
-            for part in spot.parts if guest.kind == SHARED else ():
-                self.load[part.cell] += part.cpu
-        self.lots = deal(ground, occupancy.owned | occupancy.busy, self.placed)
+        self.wrong, self.there = wrong, there
+        pairs = sorted(placed.items(), key=lambda pair: pair[0].name)
+        self.lots = deal(ground, occupancy.owned | occupancy.busy, pairs)
         self.owned = occupancy.owned
         for lot in self.lots.values():
             self.owned |= lot.owned
+        self.board = occupancy.board()
+        self.load = list(occupancy.load)
+        self.kept, self.placed = self._count_in(kept, pairs)
         self.pools = pools(ground, self.owned, self.load)
+
+    def _count_in(
+        self, kept: Mapping[str, Kept], placed: list[tuple[Guest, Spot]]
+    ) -> tuple[dict[str, Kept], list[tuple[Guest, Spot]]]:
+        """Take what all get, with those on several cells as the next run will count them."""
+        board, occupancy = self.board, self.occupancy
+        loose = dict(occupancy.loose)
+        for amounts in occupancy.poured.values():
+            self._pour(amounts, -1)
+        for guest, spot in placed:
+            if spot.width > 1 and not guest.mirrored:
+                loose[guest.name] = self._loose(guest, spot)
+                shared = guest.kind == SHARED
+                spot = spot._replace(parts=tuple(Part(c, 0 if shared else cpu, 0) for c, cpu, _mem in spot.parts))
+            board.take(guest, spot)
+            for part in spot.parts if guest.kind == SHARED else ():
+                self.load[part.cell] += part.cpu
+        poured = pour_all(list(board.joint), [list(pool) for pool in board.mem], loose.values())
+        for amounts in poured.values():
+            self._pour(amounts, 1)
+        return (
+            {
+                name: replace(each, spot=told(each.guest, each.spot, poured[name])) if each.loose else each
+                for name, each in kept.items()
+            },
+            [
+                (guest, told(guest, spot, poured[guest.name]) if guest.name in poured else spot)
+                for guest, spot in placed
+            ],
+        )
+
+    def _pour(self, amounts: Poured, sign: int) -> None:
+        for cell, cpu in amounts.cpu.items():
+            self.load[cell] += sign * cpu
+            self.board.joint[cell] -= sign * cpu
+        for cell, mem in amounts.mem.items():
+            self.board.mem[amounts.pool][cell] -= sign * mem
+
+    def _loose(self, guest: Guest, spot: Spot) -> Loose:
+        """What the pins of a new guest on several cells will not tell."""
+        ground, cpu = self.ground, ()
+        own = {part.cell: part.cpu for part in spot.parts if guest.kind != SHARED}
+        if guest.kind == SHARED:
+            mask = sum_of(ground.shared[cell] & ~self.owned for cell in bits(spot.cells))
+            cpu = pieces_of(ground, {mask: guest.vcpus}, guest.need, False)
+        cells = tuple(sorted(part.cell for part in spot.parts if part.mem))
+        return Loose(guest.name, cpu, guest.pool, (Piece(cells, guest.mem, least=1),), own)
 
 
 def describe(outcome: Outcome) -> list[Placed]:
@@ -69,8 +115,9 @@ def describe(outcome: Outcome) -> list[Placed]:
 
 def _kept(outcome: Outcome, kept: Kept) -> Placed:
     ground, guest, each = outcome.ground, kept.guest, kept.existing
-    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None]
+    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
     where = CpuSet.from_mask(sum_of(cpus.mask for cpus in sets))
+    sets += [where] * (guest.vcpus - len(sets))  # vCPUs that it has not yet
     alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
     pins = () if alike else pins_of(dict(enumerate(sets)))
     cells = ground.cells_of(where.mask)

@@ -224,7 +224,7 @@ class Guest:
             return [request.width]
         if request.cells is not None:
             return [len(request.cells)]
-        return list(range(1, min(cells, request.vcpus) + 1))
+        return list(range(1, min(cells, request.vcpus, self.mem) + 1))
 
 
 def share(total: int, ways: int) -> list[int]:

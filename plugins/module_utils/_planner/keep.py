@@ -11,7 +11,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
@@ -20,21 +20,22 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     ISOLATE,
     REQUIRE,
     SHARED,
-    UNIT,
     Ground,
     Guest,
     bits,
     count,
-    proportional,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import (
     Occupancy,
     helpers_of,
-    memory_parts,
+    memory_pieces,
+    own_by_cell,
     own_cpus,
     union,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Kept:
 
     @property
     def loose(self) -> bool:
-        """Whether what it takes of each cell is not told by its pins: pour() says it."""
+        """Whether what it takes of each cell is not told by its pins: poured() says it."""
         return self.spot.width > 1 and not self.guest.mirrored
 
 
@@ -60,6 +61,8 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     sets = [0 if cpus is None else cpus.mask for cpus in each.vcpu_cpus]
     if not all(sets):
         return "it may run on every CPU"
+    if not request.owns_cpus and not guest.mirrored:
+        sets = sets[: request.vcpus]  # others it will no longer have
     where = union(sets)
     if where & ~ground.all_online:
         return f"CPUs {_text(where & ~ground.all_online)} are offline or do not exist"
@@ -145,92 +148,49 @@ def _shared_problem(occupancy: Occupancy, guest: Guest, each: Existing, where: i
 
 
 def _parts(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int], cells: int) -> list[Part] | str:
-    """What it takes of each cell, by its pins; for a mirrored guest in the order of its cells."""
+    """What it takes of each cell, by its pins; for a mirrored guest in the order of its cells. What pins do not tell of
+    a guest on several cells is said by poured()."""
     ground = occupancy.ground
-    memory = dict(memory_parts(occupancy, _resized(each, guest.request), cells))
-    if not guest.mirrored:
-        parts = []
-        where = union(sets)
-        for cell in sorted({*bits(cells), *memory}):
-            here = where & ground.online[cell]
-            if guest.kind == SHARED:
-                cpu = guest.need * count(here) // count(where)
-            else:
-                cpu = sum(1 for mask in sets if mask & here)
-                if guest.request.emulator == "isolate" and each.emulator is not None:
-                    cpu += bool(each.emulator.mask & ground.online[cell])
-            parts.append(Part(cell, cpu, memory.get(cell, 0)))
-        return parts
-    width = count(cells)
-    if width not in guest.widths(len(ground.ids)):
-        return f"it lies on {width} cells"
-    vcpus = vcpus_of(guest, width)
-    wanted = guest.parts(width)
-    seats = []
-    for numbers in vcpus:
-        if any(number >= len(sets) for number in numbers):
-            return "its number of vCPUs has changed"
-        cell = ground.cells_of(union([sets[number] for number in numbers]))
-        if count(cell) != 1:
-            return "the vCPUs of one of its cells run on several"
-        seats.append(cell.bit_length() - 1)
-    if len(set(seats)) < width:
-        return "two of its cells lie on one"
-    if each.memnodes and dict(each.memnodes) != {number: ground.ids[cell] for number, cell in enumerate(seats)}:
-        return "its memory does not follow its vCPUs"
-    return [Part(cell, *part) for cell, part in zip(seats, wanted)]
+    if guest.mirrored:
+        width = count(cells)
+        seats = seats_of(ground, guest, sets, each.memnodes, width)
+        return seats if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
+    memory = {
+        cell: piece.total
+        for piece in memory_pieces(ground, _resized(each, guest.request), cells)
+        for cell in piece.cells
+    }
+    own = own_by_cell(ground, each, guest.request)
+    at = {*bits(cells), *memory}
+    return [Part(c, guest.need if guest.kind == SHARED else own.get(c, 0), memory.get(c, 0)) for c in sorted(at)]
 
 
-def pour(occupancy: Occupancy, loose: Sequence[Kept]) -> list[Kept]:
-    """Guests on several cells with what they take of each, so that it fits as well as it can.
-
-    By turns in proportion to the room; then from cells that have too much to those that have room.
-    """
-    ground = occupancy.ground
-    joint = [UNIT * count(mask & ~occupancy.owned) - load for mask, load in zip(ground.shared, occupancy.load)]
-    mem = [[total - used for total, used in zip(*pools)] for pools in zip(ground.memory, occupancy.mem)]
-    cuts: list[tuple[list[int], list[int], list[int]]] = []
-    taken: list[tuple[list[int], list[int], list[int]]] = []
-    for kept in loose:
-        cells, cpu, amounts = (list(column) for column in zip(*kept.spot.parts))
-        if kept.guest.kind == SHARED:
-            cpu = _cut(joint, cells, kept.guest.need, [max(0, joint[cell]) for cell in cells])
-            cuts.append((joint, cells, cpu))
-        if not kept.existing.memory_on:
-            amounts = _cut(mem[kept.guest.pool], cells, kept.guest.mem, cpu)
-            cuts.append((mem[kept.guest.pool], cells, amounts))
-        taken.append((cells, cpu, amounts))
-    for room, cells, amounts in cuts + cuts:
-        for at, cell in enumerate(cells):
-            for to, other in enumerate(cells):
-                more = max(0, min(-room[cell], amounts[at], room[other]))
-                amounts[at], amounts[to] = amounts[at] - more, amounts[to] + more
-                room[cell], room[other] = room[cell] + more, room[other] - more
-    return [
-        replace(kept, spot=kept.spot._replace(parts=tuple(map(Part, *columns)))) for kept, columns in zip(loose, taken)
-    ]
+def loose_of(ground: Ground, kept: Kept) -> Loose:
+    """What of a guest on several cells is not told by its pins."""
+    guest, each = kept.guest, kept.existing
+    cpu: tuple[Piece, ...] = ()
+    if guest.kind == SHARED:
+        sets = [cpus.mask for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
+        sets += [union(sets)] * (guest.vcpus - len(sets))
+        cpu = pieces_of(ground, Counter(sets), guest.need, False)
+    cells = ground.cells_of(union([cpus.mask for cpus in each.vcpu_cpus if cpus is not None]))
+    memory = memory_pieces(ground, _resized(each, guest.request), cells)
+    own = {} if cpu else {part.cell: part.cpu for part in kept.spot.parts if part.cpu}
+    return Loose(guest.name, cpu, guest.pool, memory, own)
 
 
-def _cut(room: list[int], cells: list[int], total: int, weights: list[int]) -> list[int]:
-    """Shares of a total that are taken off the room; what does not fit is the first cell's."""
-    shares = proportional(total, [max(0, room[cell]) for cell in cells], weights)
-    shares[0] += total - sum(shares)
-    for cell, amount in zip(cells, shares):
-        room[cell] -= amount
-    return shares
+def poured(kept: Kept, amounts: Poured) -> Kept:
+    """The guest with what it takes of each cell."""
+    return replace(kept, spot=told(kept.guest, kept.spot, amounts))
 
 
-def vcpus_of(guest: Guest, width: int) -> list[list[int]]:
-    """The vCPUs of each cell of a mirrored guest."""
-    own = guest.request.guest_cells
-    if own:
-        return [list(cell.vcpus) for cell in own]
-    vcpus, start = [], 0
-    for number in range(width):
-        size = guest.vcpus // width + (number < guest.vcpus % width)
-        vcpus.append(list(range(start, start + size)))
-        start += size
-    return vcpus
+def told(guest: Guest, spot: Spot, amounts: Poured) -> Spot:
+    """The spot with what was poured; CPUs of its own are told by its pins."""
+    parts = (
+        Part(cell, cpu if guest.kind != SHARED else amounts.cpu.get(cell, 0), amounts.mem.get(cell, 0))
+        for cell, cpu, _mem in spot.parts
+    )
+    return spot._replace(parts=tuple(parts))
 
 
 def _resized(each: Existing, request: Request) -> Existing:

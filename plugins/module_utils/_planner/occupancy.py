@@ -8,7 +8,7 @@ A guest that nobody asked about is a load and never moves:
 - CPUs that it owns (it was placed with CPUs of its own) go to nobody else;
 - CPUs that it is pinned to are no longer given to one guest alone; its vCPUs weigh on them as shared ones do;
 - one that may run anywhere cannot be kept off anything: it makes cells look fuller, prevents nothing, and is noted.
-Memory counts where it is bound, else where the guest may run, in proportion to what is free.
+Memory counts where it was seen, else where it is bound, else where the guest may run.
 This file must not import ansible, libvirt or lxml.
 """
 
@@ -18,16 +18,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, group_keys
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, group_keys
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     UNIT,
     Ground,
     bits,
     count,
+    guest_of,
     weight,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of, pour_all
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Note
+from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
 
 
 @dataclass
@@ -44,6 +47,9 @@ class Occupancy:
     members: list[tuple[tuple[str, str], int]] = field(default_factory=list)
     owner: dict[int, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    #: Guests on several cells, and what each takes of them since pour() was called last: counted in ``load``, ``mem``
+    loose: dict[str, Loose] = field(default_factory=dict)
+    poured: dict[str, Poured] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         cells = len(self.ground.ids)
@@ -55,6 +61,27 @@ class Occupancy:
         self.owned |= cpus
         for cpu in bits(cpus):
             self.owner[cpu] = name
+
+    def pour(self) -> None:
+        """Count in the guests on several cells, all of them anew."""
+        for name in list(self.poured):
+            self._add(self.poured.pop(name), -1)
+        joint = [UNIT * count(mask & ~self.owned) - load for mask, load in zip(self.ground.shared, self.load)]
+        mem = [[total - used for total, used in zip(*pools)] for pools in zip(self.ground.memory, self.mem)]
+        self.poured = pour_all(joint, mem, self.loose.values())
+        for amounts in self.poured.values():
+            self._add(amounts, 1)
+
+    def drop(self, name: str) -> None:
+        """Forget a guest on several cells."""
+        self._add(self.poured.pop(name), -1)
+        del self.loose[name]
+
+    def _add(self, amounts: Poured, sign: int) -> None:
+        for cell, cpu in amounts.cpu.items():
+            self.load[cell] += sign * cpu
+        for cell, mem in amounts.mem.items():
+            self.mem[amounts.pool][cell] += sign * mem
 
     def board(self) -> Board:
         """What is left."""
@@ -107,19 +134,31 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
     # A guest that was placed may lawfully have all CPUs of a host with one cell.
     restricted = wish is not None or bool(ground.all_online & ~where)
     owned = own_cpus(ground, each, wish) if wish is not None and wish.owns_cpus else None
-    if owned is not None:
+    cells = ground.cells_of(where)
+    own: dict[int, int] = {}
+    cpu: tuple[Piece, ...] = ()
+    if wish is not None and owned is not None:
         occupancy.own(each.name, owned)
+        own = own_by_cell(ground, each, wish)
     else:
+        anywhere = 0 if wish is not None else masks.pop(ground.all_online, 0)
         ratio = wish.cpu_ratio if wish is not None and wish.cpu_ratio is not None else ground.rules.cpu_ratio
-        for mask, vcpus in sorted(masks.items()):
-            _add_load(occupancy, mask, weight(vcpus, ratio), wish is None and not ground.all_online & ~mask)
+        if anywhere:
+            _weigh(occupancy, weight(anywhere, ratio))
+        if masks:
+            occupancy.busy |= union(list(masks))
+            cpu = pieces_of(ground, masks, weight(sum(masks.values()), ratio), wish is None)
     occupancy.busy |= helpers_of(ground, each) & ~(owned or 0)
     if not restricted:
         text = f"{each.name} may run on every CPU of the host: no plan can keep it off the CPUs of others"
         occupancy.notes.append(Note("unrestricted", each.name, None, text))
-    cells = ground.cells_of(where)
-    for cell, amount in memory_parts(occupancy, each, cells):
-        occupancy.mem[_pool(ground, each)[0]][cell] += amount
+    pool = _pool(ground, each)[0]
+    memory = memory_pieces(ground, each, cells)
+    mirrored = _mirrored_parts(ground, each, cells) if wish is not None and wish.owns_cpus == bool(own) else []
+    if mirrored:
+        cpu = () if own else tuple(Piece((part.cell,), part.cpu) for part in mirrored)
+        memory = tuple(Piece((part.cell,), part.mem) for part in mirrored)
+    settle(occupancy, Loose(each.name, cpu, pool, memory, own, wish is not None))
     if restricted:
         for cell in bits(cells):
             occupancy.guests[cell].append(each.name)
@@ -127,15 +166,46 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
             occupancy.members.append((key, cells))
 
 
-def _add_load(occupancy: Occupancy, mask: int, load: int, anywhere: bool) -> None:
-    """Spread a load over the CPUs of the mask. One that may run anywhere weighs without taking anything."""
-    ground = occupancy.ground
-    if not anywhere:
-        occupancy.busy |= mask
-    kept = occupancy.soft if anywhere else occupancy.load
-    spread = [count(mask & online) for online in ground.online]
+def settle(occupancy: Occupancy, loose: Loose) -> None:
+    """Count a guest in: at once where its amounts have one cell each, else when pour() is called."""
+    if all(len(piece.cells) == 1 for piece in (*loose.cpu, *loose.mem)):
+        for piece in loose.cpu:
+            occupancy.load[piece.cells[0]] += piece.total
+        for piece in loose.mem:
+            occupancy.mem[loose.pool][piece.cells[0]] += piece.total
+    else:
+        occupancy.loose[loose.name] = loose
+
+
+def own_by_cell(ground: Ground, each: Existing, request: Request) -> dict[int, int]:
+    """How many CPUs of its own it has on each cell, that of an isolated emulator included."""
+    sets = [cpus for cpus in each.vcpu_cpus if cpus is not None]
+    if request.emulator == "isolate" and each.emulator is not None:
+        sets.append(each.emulator)
+    return {
+        cell: number for cell, online in enumerate(ground.online) if (number := sum(1 for s in sets if s.mask & online))
+    }
+
+
+def _mirrored_parts(ground: Ground, each: Existing, cells: int) -> list[Part]:
+    """What a mirrored guest takes of each cell; empty for others, and where its pins no longer say so."""
+    wish = each.wish
+    if wish is None or wish.policy != "mirror" or wish.page_size not in (None, *ground.sizes):
+        return []
+    guest = guest_of(ground, wish)
+    sets = [0 if cpus is None else cpus.mask & ground.all_online for cpus in each.vcpu_cpus]
+    width = count(cells)
+    if len(sets) != guest.vcpus or not all(sets) or each.memory != wish.memory or each.page_size != wish.page_size:
+        return []
+    seats = seats_of(ground, guest, sets, each.memnodes, width)
+    return [] if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
+
+
+def _weigh(occupancy: Occupancy, load: int) -> None:
+    """vCPUs that may run anywhere weigh without taking anything."""
+    spread = [count(online) for online in occupancy.ground.online]
     for cell, cpus in enumerate(spread):
-        kept[cell] += load * cpus // max(1, sum(spread))
+        occupancy.soft[cell] += load * cpus // max(1, sum(spread))
 
 
 def _mask(ground: Ground, cpus: object) -> int:
@@ -160,22 +230,13 @@ def _pool(ground: Ground, each: Existing) -> tuple[int, int]:
     return ground.pool(each.page_size), each.page_size
 
 
-def memory_parts(occupancy: Occupancy, each: Existing, cells: int) -> list[tuple[int, int]]:
-    """Pairs (cell, KiB or pages) of where its memory is taken to be."""
-    ground = occupancy.ground
-    pool, size = _pool(ground, each)
+def memory_pieces(ground: Ground, each: Existing, cells: int) -> tuple[Piece, ...]:
+    """Where its memory is taken to be: where it was seen, else anywhere it is bound to, else on these cells."""
+    size = _pool(ground, each)[1]
     if each.memory_on:
-        return [(ground.index[cell], -(-kib // size)) for cell, kib in each.memory_on if cell in ground.index]
+        return tuple(
+            Piece((ground.index[cell],), -(-kib // size)) for cell, kib in each.memory_on if cell in ground.index
+        )
     if each.nodeset is not None and ground.indices(each.nodeset):
         cells = ground.indices(each.nodeset)
-    chosen = list(bits(cells))
-    total = -(-each.memory // size)
-    free = [max(0, ground.memory[pool][cell] - occupancy.mem[pool][cell]) for cell in chosen]
-    weights = free if sum(free) else [1] * len(chosen)
-    parts = [total * amount // sum(weights) for amount in weights]
-    for at in sorted(range(len(parts)), key=lambda at: (parts[at] - free[at], at)):
-        missing = total - sum(parts)
-        room = max(0, free[at] - parts[at])
-        parts[at] += min(missing, room)
-    parts[0] += total - sum(parts)  # more than there is
-    return list(zip(chosen, parts))
+    return (Piece(tuple(bits(cells)), -(-each.memory // size), least=1),)

@@ -20,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.bound import mo
 from ansible_collections.numa.virt.plugins.module_utils._planner.describe import Outcome, cell_use, describe
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Ground, Guest, bits, guest_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, pour
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, loose_of, poured
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
@@ -120,6 +120,7 @@ class _Table:
         for each in self.existing:
             if each.name not in names:
                 add_fixed(occupancy, each)
+        occupancy.pour()
         return occupancy
 
     def move(self, guests: Iterable[Guest]) -> None:
@@ -133,9 +134,10 @@ class _Table:
         self._lend_emulators()
 
     def _pour(self) -> None:
-        for found in pour(self.occupancy, [each for each in self.kept.values() if each.loose]):
-            self.kept[found.guest.name] = found
-            _add_amounts(self.occupancy, found)
+        self.occupancy.pour()
+        for name, kept in self.kept.items():
+            if kept.loose:
+                self.kept[name] = poured(kept, self.occupancy.poured[name])
 
     def _lend_emulators(self) -> None:
         """CPUs that emulator threads are sent to are given to nobody alone."""
@@ -189,7 +191,9 @@ def _add_kept(occupancy: Occupancy, kept: Kept) -> None:
     occupancy.members += [(key, kept.spot.cells) for key in group_keys(kept.guest.request)]
     for cell in bits(kept.spot.cells):
         occupancy.guests[cell].append(kept.guest.name)
-    if not kept.loose:
+    if kept.loose:
+        occupancy.loose[kept.guest.name] = loose_of(occupancy.ground, kept)
+    else:
         _add_amounts(occupancy, kept)
 
 
@@ -207,7 +211,10 @@ def _drop_kept(occupancy: Occupancy, kept: Kept) -> None:
         occupancy.members.remove((key, kept.spot.cells))
     for cell in bits(kept.spot.cells):
         occupancy.guests[cell].remove(kept.guest.name)
-    _add_amounts(occupancy, kept, -1)
+    if kept.loose:
+        occupancy.drop(kept.guest.name)
+    else:
+        _add_amounts(occupancy, kept, -1)
 
 
 def _bound(board: Board, kept: Iterable[Kept], new: Sequence[Guest]) -> Bound:
@@ -291,4 +298,5 @@ def _before(table: _Table) -> tuple:  # type: ignore[type-arg]
     for each in table.existing:
         if each.name in table.guests and each.name not in table.kept:
             add_fixed(table.occupancy, each)
+    table.occupancy.pour()
     return cell_use(Outcome(table.ground, table.occupancy, table.kept, {}, table.there, {}))

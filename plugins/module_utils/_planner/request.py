@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
 
 POLICIES = ("pack", "spread", "dedicated", "mirror")
@@ -27,6 +28,18 @@ class GuestCell:
 
     vcpus: CpuSet
     memory: int
+
+
+# vCPUs for each shared CPU: what lies outside is a typing error, and near 0 or infinity no number any more.
+MIN_RATIO, MAX_RATIO = 0.001, 1_000_000
+
+
+def check_ratio(ratio: float, option: str) -> None:
+    """Raises InputError."""
+    if not ratio > 0:
+        raise InputError(option, ratio, "is not a ratio", "give a number above 0, such as 4")
+    if not MIN_RATIO <= ratio <= MAX_RATIO:
+        raise InputError(option, ratio, "is not a ratio", f"give one from {MIN_RATIO} to {MAX_RATIO}, such as 4")
 
 
 @dataclass(frozen=True)

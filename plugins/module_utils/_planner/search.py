@@ -18,7 +18,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
-from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best, best_mirror, best_single, best_wide
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import (
+    best,
+    best_mirror,
+    best_single,
+    best_wide,
+    preference_of_group,
+)
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, Guest, bits, count
 
 # Guests of one cell that are looked at for one that has no room.
@@ -108,8 +114,9 @@ class Search:
         return cpu >= guest.need and amount >= guest.mem
 
     def _place_group(self, guest: Guest, members: list[Guest]) -> None:
-        """Place the members of a group that shares one cell on the cell that holds most of it."""
-        most, found = 0, {}
+        """Place the members of a group that shares one cell on a cell that holds most of it: of these the best."""
+        best_key: tuple[int, ...] = ()
+        found: dict[Guest, Spot] = {}
         for cell in bits(guest.allowed):
             trial, spots = self.board.copy(), {}
             for member in members:
@@ -117,9 +124,11 @@ class Search:
                 if spot is not None and member not in self.placed:
                     trial.take(member, spot)
                     spots[member] = spot
-            vcpus = sum(member.vcpus for member in spots)
-            if vcpus > most:
-                most, found = vcpus, spots
+            if spots:
+                vcpus = sum(member.vcpus for member in spots)
+                key = (-vcpus, *preference_of_group(self.board, list(spots), cell))
+                if not best_key or key < best_key:
+                    best_key, found = key, spots
         for member, spot in found.items():
             self.put(member, spot)
 

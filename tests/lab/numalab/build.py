@@ -52,7 +52,7 @@ def build(recipe: Recipe, image: Image, say: Say) -> None:
     def lap(done: str) -> None:
         say(f"  {time.monotonic() - started:5.0f} s  {done}")
 
-    say(f"building the image {recipe.name} (about a minute)")
+    say(f"building the image {recipe.name} of {recipe.suite} (about a minute)")
     tools = BuildTools(work / "build.log")
     scratch = work / "scratch"
     scratch.mkdir()

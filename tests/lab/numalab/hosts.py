@@ -12,15 +12,17 @@ from pathlib import Path
 
 from numalab.boot import BootMethod, LinuxBoot, XenBoot
 from numalab.errors import LabError
-from numalab.recipes import KVM, XEN, Recipe
+from numalab.recipes import SYSTEMS, Recipe, System, kvm_recipe, xen_recipe
 from numalab.topology import Cell, Topology, equal_distances
 
 
 @dataclass(frozen=True)
 class Host:
-    """A kind of machine: what it looks like, what it boots and what its libvirt offers."""
+    """A kind of machine on a system: what it looks like, what it boots and what its libvirt offers."""
 
-    name: str
+    #: What it looks like and which hypervisor it runs, in a word: hosts of one kind differ in their system alone.
+    kind: str
+    system: System
     summary: str
     topology: Topology
     recipe: Recipe
@@ -34,69 +36,85 @@ class Host:
     #: Whether its libvirt keeps on its disk what it found out about the hypervisor, so that a second boot is faster.
     warms: bool = True
 
+    @property
+    def name(self) -> str:
+        """The kind, with the system after it where that is not the oldest one."""
+        return f"{self.kind}{self.system.suffix}"
+
 
 #: A square of sockets: each has one near neighbour, one far, and one across.
 _SQUARE = ((10, 12, 21, 31), (12, 10, 31, 21), (21, 31, 10, 12), (31, 21, 12, 10))
 
-_CATALOGUE = (
-    Host(
-        name="kvm",
-        summary="4 cells x 2 CPUs, distances 10/12/21/31; KVM works inside",
-        topology=Topology(4, 2, 1, tuple(Cell((2 * n, 2 * n + 1), 512) for n in range(4)), _SQUARE),
-        recipe=KVM,
-        boot=LinuxBoot("max"),
-        driver="qemu",
-        uri="qemu:///system",
-        domain_type="kvm",
-    ),
-    Host(
-        name="smt",
-        summary="2 cells x 2 cores x 2 threads; an Intel CPU (others show no siblings), so no KVM inside",
-        topology=Topology(2, 2, 2, (Cell((0, 1, 2, 3), 1024), Cell((4, 5, 6, 7), 1024)), equal_distances(2, 21)),
-        recipe=KVM,
-        boot=LinuxBoot("max,vendor=GenuineIntel"),
-        driver="qemu",
-        uri="qemu:///system",
-        domain_type="qemu",
-    ),
-    Host(
-        name="memonly",
-        summary="2 cells x 4 CPUs and a third cell with memory alone; KVM works inside",
-        topology=Topology(
-            2, 4, 1, (Cell((0, 1, 2, 3), 768), Cell((4, 5, 6, 7), 768), Cell((), 512)), equal_distances(3, 17)
-        ),
-        recipe=KVM,
-        boot=LinuxBoot("max"),
-        driver="qemu",
-        uri="qemu:///system",
-        domain_type="kvm",
-    ),
-    Host(
-        name="wide",
-        summary="8 cells x 1 CPU; KVM works inside",
-        topology=Topology(8, 1, 1, tuple(Cell((n,), 256) for n in range(8)), equal_distances(8, 20)),
-        recipe=KVM,
-        boot=LinuxBoot("max"),
-        driver="qemu",
-        uri="qemu:///system",
-        domain_type="kvm",
-    ),
-    Host(
-        name="xen",
-        summary="4 cells x 2 CPUs, distances 10/12/21/31; Xen with dom0 on cell 0; PV, PVH and HVM guests",
-        topology=Topology(4, 2, 1, tuple(Cell((2 * n, 2 * n + 1), 1024) for n in range(4)), _SQUARE),
-        recipe=XEN,
-        # Xen asks for SVM, not for who made the CPU. It hides SYSENTER of an AMD one, and then libvirt 9.0 knows no
-        # model that fits and has no Xen driver; other models crash Xen or dom0.
-        boot=XenBoot("Nehalem,+svm,+npt", dom0_cell=0, dom0_cpus=2, dom0_memory_mib=640),
-        driver="xen",
-        uri="xen:///system",
-        domain_type="xen",
-        warms=False,
-    ),
-)
 
-HOSTS: dict[str, Host] = {host.name: host for host in _CATALOGUE}
+def _hosts(system: System) -> tuple[Host, ...]:
+    """Return the hosts of all kinds, on one system."""
+    kvm = kvm_recipe(system)
+    return (
+        Host(
+            kind="kvm",
+            system=system,
+            summary="4 cells x 2 CPUs, distances 10/12/21/31; KVM works inside",
+            topology=Topology(4, 2, 1, tuple(Cell((2 * n, 2 * n + 1), 512) for n in range(4)), _SQUARE),
+            recipe=kvm,
+            boot=LinuxBoot("max"),
+            driver="qemu",
+            uri="qemu:///system",
+            domain_type="kvm",
+        ),
+        Host(
+            kind="smt",
+            system=system,
+            summary="2 cells x 2 cores x 2 threads; an Intel CPU (others show no siblings), so no KVM inside",
+            topology=Topology(2, 2, 2, (Cell((0, 1, 2, 3), 1024), Cell((4, 5, 6, 7), 1024)), equal_distances(2, 21)),
+            recipe=kvm,
+            boot=LinuxBoot("max,vendor=GenuineIntel"),
+            driver="qemu",
+            uri="qemu:///system",
+            domain_type="qemu",
+        ),
+        Host(
+            kind="memonly",
+            system=system,
+            summary="2 cells x 4 CPUs and a third cell with memory alone; KVM works inside",
+            topology=Topology(
+                2, 4, 1, (Cell((0, 1, 2, 3), 768), Cell((4, 5, 6, 7), 768), Cell((), 512)), equal_distances(3, 17)
+            ),
+            recipe=kvm,
+            boot=LinuxBoot("max"),
+            driver="qemu",
+            uri="qemu:///system",
+            domain_type="kvm",
+        ),
+        Host(
+            kind="wide",
+            system=system,
+            summary="8 cells x 1 CPU; KVM works inside",
+            topology=Topology(8, 1, 1, tuple(Cell((n,), 256) for n in range(8)), equal_distances(8, 20)),
+            recipe=kvm,
+            boot=LinuxBoot("max"),
+            driver="qemu",
+            uri="qemu:///system",
+            domain_type="kvm",
+        ),
+        Host(
+            kind="xen",
+            system=system,
+            summary="4 cells x 2 CPUs, distances 10/12/21/31; Xen with dom0 on cell 0; PV, PVH and HVM guests",
+            topology=Topology(4, 2, 1, tuple(Cell((2 * n, 2 * n + 1), 1024) for n in range(4)), _SQUARE),
+            recipe=xen_recipe(system),
+            # Xen asks for SVM, not for who made the CPU. It hides SYSENTER of an AMD one, and then libvirt 9.0 knows no
+            # model that fits and has no Xen driver; other models crash Xen or dom0.
+            boot=XenBoot("Nehalem,+svm,+npt", dom0_cell=0, dom0_cpus=2, dom0_memory_mib=640),
+            driver="xen",
+            uri="xen:///system",
+            domain_type="xen",
+            warms=False,
+        ),
+    )
+
+
+#: All hosts, by name: the kinds, on one system after the other.
+HOSTS: dict[str, Host] = {host.name: host for system in SYSTEMS for host in _hosts(system)}
 
 
 def find_host(name: str) -> Host:

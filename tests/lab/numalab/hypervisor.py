@@ -13,9 +13,11 @@ import gzip
 import lzma
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 from numalab.errors import LabError
+from numalab.packages import find_command
 
 # Of the boot protocol of Linux on x86: Documentation/arch/x86/boot.rst.
 _SETUP_SECTORS = 0x1F1
@@ -23,6 +25,12 @@ _MAGIC_AT = 0x202
 _MAGIC = b"HdrS"
 _PAYLOAD = 0x248
 _SECTOR = 512
+
+#: What the packed kernel starts with, by the way in which it is packed.
+_XZ = b"\xfd7zXZ\0"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+#: Behind both stands the size of what is in them, which is no part of the stream.
+_SIZE = 4
 
 _ELF = b"\x7fELF"
 
@@ -41,17 +49,40 @@ def unpack_kernel(vmlinuz: Path, target: Path) -> None:
 
 
 def kernel_payload(image: bytes) -> bytes:
-    """Return the ELF file inside a kernel image (a *bzImage*); raise :class:`LabError` when it is none, or not xz."""
+    """Return the ELF file inside a kernel image (a *bzImage*).
+
+    Raises :class:`LabError` when it is none, or is packed with neither xz (Debian 12) nor zstd (Debian 13).
+    """
     if image[_MAGIC_AT : _MAGIC_AT + len(_MAGIC)] != _MAGIC:
         raise LabError("this is no Linux kernel image")
     sectors = image[_SETUP_SECTORS] or 4
     offset, length = struct.unpack_from("<II", image, _PAYLOAD)
     start = (sectors + 1) * _SECTOR + offset
-    try:
-        # The payload ends with its own size, which is no part of the stream.
-        kernel = lzma.LZMADecompressor(format=lzma.FORMAT_XZ).decompress(image[start : start + length])
-    except lzma.LZMAError as error:
-        raise LabError(f"this kernel is not packed with xz: {error}") from error
+    packed = image[start : start + length - _SIZE]
+    if packed.startswith(_XZ):
+        kernel = _unpack_xz(packed)
+    elif packed.startswith(_ZSTD):
+        kernel = _unpack_zstd(packed)
+    else:
+        raise LabError("this kernel is packed with neither xz nor zstd")
     if kernel[: len(_ELF)] != _ELF:
         raise LabError("what this kernel image carries is no ELF file")
     return kernel
+
+
+def _unpack_xz(packed: bytes) -> bytes:
+    try:
+        return lzma.decompress(packed, format=lzma.FORMAT_XZ)
+    except lzma.LZMAError as error:
+        raise LabError(f"this kernel cannot be unpacked: {error}") from error
+
+
+def _unpack_zstd(packed: bytes) -> bytes:
+    """Unpack with the command, as Python has no module for it before 3.14."""
+    zstd = find_command("zstd")
+    if zstd is None:
+        raise LabError("the command zstd is missing: see 'lab.py packages'")
+    done = subprocess.run([zstd, "-d", "-c", "-q"], input=packed, capture_output=True, check=False)
+    if done.returncode != 0:
+        raise LabError(f"this kernel cannot be unpacked: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout

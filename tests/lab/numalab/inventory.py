@@ -39,6 +39,7 @@ def host_variables(machine: Machine) -> dict[str, Node]:
         "ansible_ssh_args": shlex.join(ssh.arguments_for_ansible(machine.paths)),
         "ansible_pipelining": True,
         "ansible_python_interpreter": "/usr/bin/python3",
+        "lab_system": machine.host.system.name,
         "lab_driver": machine.host.driver,
         "lab_uri": machine.host.uri,
         "lab_domain_type": machine.host.domain_type,
@@ -52,13 +53,21 @@ def host_variables(machine: Machine) -> dict[str, Node]:
 
 
 def inventory(machines: Sequence[Machine]) -> dict[str, Node]:
-    """Return an inventory with one group for each host that runs, all of them in the group ``lab``."""
+    """Return an inventory with a group for each kind of host and for each system that runs, all in the group ``lab``.
+
+    A machine is in both of its groups, so that a play can name a kind and run on any system.
+    """
     groups: dict[str, Node] = {}
-    for kind in sorted({machine.host.name for machine in machines}):
+    for kind in sorted({machine.host.kind for machine in machines}):
         members: dict[str, Node] = {
-            inventory_name(machine.name): host_variables(machine) for machine in machines if machine.host.name == kind
+            inventory_name(machine.name): host_variables(machine) for machine in machines if machine.host.kind == kind
         }
         groups[kind] = {"hosts": members}
+    for system in sorted({machine.host.system.name for machine in machines}):
+        names: dict[str, Node] = {
+            inventory_name(machine.name): {} for machine in machines if machine.host.system.name == system
+        }
+        groups[system] = {"hosts": names}
     return {"all": {"children": {ALL_GROUP: {"children": groups}}}}
 
 

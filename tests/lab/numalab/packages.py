@@ -17,6 +17,7 @@ HOST_PACKAGES: dict[str, str] = {
     "e2fsprogs": "mke2fs",
     "cpio": "cpio",
     "lz4": "lz4",
+    "zstd": "zstd",
     "openssh-client": "ssh",
     "gcc": "gcc",
     "binutils": "objcopy",

@@ -26,6 +26,29 @@ HYPERVISOR_BUILDERS = tuple(Path(__file__).resolve().parent / name for name in (
 
 
 @dataclass(frozen=True)
+class System:
+    """A system that hosts run: the same kinds of hosts are made of each."""
+
+    #: What it is called in an inventory.
+    name: str
+    #: What people call it.
+    title: str
+    #: Debian's name of it.
+    suite: str
+    #: The version of its Xen, which is part of names of packages and files.
+    xen: str
+    #: What follows a kind's name in the name of a host that runs it.
+    suffix: str
+
+
+DEBIAN_12 = System("debian12", "Debian 12", "bookworm", xen="4.17", suffix="")
+DEBIAN_13 = System("debian13", "Debian 13", "trixie", xen="4.20", suffix="13")
+
+#: All systems, the oldest first.
+SYSTEMS = (DEBIAN_12, DEBIAN_13)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """What an image is made of. ``name`` is also the name of its own file tree under :data:`IMAGES`."""
 
@@ -148,62 +171,68 @@ _USELESS_UNITS = (
     "virtlockd-admin.socket",
 )
 
-KVM = Recipe(
-    name="kvm",
-    suite="bookworm",
-    packages=(
-        *_BASE_PACKAGES,
-        "linux-image-cloud-amd64",
-        "qemu-system-x86",
-        "qemu-utils",
-        "numad",
-        # what the tests look at reality with
-        "numactl",
-        "strace",
-    ),
-    modules=(*_VIRTIO_MODULES, "kvm_amd"),
-    masked_units=(
-        *_USELESS_UNITS,
-        # the daemon would move guests about on its own; libvirt asks the numad command, which needs no daemon
-        "numad.service",
-    ),
-    enabled_units=("ssh.service", "libvirtd.service", "lab-hold.service"),
-)
 
-XEN = Recipe(
-    name="xen",
-    suite="bookworm",
-    packages=(
-        *_BASE_PACKAGES,
-        # Debian's small kernel for the cloud cannot be dom0
-        "linux-image-amd64",
-        "xen-hypervisor-4.17-amd64",
-        "xen-utils-4.17",
-        "libvirt-daemon-driver-xen",
-        # the device model of HVM guests
-        "qemu-system-xen",
-    ),
-    modules=(
-        *_VIRTIO_MODULES,
-        "crc32c_generic",
-        "ext4",
-        # what the tool stack talks to the hypervisor and to guests through
-        "xen-evtchn",
-        "xen-gntdev",
-        "xen-gntalloc",
-        "xen-privcmd",
-        "xenfs",
-    ),
-    masked_units=(
-        *_USELESS_UNITS,
-        # guests that start by themselves and are saved at the end
-        "xendomains.service",
-        # libxl's guests are none of its machines
-        "systemd-machined.service",
-        # what the initrd has done already: nothing here needs the other devices, and this kernel has drivers for all
-        "systemd-modules-load.service",
-        "systemd-udev-trigger.service",
-    ),
-    enabled_units=("ssh.service", "libvirtd.service", "xen.service"),
-    hypervisor="xen-4.17-amd64.gz",
-)
+def kvm_recipe(system: System) -> Recipe:
+    """Return what the hosts are made of whose guests run in QEMU."""
+    return Recipe(
+        name="kvm",
+        suite=system.suite,
+        packages=(
+            *_BASE_PACKAGES,
+            "linux-image-cloud-amd64",
+            "qemu-system-x86",
+            "qemu-utils",
+            "numad",
+            # what the tests look at reality with
+            "numactl",
+            "strace",
+        ),
+        modules=(*_VIRTIO_MODULES, "kvm_amd"),
+        masked_units=(
+            *_USELESS_UNITS,
+            # the daemon would move guests about on its own; libvirt asks the numad command, which needs no daemon
+            "numad.service",
+        ),
+        enabled_units=("ssh.service", "libvirtd.service", "lab-hold.service"),
+    )
+
+
+def xen_recipe(system: System) -> Recipe:
+    """Return what the hosts are made of whose guests run under Xen."""
+    return Recipe(
+        name="xen",
+        suite=system.suite,
+        packages=(
+            *_BASE_PACKAGES,
+            # Debian's small kernel for the cloud cannot be dom0
+            "linux-image-amd64",
+            f"xen-hypervisor-{system.xen}-amd64",
+            f"xen-utils-{system.xen}",
+            "libvirt-daemon-driver-xen",
+            # the device model of HVM guests
+            "qemu-system-xen",
+        ),
+        modules=(
+            *_VIRTIO_MODULES,
+            "crc32c_generic",
+            "ext4",
+            # what the tool stack talks to the hypervisor and to guests through
+            "xen-evtchn",
+            "xen-gntdev",
+            "xen-gntalloc",
+            "xen-privcmd",
+            "xenfs",
+        ),
+        masked_units=(
+            *_USELESS_UNITS,
+            # guests that start by themselves and are saved at the end
+            "xendomains.service",
+            # libxl's guests are none of its machines
+            "systemd-machined.service",
+            # what the initrd has done already: nothing needs the other devices, and this kernel has drivers for all
+            "systemd-modules-load.service",
+            "systemd-udev-trigger.service",
+        ),
+        enabled_units=("ssh.service", "libvirtd.service", "xen.service"),
+        hypervisor=f"xen-{system.xen}-amd64.gz",
+    )

@@ -12,6 +12,7 @@ import pytest
 from numalab.errors import LabError
 from numalab.hosts import HOSTS, RunPaths, find_host, qemu_command
 from numalab.machine import check_name
+from numalab.recipes import SYSTEMS
 
 
 def command(host: str, folder: str = "/run dir/a,b", name: str = "box", port: int = 4022) -> list[str]:
@@ -26,6 +27,16 @@ def test_every_host_has_a_command_line(host: str) -> None:
     assert arguments[arguments.index("-accel") + 1] == "tcg,thread=multi"
     assert arguments[arguments.index("-pidfile") + 1] == "/run dir/a,b/qemu.pid"
     assert arguments[-1] == "-daemonize"
+
+
+def test_every_kind_is_there_on_every_system_and_looks_the_same() -> None:
+    kinds = {host.kind for host in HOSTS.values()}
+    assert {(host.kind, host.system) for host in HOSTS.values()} == {(kind, s) for kind in kinds for s in SYSTEMS}
+    for host in HOSTS.values():
+        first = HOSTS[host.kind]
+        assert (host.name == host.kind) == (host.system == SYSTEMS[0])
+        assert (host.topology, host.boot, host.driver) == (first.topology, first.boot, first.driver)
+        assert host.recipe.suite == host.system.suite
 
 
 def test_only_the_ssh_port_is_reachable_and_only_from_here() -> None:

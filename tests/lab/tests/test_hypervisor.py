@@ -9,12 +9,15 @@ from __future__ import annotations
 import gzip
 import lzma
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
+from numalab import hypervisor
 from numalab.errors import LabError
 from numalab.guests import GUEST_FOLDER, KERNELS, build_guests
 from numalab.hypervisor import kernel_payload, take_hypervisor
+from numalab.packages import find_command
 from numalab.recipes import GUESTS
 
 
@@ -34,12 +37,31 @@ def test_the_kernel_is_found_in_its_image(sectors: int) -> None:
     assert kernel_payload(kernel_image(lzma.compress(kernel), sectors)) == kernel
 
 
+def zstd(data: bytes) -> bytes:
+    """Return the data packed as Debian 13 packs kernels."""
+    return subprocess.run(["zstd", "-c", "-q"], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
+@pytest.mark.skipif(find_command("zstd") is None, reason="the command zstd is not here")
+def test_a_kernel_that_is_packed_with_zstd_is_found() -> None:
+    kernel = b"\x7fELF and so on" * 100
+    assert kernel_payload(kernel_image(zstd(kernel))) == kernel
+
+
+def test_without_zstd_it_is_said_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hypervisor, "find_command", lambda _command: None)
+    with pytest.raises(LabError, match="the command zstd is missing"):
+        kernel_payload(kernel_image(b"\x28\xb5\x2f\xfd and so on"))
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
         (b"", "no Linux kernel image"),
         (b"\0" * 4096, "no Linux kernel image"),
-        (kernel_image(b"(\xb5/\xfd zstd"), "not packed with xz"),
+        (kernel_image(b"\x1f\x8b gzip"), "neither xz nor zstd"),
+        (kernel_image(b"\x28\xb5\x2f\xfd no zstd"), "zstd is missing|cannot be unpacked"),
+        (kernel_image(lzma.compress(b"\x7fELF")[:-8]), "cannot be unpacked"),
         (kernel_image(lzma.compress(b"a.out")), "no ELF file"),
     ],
 )

@@ -74,13 +74,27 @@ def test_ssh_is_told_everything_in_one_file() -> None:
     assert ssh.command(RunPaths(Path("/r")), "box", ["ls", "-l"]) == ["ssh", "-F", "/r/ssh_config", "box", "ls", "-l"]
 
 
-def test_the_inventory_groups_machines_by_host(tmp_path: Path) -> None:
+def test_the_inventory_groups_machines_by_kind_and_system(tmp_path: Path) -> None:
     document = inventory([machine(tmp_path), machine(tmp_path, "two", "smt"), machine(tmp_path, "three", "smt")])
     groups = document["all"]["children"]["lab"]["children"]  # type: ignore[index, call-overload]
     assert {group: list(members["hosts"]) for group, members in groups.items()} == {  # type: ignore[union-attr]
         "kvm": ["lab-kvm"],
         "smt": ["lab-two", "lab-three"],
+        "debian12": ["lab-kvm", "lab-two", "lab-three"],
     }
+
+
+def test_machines_of_one_kind_are_in_one_group_whatever_their_system(tmp_path: Path) -> None:
+    document = inventory([machine(tmp_path), machine(tmp_path, "kvm13", "kvm13"), machine(tmp_path, "xen13", "xen13")])
+    groups = document["all"]["children"]["lab"]["children"]  # type: ignore[index, call-overload]
+    assert {group: list(members["hosts"]) for group, members in groups.items()} == {  # type: ignore[union-attr]
+        "kvm": ["lab-kvm", "lab-kvm13"],
+        "xen": ["lab-xen13"],
+        "debian12": ["lab-kvm"],
+        "debian13": ["lab-kvm13", "lab-xen13"],
+    }
+    variables = groups["kvm"]["hosts"]  # type: ignore[index, call-overload]
+    assert [variables[name]["lab_system"] for name in ("lab-kvm", "lab-kvm13")] == ["debian12", "debian13"]
 
 
 def test_the_inventory_says_how_to_reach_a_machine_and_what_it_looks_like(tmp_path: Path) -> None:

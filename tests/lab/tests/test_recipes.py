@@ -13,7 +13,10 @@ from pathlib import Path
 import numalab.recipes
 import pytest
 from numalab.images import cache_folder, image_of, is_built, locked, outdated, remove_image
-from numalab.recipes import KVM, XEN, Recipe
+from numalab.recipes import DEBIAN_12, DEBIAN_13, SYSTEMS, Recipe, System, kvm_recipe, xen_recipe
+
+KVM = kvm_recipe(DEBIAN_12)
+XEN = xen_recipe(DEBIAN_12)
 
 
 @pytest.fixture(name="recipe")
@@ -81,6 +84,26 @@ def test_guests_and_what_builds_them_are_part_of_the_key_of_a_recipe_with_a_hype
     keys.add(XEN.key())
     assert len(keys) == 3
     assert recipe.key() not in keys
+
+
+def test_each_system_has_an_image_of_its_own_for_each_recipe(recipe: Recipe) -> None:
+    keys = {make(system).key() for make in (kvm_recipe, xen_recipe) for system in SYSTEMS}
+    assert len(keys) == 2 * len(SYSTEMS)
+    assert recipe.key() in keys
+
+
+def test_recipes_of_two_systems_differ_in_what_the_system_names_alone() -> None:
+    assert replace(kvm_recipe(DEBIAN_13), suite=KVM.suite) == KVM
+    renamed = [package.replace("4.20", "4.17") for package in xen_recipe(DEBIAN_13).packages]
+    assert tuple(renamed) == XEN.packages
+    assert xen_recipe(DEBIAN_13).hypervisor == "xen-4.20-amd64.gz"
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_daemons_of_xen_are_looked_for_where_each_system_has_them(system: System) -> None:
+    unit = (XEN.trees[1] / "etc/systemd/system/xen.service").read_text()
+    path = next(line for line in unit.splitlines() if line.startswith("ExecSearchPath="))
+    assert f"/usr/lib/xen-{system.xen}/bin" in path.partition("=")[2].split(":")
 
 
 def test_the_building_code_is_part_of_the_key(recipe: Recipe) -> None:

@@ -178,9 +178,25 @@ def test_shape_is_what_libvirt_makes_of_it(inside):
     assert ours.uuid in (None, theirs.uuid)
 
 
-def test_shape_without_a_type_and_with_space_around_the_name():
-    assert shape(document(name="<name>\n web<!-- - -->1 </name>", attributes="")).name == "web1"
+def test_shape_without_a_type():
+    assert shape(document(name="<name>web<!-- - -->1</name>", attributes="")).name == "web1"
     assert shape(document(attributes="")).type == ""
+
+
+@pytest.mark.parametrize(
+    "name", [" web1", "web1 ", " ", "a\tb", "a\u00a0", "\u3000a", "a\u0085", "-x", "..", "$(id)", "é"]
+)
+def test_blanks_are_part_of_a_name_to_libvirt(name):
+    assert shape(document(name=f"<name>{name}</name>")).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a\nb", "a line break"), ("\nweb1\n", "a line break"), ("a&#13;b", "a line break"), ("../x", "a /")],
+)
+def test_a_name_that_libvirt_refuses_is_refused_first(name, said):
+    with pytest.raises(XmlError, match=f"<name> holds {said}; give a name without"):
+        document(name=f"<name>{name}</name>")
 
 
 def test_an_iothread_without_an_id():

@@ -170,6 +170,19 @@ def test_growing_needs_room() -> None:
     assert plan(host(), [group], [*others, small]).moves == ("a",)
 
 
+@pytest.mark.parametrize("there", ["0 1", "0 1 2 3", "1"])
+@pytest.mark.parametrize("policy", ["pack", "spread", "dedicated", "mirror"])
+def test_another_number_of_vcpus_or_another_policy_is_done_in_one_run(there: str, policy: str) -> None:
+    """A guest with CPUs of its own, then its definition says three vCPUs."""
+    request = replace(A, vcpus=3, policy=policy)
+    before = own(there, wish=replace(OWN, vcpus=len(there.split())))
+    first = plan(host(), [request], [before])
+    assert all(placed.placement().of_vcpu(vcpu) for placed in first.placements for vcpu in range(3))
+    again = plan(host(), [request], applied([request], first))
+    assert not again.changes
+    assert [each.placement() for each in again.placements] == [each.placement() for each in first.placements]
+
+
 def test_groups_are_looked_at_where_they_are() -> None:
     requests = [replace(A, name=name, together="t") for name in "ab"]
     there = [pinned("a", 2, "0-7"), pinned("b", 2, "8-15")]

@@ -299,3 +299,17 @@ def test_a_mirrored_guest_in_a_group_has_one_cell() -> None:
     full = [pinned("x", 4, "0-7"), pinned("y", 4, "8-15")]
     found = plan(host(), [Request("m", 8, GIB, "mirror", together="t")], full)
     assert found.rejections[0].constraint == "together"
+
+
+def test_a_group_goes_to_the_cell_that_its_policy_likes_best() -> None:
+    there = [pinned("x", 2, "8-15")]
+    for policy, cell in (("pack", "1"), ("spread", "0"), ("mirror", "1")):
+        group = [Request(name, 2, GIB, policy, together="t", width=1 if policy == "mirror" else None) for name in "ab"]
+        assert set(where(plan(host(3), group, there)).values()) == {cell}
+    # The closest fit for all of them together: four CPUs, not three.
+    there = [pinned("x", 1, "0-4"), pinned("y", 1, "8-11"), pinned("z", 1, "16")]
+    group = [Request(name, 2, GIB, "dedicated", together="t") for name in "ab"]
+    assert set(where(plan(host(3), group, there)).values()) == {"1"}
+    # Near the device of one of them.
+    group = [Request("a", 2, GIB, together="t"), Request("b", 1, GIB, devices=("gpu",), together="t")]
+    assert set(where(plan(host(3, devices=((2, "gpu"),)), group, there)).values()) == {"2"}

@@ -83,6 +83,27 @@ def bare() -> Host:
         ),
         (replace(MIRROR, width=3), "width: 3: the guest has 2 vCPUs; a cell needs one vCPU at least"),
         (
+            replace(MIRROR, cells=cpus("0-1"), vcpus=1),
+            "cells: '0-1': the guest has 1 vCPUs; a cell needs one vCPU at least",
+        ),
+        (
+            replace(MIRROR, cells=cpus("0-1"), together="t"),
+            "cells: '0-1': its group t shares one cell; leave the group out",
+        ),
+        (
+            replace(MIRROR, guest_cells=(GuestCell(cpus("0-1"), GIB - 1), GuestCell(EMPTY, 1))),
+            "guest_cells: its cell 1 has no vCPU; give each cell a vCPU at least, or another policy",
+        ),
+        (replace(MIRROR, width=2, memory=1), "width: 2: the guest has 1 KiB; a cell needs 1 KiB at least"),
+        (
+            replace(MIRROR, width=3, vcpus=3),
+            "width: 3: its cells need a host cell with CPUs each, and those it may use are 0-1; ask for fewer cells",
+        ),
+        (
+            replace(MIRROR, cells=cpus("1-2")),
+            "cells: '1-2': its cells need a host cell with CPUs each, and those it may use are 1; ask for fewer cells",
+        ),
+        (
             replace(MIRROR, width=2, cells=cpus("1")),
             "width: 2: its cells need a host cell each, and it may use 1; give more cells",
         ),

@@ -1,0 +1,100 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A guest counts in the next run as in the one that placed it, asked about or not."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
+    GIB,
+    applied,
+    host,
+    pinned,
+    there,
+    verify,
+)
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, cases
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
+
+EXAMPLES = settings(max_examples=examples(100))
+
+
+def test_a_split_guest_counts_where_the_plan_put_it() -> None:
+    """Guests of 3, 1 and 4 vCPUs, and more, asked for one by one: no more than 8 on 8 CPUs."""
+    it, guests, placed = host(2, 4, 1), [], 0
+    for at, vcpus in enumerate((3, 1, 4, 1, 1)):
+        request = Request(f"g{at}", vcpus, GIB, "spread")
+        found = plan(it, [request], guests)
+        placed += found.vcpus
+        guests += applied([request], found)
+    assert placed == 8
+    assert [use.load for use in plan(it, [], guests).after] == [4, 4]
+
+
+def test_guests_on_overlapping_cells_are_poured_so_that_all_fit() -> None:
+    """By way of a third: a must leave cell 0 for n, and b cell 1 for a."""
+    it = host(3, 4, 1)
+    wide = [
+        pinned(name, vcpus, where, wish=Request(name, vcpus, GIB))
+        for name, vcpus, where in (("a", 4, "0-7"), ("b", 4, "4-11"))
+    ]
+    assert [use.load for use in plan(it, [], [*wide, pinned("n", 4, "0-3")]).after] == [4, 4, 4]
+    # Somebody's pins are in proportion to their CPUs while nothing is full, and never more than those CPUs hold.
+    assert [use.load for use in plan(it, [], [pinned("m", 6, "0-1,4-7")]).after] == [2, 4, 0]
+    assert [use.load for use in plan(it, [], [pinned("m", 6, "2-7"), pinned("n", 4, "0-3")]).after] == [6, 4, 0]
+
+
+def asked_for_one_by_one(case: Case) -> tuple[list[Request], list[Existing]]:
+    it, requests, rules = case
+    guests: list[Existing] = []
+    done: list[Request] = []
+    for request in requests:
+        found = plan(it, [request], guests, rules)
+        before = {each.cell: each for each in found.after}
+        placed = applied([request], found)
+        guests += placed
+        done += [request] if placed else []
+        again = plan(it, [], guests, rules).after
+        assert [(each.load, each.memory, each.pages, each.owned) for each in again] == [
+            (before[each.cell].load, before[each.cell].memory, before[each.cell].pages, before[each.cell].owned)
+            for each in again
+        ]
+    return done, guests
+
+
+@EXAMPLES
+@given(cases())
+def test_one_by_one_no_limit_is_exceeded(case: Case) -> None:
+    it, _requests, rules = case
+    done, guests = asked_for_one_by_one(case)
+    kept = plan(it, done, guests, rules)
+    assert not kept.changes and not kept.rejections
+    verify(it, done, kept, rules)
+    assert not [note for note in kept.notes if note.code != "unrestricted"]
+
+
+@EXAMPLES
+@given(cases(), st.data())
+def test_a_plan_counts_as_what_is_read_of_it(case: Case, data: st.DataObject) -> None:
+    """Whether the guests are asked about again or not."""
+    it, requests, rules = case
+    others = []
+    for number in range(data.draw(st.integers(0, 2))):
+        numbers = sorted(data.draw(st.sets(st.sampled_from(list(it.online)), min_size=1, max_size=4)))
+        others.append(pinned(f"other{number}", 2, ",".join(map(str, numbers))))
+    found = plan(it, requests, others, rules)
+    by_name = {each.name: each for each in found.placements}
+    placed = [each for each in requests if each.name in by_name]
+    guests = [*others, *(there(each, by_name[each.name]) for each in placed)]
+    half = data.draw(st.sets(st.sampled_from(placed))) if placed else set()
+    again = plan(it, sorted(half, key=lambda each: each.name), guests, rules)
+    for one, other in zip(found.after, again.after):
+        assert (one.load, one.memory, one.pages, one.owned, one.guests) == (
+            *(other.load, other.memory, other.pages, other.owned, other.guests),
+        )
