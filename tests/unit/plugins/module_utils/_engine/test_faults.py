@@ -97,7 +97,9 @@ def ways(kind):
     changed = xml(kind, more="<serial type='pty'/>")
     found += [
         Way("new", lambda host: None, lambda host: host.place(xml=xml(kind), cells=[1]), gives=True),
-        Way("new, defined", lambda host: None, lambda host: host.place(xml=xml(kind), cells=[1], state="defined"), True),
+        Way(
+            "new, defined", lambda host: None, lambda host: host.place(xml=xml(kind), cells=[1], state="defined"), True,
+        ),
         Way("redefine", there(), lambda host: host.place(xml=changed, cells=[1]), gives=True),
         Way("restart another", there("running"), lambda host: host.place(xml=changed, cells=[1], **restart), True),
         Way(
