@@ -204,7 +204,7 @@ class LibvirtCallError(NumaVirtError):
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
+    """The guest could not be started on its cells, or was found elsewhere. The line says what was put back."""
 
     code = "placement_failed"
 
