@@ -52,12 +52,20 @@ def check_directory(directory: str, option: str = "backup_dir", needed: int = 0)
 def keep(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:
     """save(), unless the newest backup holds this very definition: a run that fails and is repeated adds nothing, and
     so pushes no older definition out. Returns the file's path. Raises InputError."""
+    newest = kept(directory, uuid, text)
+    if newest is not None:
+        return newest
+    return save(directory, uuid, text, suffix)
+
+
+def kept(directory: str, uuid: str, text: str) -> str | None:
+    """The newest backup of a domain where it holds this very definition, else None."""
     with contextlib.suppress(OSError, ValueError), _files.directory(directory) as folder:
         _files.remove_leftovers(folder)
         for newest in _backups(folder, uuid)[-1:]:
             if _files.read_text(newest, folder, own=True) == text:
                 return os.path.join(directory, newest)
-    return save(directory, uuid, text, suffix)
+    return None
 
 
 def save(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:

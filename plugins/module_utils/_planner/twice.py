@@ -4,8 +4,8 @@
 
 """Whether a CPU of a guest with CPUs of its own was given to another guest all the same, by somebody with another lock.
 
-A plan is right for the host that it was made for. What it knew (a guest that may run anywhere, one that stays on its old
-CPUs until its restart) is no news; what came since is.
+A plan is right for the host that it was made for. What it knew (a guest that may run anywhere, one that stays on its
+old CPUs until its restart) is no news; what came since is.
 This file must not import ansible, libvirt or lxml.
 """
 
