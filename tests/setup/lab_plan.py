@@ -5,7 +5,7 @@
 """The one table of scenarios: which hosts each needs, on which systems, and where it stands in ``make test``.
 
 A lane runs its scenarios one after the other on hosts of its own, which stay up from one to the next and are paused
-where one does not need them. So those that share hosts stand together, and a lane begins with those that need few.
+where one does not need them. So those that share hosts stand together, and one system comes after the other.
 """
 
 from __future__ import annotations
