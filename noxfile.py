@@ -144,7 +144,8 @@ def sanity_oldest(session: nox.Session) -> None:
 def units_targets(session: nox.Session) -> None:
     """The unit tests on Pythons of targets, the oldest and the system's, with fewer examples, by ansible-test.
 
-    Others with `-- --python 3.12`, or all with `-- --python default`; the long form is all, with all examples. Sanity tests compile and import on each.
+    Others with `-- --python 3.12`, or all with `-- --python default`; the long form is all, with all examples.
+    Sanity tests compile and import on each.
     """
     if not list((REPO / "tests" / "unit").rglob("test_*.py")):
         session.error("no unit tests yet")

@@ -31,11 +31,7 @@ import libvirt
 from lxml import etree
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCallError, NumaVirtError
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
-    Host,
-    Hypervisor,
-    TestDriver,
-)
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import Host, Hypervisor, TestDriver
 
 REFUSE, DIE, LOSE, ACT = "refuse", "die", "lose", "act"
 # What somebody else did to a definition is to be found by this word.
@@ -293,11 +289,7 @@ def count(make: Callable[[], Host], way: Way) -> list[str]:
 
 
 def walk(
-    make: Callable[[], Host],
-    way: Way,
-    kind: str,
-    act: str | None = None,
-    judged: Callable[[Trial], list[str]] | None = None,
+    make: Callable[[], Host], way: Way, kind: str, act: str | None = None, judged: Callable[[Trial], list[str]] | None = None
 ) -> list[str]:
     """Go a path once for each of its calls, struck there. Returns what was found wrong, in words; empty is good.
 
@@ -416,10 +408,7 @@ def _untrue(trial: Trial, before: Seen, after: Seen) -> list[str]:
     if error is not None and before.definition is not None and after.definition != before.definition:
         if trial.act is None and not answer.get("backup_file"):
             wrong.append("it does not say where the previous definition is")
-    if error is None and after.state not in (
-        answer.get("state"),
-        "shut off" if answer.get("state") == "absent" else None,
-    ):
+    if error is None and after.state not in (answer.get("state"), "shut off" if answer.get("state") == "absent" else None):
         if answer.get("state") is not None:
             wrong.append(f"state={answer.get('state')}, and it is {after.state}")
     return wrong
