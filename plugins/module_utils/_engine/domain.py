@@ -21,6 +21,11 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    look_again,
+    overwritten,
+    overwritten_warning,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     RUNNING,
@@ -117,12 +122,14 @@ def carry_out(
     """
     attempt = Attempt(session, plan.document.shape.name, known, plan.state_before)
     attempt.saved = plan.saved
-    if plan.acts:
-        attempt.check_unchanged()
     if plan.backs_up and known is not None:
         attempt.backup_file = keep_backup(request.backup_dir, known)
+    lost = None
+    if plan.acts:
+        look_again(session, attempt.name, plan, known)
     try:
         domain = _define(session, plan, known, attempt)
+        lost = overwritten(session, known, domain, attempt.backup_file) if plan.redefines else None
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
@@ -132,12 +139,17 @@ def carry_out(
             raise _not_running(plan, attempt, domain, state)
     except NumaVirtError as error:
         attempt.tell(error)
+        if lost is not None:
+            error.fields["overwritten"] = lost
         raise
     result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state)
+    if lost is not None:
+        result["overwritten"] = lost
+        result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
     if given is not None and isinstance(stored, XmlDefinition):
-        lost = given.dropped_elements(stored)
-        if lost:
-            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(lost, 10)}")
+        dropped = given.dropped_elements(stored)
+        if dropped:
+            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(dropped, 10)}")
     return result
 
 

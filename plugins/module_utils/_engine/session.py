@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +27,12 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, UnreadableError, shown
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    NumaVirtError,
+    UnreadableError,
+    shown,
+)
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
 from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
@@ -42,7 +48,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
 from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain, Watch
 
 
 _OF_KIND = {
@@ -106,6 +112,14 @@ class Session:
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
         return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+
+    @cached_property
+    def watch(self) -> Watch | None:
+        """Who else defines domains meanwhile, where the hypervisor tells of that."""
+        make = getattr(self.connection, "watch", None)
+        with contextlib.suppress(NumaVirtError):
+            return make() if make is not None else None
+        return None
 
     @cached_property
     def pages(self) -> Pages:

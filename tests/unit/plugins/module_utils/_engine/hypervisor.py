@@ -213,6 +213,7 @@ class Hypervisor(Host):
         self.local = local and kind == "qemu"
         self.guests = {}
         self.log = []
+        self.watched = []
         self.failures = {}
         self.strays = {}
         self.obeys_shutdown = True
@@ -371,8 +372,12 @@ class FakeConnection:
         self.calls += 1
         return {guest.uuid: guest.state for guest in self.hypervisor.guests.values()}
 
+    def watch(self):
+        return FakeWatch(self.hypervisor)
+
     def define(self, xml):
         def real():
+            self.hypervisor.watched.append("define")
             guest = self.hypervisor.store(xml)
             self.hypervisor.log.append("define")
             return FakeDomain(self, guest)
@@ -384,6 +389,19 @@ class FakeConnection:
         self.calls += 1
         planned = self.hypervisor.failures.pop(name, None)
         return planned(real) if planned is not None else real()
+
+
+class FakeWatch:
+    """The interface of _libvirt_watch.Watch. A test that plays somebody else puts a word into ``watched``."""
+
+    def __init__(self, hypervisor):
+        self.hypervisor = hypervisor
+
+    def mark(self):
+        self.hypervisor.watched.clear()
+
+    def others(self, _uuid):
+        return next((each for each in self.hypervisor.watched if each != "define"), None)
 
 
 class FakeDomain:
