@@ -78,8 +78,8 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
@@ -167,8 +167,6 @@ class DomainNotFoundError(InputError):
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
 
-    code = "unreadable"
-
 
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
@@ -206,7 +204,7 @@ class LibvirtCallError(NumaVirtError):
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
+    """The guest could not be started on its cells, or was found elsewhere. The line says what was put back."""
 
     code = "placement_failed"
 

@@ -397,6 +397,7 @@ rejections:
     constraint:
       description:
         - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(together), V(apart).
+        - V(host) where this host cannot do what the domain asks for, whatever else is there.
       returned: success
       type: str
       sample: cpus

@@ -104,11 +104,13 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
-    attempt = Attempt(session, name, known, known.domain.state() if known.live is not None else "shut off")
+    attempt = Attempt(session, name, known, "shut off")
     attempt.saved = saved
     observation = live.observation if live else None
     if not request.check_mode and changes:
         attempt.check_unchanged()
+        if known.live is not None:
+            attempt.state_before = known.domain.state()
         if config_changes and request.backup:
             attempt.backup_file = keep_backup(request.backup_dir, known)
         try:

@@ -28,7 +28,11 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRe
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    LibvirtCallError,
+    UnsupportedError,
+)
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
@@ -523,6 +527,8 @@ class FakeDomain:
             each.tag = f"{{{namespace}}}{each.tag}"
 
         def change():
+            if live:
+                self._must_run("store the intent")
             text = self.guest.live if live else self.guest.config
             root = etree.fromstring(text)
             metadata = root.find("metadata")
