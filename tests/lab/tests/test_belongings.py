@@ -27,7 +27,7 @@ sys.path.insert(0, lab)
 from numalab import cli
 from numalab.hosts import RunPaths
 
-def boot(host, name, runs, say):
+def boot(host, name, runs, say, warm):
     paths = RunPaths(runs / name)
     paths.directory.mkdir(parents=True)
     qemu = ["qemu-system-x86_64", "-S", "-M", "none", "-nodefaults", "-display", "none", "-daemonize"]
