@@ -88,9 +88,9 @@ def ensure_disk(host: Host, cache: Path, say: Say, warm: bool = True) -> tuple[I
     """Return the host's image and the disk that it boots from, making first what is not in the cache.
 
     That disk is the image's own where a host does not warm, or need not (``warm``) and has no warm one. Else libvirtd
-    asks QEMU what it can do when it is first needed, which takes half as long again as the boot, and keeps the answer on disk. So such a host is booted once,
-    asked, and switched off in good order; all later boots start from the disk that this leaves. The answer depends on
-    the CPU, so each host has a disk of its own.
+    asks QEMU what it can do when it is first needed, which takes half as long again as the boot, and keeps the answer
+    on disk. So such a host is booted once, asked, and switched off in good order; all later boots start from the disk
+    that this leaves. The answer depends on the CPU, so each host has a disk of its own.
     """
     image = ensure_image(host.recipe, cache, say)
     if not host.warms:
