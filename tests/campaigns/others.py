@@ -112,10 +112,10 @@ def judge(
     for name in ("old0", "old2"):
         if runs.passwords(have.get(name, "")) != [runs.SECRET + name]:
             verdict.fault("another guest was lost", *called, name)
-    if act is edit and MARK not in have.get(VICTIM, ""):
-        # What nobody has read before it was overwritten is in no file.
-        if '"overwritten": {' not in json.dumps(result.data):
-            verdict.fault("an edit was overwritten unseen", *called, result.message)
+    # What nobody has read before it was overwritten is in no file.
+    said = '"overwritten": {' in json.dumps(result.data)
+    if act is edit and MARK not in have.get(VICTIM, "") and not said:
+        verdict.fault("an edit was overwritten unseen", *called, result.message)
     if module == "numa_domain_info" and result.code:
         verdict.fault("one guest fails all", *called, result.message)
     if VICTIM not in have:
