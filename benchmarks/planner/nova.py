@@ -4,8 +4,8 @@
 
 """One guest at a time, as OpenStack Nova does it: a model of its fitter, on counters of its own.
 
-A guest with pinned CPUs and no wish for several cells gets one cell: the first, in the strategy's order, that has enough
-free CPUs and memory; where none has, it is refused. With the thread policy "prefer" siblings are taken together where
+A guest with pinned CPUs and no wish for several cells gets one cell: the first in the strategy's order that has enough
+CPUs and memory; where none has, it is refused. With the thread policy "prefer" siblings are taken together where
 that is possible, which never refuses anybody. Source: Nova's documentation ("CPU topologies", release notes of 23.0 and
 26.0 on ``packing_host_numa_cells_allocation_strategy``).
 """

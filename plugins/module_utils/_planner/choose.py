@@ -7,8 +7,8 @@
 The order is that of the plan's objective: stay, least distance, no core shared, then the policy's own:
 ``pack`` opens no cell that it need not and takes the fullest; ``spread`` the one that is least loaded afterwards;
 ``dedicated`` the one with the fewest CPUs left over; ``mirror`` as ``pack``. Last the cell's id.
-Where cells have CPUs and memory out of proportion all but ``spread`` first look for one whose rest is as the guest is, so
-that it does not use up the one and leave the other for nobody.
+Where cells have CPUs and memory out of proportion all but ``spread`` first look for one whose rest is as the guest is,
+so that it does not use up the one and leave the other for nobody.
 This file must not import ansible, libvirt or lxml, and must not take anything.
 """
 
@@ -28,7 +28,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
 from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE
-
 
 # Where cells are out of proportion: steps of what a guest needs more of the rest of one resource than of the other.
 _STEP = UNIT // 6
