@@ -10,9 +10,13 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 import math
+import os
 import re
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
+
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 
 T = TypeVar("T")
 
@@ -74,28 +78,44 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
+        # The domain's state then, "unknown" where nobody could look; None where nothing was touched.
+        self.state: str | None = None
+        # The file with the definition from before, where one was written.
+        self.backup_file: str | None = None
+
+    def add(self, words: str) -> None:
+        """Let the line go on with what came of it."""
+        self.message += words
+        self.args = (self.message,)
 
     def as_result(self) -> dict[str, Any]:
-        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only."""
+        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only; with ``state`` and
+        ``backup_file`` where they are known."""
         error: dict[str, Any] = {"code": self.code}
         error.update(self.fields)
-        return {"msg": self.message, "changed": self.changed, "error": error}
+        result: dict[str, Any] = {"msg": self.message, "changed": self.changed, "error": error}
+        if self.state is not None:
+            result["state"] = self.state
+        if self.backup_file is not None:
+            result["backup_file"] = self.backup_file
+        return result
 
 
 class InputError(NumaVirtError):
     """An option cannot be met. Says the option, the value, what is wrong and what would be right.
 
-    Nothing has been touched when this is raised.
+    Nothing has been touched when this is raised. A value that may hold a secret, a document say, is not repeated.
     """
 
     code = "invalid_input"
 
     def __init__(self, option: str, value: Any, problem: str, expected: str | None = None) -> None:
+        value = displayable(value)
         shown = _shown(value)
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
@@ -147,8 +167,6 @@ class DomainNotFoundError(InputError):
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
 
-    code = "unreadable"
-
 
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
@@ -173,16 +191,20 @@ class ConnectionFailedError(NumaVirtError):
 
 
 class LibvirtCallError(NumaVirtError):
-    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number."""
+    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number.
+
+    Its words, and those of QEMU in them, quote what they do not like: what looks like a secret in them is masked.
+    """
 
     code = "libvirt"
 
     def __init__(self, action: str, reason: str, libvirt_code: int | None = None) -> None:
+        reason = masked_message(reason)
         super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, libvirt_code=libvirt_code)
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. The old state was put back."""
+    """The guest could not be started on its cells, or was found elsewhere. The line says what was put back."""
 
     code = "placement_failed"
 
@@ -194,15 +216,75 @@ class DoesNotFitError(NumaVirtError):
 
 
 class GuestsFailedError(NumaVirtError):
-    """Some guests of a task could not be brought to their place; the others were. ``failures`` say which and why."""
+    """Some guests of a task could not be brought to their place; the others were. ``failures`` say which and why.
+
+    ``result`` is what the task returns of those that were, as if nothing had failed.
+    """
 
     code = "guests_failed"
+
+    def __init__(self, message: str, result: dict[str, Any] | None = None, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.result = result or {}
+
+    def as_result(self) -> dict[str, Any]:
+        return {**self.result, **super().as_result()}
+
+
+class NotMovedError(NumaVirtError):
+    """A guest was left as it is, because another one still has what it was to get."""
+
+    code = "waits"
+
+
+class InternalError(NumaVirtError):
+    """A defect of this collection: one line without anything of what it was about, which could be a secret."""
+
+    code = "internal"
+
+    def __init__(self, error: BaseException) -> None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        kind, where = type(error).__name__, f"{os.path.basename(frame.filename)}:{frame.lineno}"
+        super().__init__(
+            f"internal error in numa.virt ({kind} at {where}): please report it",
+            type=kind,
+            where=where,
+        )
+
+
+class CutShortError(NumaVirtError):
+    """A signal ended the run in the middle of a guest."""
+
+    code = "interrupted"
 
 
 class RestartFailedError(NumaVirtError):
     """A restart was allowed, and the guest did not go along."""
 
     code = "restart_failed"
+
+
+class ChangedMeanwhileError(NumaVirtError):
+    """Somebody else has changed a domain between the look and the first write. Nothing was touched."""
+
+    code = "changed_meanwhile"
+
+
+class SavedImageError(NumaVirtError):
+    """A domain has a managed save image that cannot be given another place. Nothing was touched, unless it is said."""
+
+    code = "saved_image"
+
+
+class NotRunningError(NumaVirtError):
+    """A guest that shall run was brought to its place, and does not run: it ended at once, or somebody stopped it."""
+
+    code = "not_running"
+
+
+def reason_of(error: NumaVirtError) -> str:
+    """What the hypervisor said, in one line."""
+    return " ".join(str(error.fields.get("reason") or error).split())
 
 
 def _shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import glob
 import os
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
@@ -26,6 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
 from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
 
@@ -232,6 +234,16 @@ class Domain:
         """Xen does not say who paused a guest."""
         return True
 
+    def why_paused(self) -> str:
+        return "for an error or a migration"
+
+    def jobs(self, _disks: Iterable[str]) -> list[str]:
+        return []
+
+    def saved(self) -> bool:
+        """What xl saves is a file of its user's, which no start looks for."""
+        return False
+
     def persistent(self) -> bool:
         return self._config is not None
 
@@ -269,9 +281,7 @@ class Domain:
             self._command("start the domain", "create", "-q", *options, os.path.abspath(self.config.source))
         except XlCallError as error:
             # xl may show the line that it stumbled over.
-            reason = str(error.fields["reason"])
-            for secret in self.config.secrets():
-                reason = reason.replace(secret, "********")
+            reason = masked_message(str(error.fields["reason"]), self.config.secrets())
             raise XlCallError("start the domain", reason, error.fields["status"]) from None
         self._row = self._current()
 
@@ -303,6 +313,15 @@ class Domain:
 
     def remove_metadata(self, _namespace: str) -> NoReturn:
         raise self._unsupported("metadata")
+
+    def saved_xml(self) -> NoReturn:
+        raise self._unsupported("managed save images")
+
+    def define_saved(self, _xml: str) -> NoReturn:
+        raise self._unsupported("managed save images")
+
+    def save(self) -> NoReturn:
+        raise self._unsupported("managed save images")
 
     def undefine(self) -> NoReturn:
         raise self._unsupported("definitions of its own")

@@ -11,7 +11,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -50,6 +50,24 @@ class Domain(Protocol):
 
     def paused_by_user(self) -> bool: ...
 
+    def why_paused(self) -> str:
+        """What a hypervisor paused it for, as the end of a sentence."""
+
+    def jobs(self, disks: Iterable[str]) -> list[str]:
+        """What is going on with it, and with these disks (targets), that an end of the guest would end, in words."""
+
+    def saved(self) -> bool:
+        """Whether its memory is kept in an image, from which the next start goes on."""
+
+    def saved_xml(self) -> str:
+        """What that start will use, with secrets."""
+
+    def define_saved(self, xml: str) -> None:
+        """Let that start use another document; whether the guest was paused stays."""
+
+    def save(self) -> None:
+        """Put the guest's memory into an image, from which the next start lets it run on, and end it."""
+
     def persistent(self) -> bool: ...
 
     def vcpu_maps(self) -> dict[int, CpuSet]: ...
@@ -79,8 +97,19 @@ class Domain(Protocol):
     def undefine(self) -> None: ...
 
 
+class Watch(Protocol):
+    """Who else defines or undefines domains meanwhile: see _libvirt_watch."""
+
+    def mark(self) -> None: ...
+
+    def others(self, uuid: str) -> str | None: ...
+
+
 class Connection(Protocol):
-    """One connection to one hypervisor, for one run. ``language`` is "xml" or "xl": see language_of()."""
+    """One connection to one hypervisor, for one run. ``language`` is "xml" or "xl": see language_of().
+
+    One that can be told what others do has a ``watch()`` too.
+    """
 
     language: str
 
