@@ -16,6 +16,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
+
 T = TypeVar("T")
 
 # What any text of somebody else's may take of a line, and a line of a screen.
@@ -76,8 +78,8 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
@@ -107,12 +109,13 @@ class NumaVirtError(Exception):
 class InputError(NumaVirtError):
     """An option cannot be met. Says the option, the value, what is wrong and what would be right.
 
-    Nothing has been touched when this is raised.
+    Nothing has been touched when this is raised. A value that may hold a secret, a document say, is not repeated.
     """
 
     code = "invalid_input"
 
     def __init__(self, option: str, value: Any, problem: str, expected: str | None = None) -> None:
+        value = displayable(value)
         shown = _shown(value)
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
@@ -164,8 +167,6 @@ class DomainNotFoundError(InputError):
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
 
-    code = "unreadable"
-
 
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
@@ -190,16 +191,20 @@ class ConnectionFailedError(NumaVirtError):
 
 
 class LibvirtCallError(NumaVirtError):
-    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number."""
+    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number.
+
+    Its words, and those of QEMU in them, quote what they do not like: what looks like a secret in them is masked.
+    """
 
     code = "libvirt"
 
     def __init__(self, action: str, reason: str, libvirt_code: int | None = None) -> None:
+        reason = masked_message(reason)
         super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, libvirt_code=libvirt_code)
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
+    """The guest could not be started on its cells, or was found elsewhere. The line says what was put back."""
 
     code = "placement_failed"
 

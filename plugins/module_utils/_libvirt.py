@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._libvirt_watch import Watch
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Run, XlCommand, find_xl
 
 LIBVIRT_IMPORT_ERROR: str | None = None
@@ -76,12 +77,13 @@ class Connection:
         try:
             self._conn = self._call("connect", libvirt.open, uri)
         except (LibvirtCallError, UnsupportedError) as error:
-            shown = uri or "libvirt's default URI"
+            shown = displayable(uri) if uri else "libvirt's default URI"
+            # libvirt repeats a URI that it cannot read, whatever that is.
+            reason = masked_message(str(error.fields["reason"]), [uri] if uri and shown != uri else ())
             raise ConnectionFailedError(
-                f"uri: {shown}: cannot connect: {error.fields['reason']}; "
-                "is the daemon running there, and may this user reach it?",
-                uri=uri,
-                reason=error.fields["reason"],
+                f"uri: {shown}: cannot connect: {reason}; is the daemon running there, and may this user reach it?",
+                uri=displayable(uri),
+                reason=reason,
             ) from None
 
     def __enter__(self) -> Connection:
@@ -204,7 +206,10 @@ class Connection:
 
     def define(self, xml: str) -> Domain:
         """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""
-        return Domain(self, self._call("define the domain", self._conn.defineXML, xml))
+        try:
+            return Domain(self, self._call("define the domain", self._conn.defineXML, xml))
+        except LibvirtCallError as error:
+            raise _without_secrets(error, xml) from None
 
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         self.calls += 1
@@ -350,10 +355,10 @@ class Domain:
 
     def start(self, paused: bool) -> None:
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
-        self._call("start the domain", self._domain.createWithFlags, flags)
+        self._tell("start the domain", self._domain.createWithFlags, flags)
 
     def resume(self) -> None:
-        self._call("resume the domain", self._domain.resume)
+        self._tell("resume the domain", self._domain.resume)
 
     def shutdown(self) -> None:
         self._call("shut the domain down", self._domain.shutdown)
@@ -372,6 +377,20 @@ class Domain:
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         return self._connection._call(action, function, *arguments)
 
+    def _tell(self, action: str, function: Callable[..., Any], *arguments: Any) -> None:
+        """A call that makes QEMU say something: it quotes its arguments."""
+        try:
+            self._call(action, function, *arguments)
+        except LibvirtCallError as error:
+            raise _without_secrets(error, self._known_text()) from None
+
+    def _known_text(self) -> str:
+        """The definition with its secrets, as far as it can be had."""
+        try:
+            return str(self._domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+        except libvirt.libvirtError:
+            return ""  # the daemon or the domain is gone
+
 
 def _checked(function: Callable[..., T], *arguments: Any) -> T:
     """A direct call, with its failure raised as the binding raises its own."""
@@ -388,10 +407,18 @@ def _map(cpus: CpuSet) -> tuple[bool, ...]:
 def _translated(action: str, error: libvirt.libvirtError) -> Exception:
     code, reason = error.get_error_code(), error.get_error_message() or str(error)
     if code == libvirt.VIR_ERR_NO_DOMAIN:
-        return DomainNotFoundError("name", None, reason)
+        return DomainNotFoundError("name", None, masked_message(reason))
     if code == libvirt.VIR_ERR_NO_SUPPORT:
         return UnsupportedError("libvirt", action, reason)
     return LibvirtCallError(action, reason, code)
+
+
+def _without_secrets(error: LibvirtCallError, definition: str) -> LibvirtCallError:
+    """The same error without what is secret in a definition: QEMU quotes its arguments, libvirt what it cannot read."""
+    from ansible_collections.numa.virt.plugins.module_utils._xml_secrets import secrets_of
+
+    reason = masked_message(str(error.fields["reason"]), secrets_of(definition))
+    return LibvirtCallError(str(error.fields["action"]), reason, error.fields["libvirt_code"])
 
 
 def _version(number: int) -> str:

@@ -397,6 +397,7 @@ rejections:
     constraint:
       description:
         - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(together), V(apart).
+        - V(host) where this host cannot do what the domain asks for, whatever else is there.
       returned: success
       type: str
       sample: cpus
@@ -439,32 +440,23 @@ restart_required:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
-    documents_of,
+    ENTRY_OPTIONS,
     entries_of,
     options_of,
     rules_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
-class _Module(AnsibleModule):
-    """One that shows no document, not even with arguments that are refused. no_log would mask names, too."""
-
-    def _load_params(self):
-        super()._load_params()
-        self.no_log_values.update(documents_of(self.params.get("domains")))
-
-
 def main():
-    module = _Module(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),
@@ -492,7 +484,7 @@ def main():
         required_one_of=[("domains", "select")],
         mutually_exclusive=[("domains", "select")],
         supports_check_mode=True,
-        no_log=True,  # the invocation is logged on the node, and documents may hold passwords
+        entries={"domains": ENTRY_OPTIONS},
     )
     params = module.params
 

@@ -117,18 +117,17 @@ domains:
   sample: []
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),

@@ -47,6 +47,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     shut_down,
     start_on_cells,
 )
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
     NotRunningError,
@@ -91,6 +92,8 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     session = Session(connection)
     for left in reversed(range(_ATTEMPTS)):
         known = read_domain(session, name)
+        if known is None and given is not None and given.uuid is not None:
+            check_uuids([("xml", given)], connection.domains())
         plan = plan_domain(session, request, given, known, name)
         if request.check_mode:
             break
@@ -102,13 +105,13 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     return foretell(session, request, plan, known)
 
 
-def foretell(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+def foretell(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
     state = plan.state_before.replace("absent", "shut off")
     if plan.starts or plan.resumes or plan.restarts_now:
         state = "running"
-    return _result(session, request, plan, known.domain if known else None, plan.document, found, None, state)
+    return _result(session, plan, known.domain if known else None, plan.document, found, None, state)
 
 
 def carry_out(
@@ -133,7 +136,7 @@ def carry_out(
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
-        stored = _stored(session, plan, known, domain, attempt)
+        stored = _stored(session, plan, known, domain)
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
@@ -142,7 +145,7 @@ def carry_out(
         if lost is not None:
             error.fields["overwritten"] = lost
         raise
-    result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state)
+    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state)
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
@@ -159,10 +162,10 @@ def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt)
         return certain(known).domain
     domain = attempt.define(plan.document.text)
     made = session.definition(domain)
-    if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
-        if isinstance(made, XmlDefinition):
-            store_record(domain, replace(plan.record, stored=made.digest), live=False)
-            made = session.definition(domain)
+    record = plan.record
+    if record is not None and record.source is not None and record.stored is None and isinstance(made, XmlDefinition):
+        store_record(domain, replace(record, stored=made.digest), live=False)
+        made = session.definition(domain)
     attempt.written = made.text
     return domain
 
@@ -210,7 +213,7 @@ def _held_to(plan: Plan) -> Placement | None:
     return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
-def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, attempt: Attempt) -> Definition:
+def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
     """The definition after the run, of a transient domain the live one; read again only where it changed."""
     lasting = known is None or known.persistent
     if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
@@ -220,7 +223,6 @@ def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, a
 
 def _result(
     session: Session,
-    request: Request,
     plan: Plan,
     domain: Domain | None,
     document: Definition,

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.moves import mov
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
@@ -41,6 +43,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
+from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
@@ -48,7 +51,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
     Placed,
     Plan,
-    Rejection,
     plan_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._policy import (
@@ -240,38 +242,29 @@ def _waits_in_vain(name: str, waits: Sequence[Wait]) -> NotMovedError:
 def _plan(
     session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: dict[str, Known]
 ) -> tuple[Plan, dict[str, Existing]]:
-    """The planner's answer, and what it was told of the guests that are there. Raises InputError.
-
-    A guest that is on the host and has no place stays where it is: the others are planned around it.
-    """
+    """The planner's answer, and what it was told of the guests that are there. Raises InputError."""
     host = session.host
     if any(guest.asked.devices for guest in guests):
         host = with_devices_of(host, session.connection.pci_devices())
-    asked = {guest.name: guest.asked for guest in guests}
-    rejections: dict[str, Rejection] = {}
-    bound = None
-    while True:
-        there = _there(session, known, asked)
-        made = plan(host, list(asked.values()), list(there.values()), request.rules, request.options)
-        bound = bound if bound is not None else made.bound
-        rejections = {name: each for name, each in rejections.items() if name not in asked}
-        rejections.update({each.name: each for each in made.rejections})
-        staying = [name for name in asked if name in rejections and name in known]
-        if not staying or not request.partial:
-            sorted_ones = tuple(each for _name, each in sorted(rejections.items()))
-            return replace(made, rejections=sorted_ones, bound=bound), there
-        for name in staying:
-            del asked[name]
+    asked = [guest.asked for guest in guests]
+    there = _there(session, request, known, {guest.name for guest in guests})
+    if not request.partial:
+        return plan(host, asked, list(there.values()), request.rules, request.options), there
+    left_out = _there(session, request, known, frozenset())
+    there = {name: each for name, each in there.items() if name in left_out}
+    return plan_partial(host, asked, there, left_out, request.rules, request.options), there
 
 
-def _there(session: Session, known: dict[str, Known], asked: Mapping[str, Asked]) -> dict[str, Existing]:
+def _there(
+    session: Session, request: PlacementRequest, known: dict[str, Known], asked: AbstractSet[str]
+) -> dict[str, Existing]:
     """What takes CPUs and memory now. A guest that has ended since it was read counts as it is then; one that is gone
     is taken out of ``known``."""
     found = {}
     for name, each in list(known.items()):
         now: Known | None = each
         try:
-            found[name] = _existing(session, each, name in asked)
+            found[name] = _existing(session, request, each, name in asked)
             continue
         except GONE:
             now = read_anew(session, name)
@@ -280,12 +273,12 @@ def _there(session: Session, known: dict[str, Known], asked: Mapping[str, Asked]
             continue
         known[name] = now
         try:
-            found[name] = _existing(session, now, name in asked)
+            found[name] = _existing(session, request, now, name in asked)
         except GONE:
             # It runs, and nobody says where: as its definition says.
             config = now.config if now.live is None or now.persistent else now.live
             known[name] = replace(now, config=config, live=None)
-            found[name] = _existing(session, known[name], name in asked)
+            found[name] = _existing(session, request, known[name], name in asked)
     return found
 
 
@@ -304,12 +297,16 @@ def _read_all(session: Session) -> dict[str, Known]:
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
     """What was asked for, each with its request to the planner. Raises InputError."""
     guests: dict[str, _Guest] = {}
+    given: list[tuple[str, XmlDefinition]] = []
     entries = request.entries if request.entries is not None else list(_selected(session, request, known))
     for number, entry in enumerate(entries):
         guest = _guest(session, request, entry, f"domains[{number}]", known)
         if guest.name in guests:
             raise InputError("domains", guest.name, "is named twice", "name each domain once")
         guests[guest.name] = guest
+        if guest.given is not None:
+            given.append((f"domains[{number}].xml", guest.given))
+    check_uuids(given, (each.domain for each in known.values()))
     return [guests[name] for name in sorted(guests)]
 
 
@@ -384,12 +381,13 @@ def _needs(definition: Definition) -> GuestNeeds:
     return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
 
 
-def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
+def _existing(session: Session, request: PlacementRequest, known: Known, asked_for: bool) -> Existing:
     """A domain that is there, by its real pins.
 
     Of a running guest that means what the hypervisor says; but one that this collection has placed is judged by its
     definition: where the guest differs from that, carrying the plan out mends it. If it is not in the plan, nothing
-    does, and it takes what its definition says as well as what it has.
+    does, and it takes what its definition says as well as what it has. Memory stays where it is until the guest ends:
+    it takes that too, unless this run restarts it.
     """
     live, intent = known.live, known.intent
     wish = wish_from_json(intent.policy) if intent is not None and intent.policy is not None else None
@@ -413,10 +411,21 @@ def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
     page = asked.page_size if asked is not None else (needs.page_size or None)
     found = Existing.of(definition.shape, placement, page, asked)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
-    if measured:
+    if live is not None and definition is not live and not (asked_for and request.restart):
+        found = replace(found, held=measured or _bound_now(session, live))
+    if measured and not found.held:
         return replace(found, memory_on=measured)
     # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
     return found if found.nodeset is not None or asked is not None else replace(found, memory=0)
+
+
+def _bound_now(session: Session, live: Definition) -> tuple[tuple[int, int], ...]:
+    """Pairs (cell, KiB) of where a running guest's memory is bound until it ends, whatever its definition says."""
+    now = Existing.of(live.shape, session.driver.decode(live.placement))
+    if not session.driver.numatune or now.nodeset is None:
+        return ()
+    share = -(-now.memory // len(now.nodeset))
+    return tuple((cell, share) for cell in now.nodeset)
 
 
 def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:

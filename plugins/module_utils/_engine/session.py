@@ -25,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import (
     Record,
     Trouble,
 )
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
@@ -78,6 +78,16 @@ class Session:
     ) -> Target:
         """_resolve.resolve() on this host."""
         return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
+
+    def check_definable(self, placement: Placement) -> None:
+        """Raises InputError for a placement that this version of libvirt would refuse to define."""
+        if placement.mixes_restrictive:
+            check_modes(placement, self.libvirt)
+
+    @cached_property
+    def libvirt(self) -> str | None:
+        """The version of the daemon, as "11.3.0", read when it first matters; None where there is none."""
+        return self.connection.versions()[1]
 
     def host_for(self, shape: Shape) -> Host:
         """The host as a domain sees it: on Xen, no more CPUs than its cpupool has. Raises InputError."""

@@ -28,7 +28,11 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRe
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    LibvirtCallError,
+    UnsupportedError,
+)
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
@@ -221,6 +225,7 @@ class Hypervisor(Host):
         self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
+        self.libvirt = "9.0.0"  # the daemon's version
 
     def connect(self):
         return FakeConnection(self)
@@ -337,7 +342,7 @@ class FakeConnection:
         return tuple(cpu not in self.hypervisor.offline for cpu in range(8))
 
     def versions(self):
-        return "7.2.0", "9.0.0"
+        return "7.2.0", self.hypervisor.libvirt
 
     def free_memory(self, cell):
         self.calls += 1
@@ -522,6 +527,8 @@ class FakeDomain:
             each.tag = f"{{{namespace}}}{each.tag}"
 
         def change():
+            if live:
+                self._must_run("store the intent")
             text = self.guest.live if live else self.guest.config
             root = etree.fromstring(text)
             metadata = root.find("metadata")
