@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+from collections import deque
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
@@ -162,15 +163,15 @@ def rest_text(root: etree._Element) -> str:
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
     """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
     kept = {path_of(each) for each in stored.iter(etree.Element)}
-    lost = []
+    lost: dict[str, None] = {}
     rest = copy.deepcopy(given)
     strip_owned(rest)
     for each in rest.iter(etree.Element):
         path = path_of(each)
         parent = each.getparent()
         if path not in kept and path not in lost and (parent is None or path_of(parent) in kept):
-            lost.append(path)
-    return lost
+            lost[path] = None
+    return list(lost)
 
 
 def _canonical(root: etree._Element) -> bytes:
@@ -191,14 +192,14 @@ def _canonical(root: etree._Element) -> bytes:
 
 def _graphics_pairs(given: etree._Element, existing: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
     """Graphics devices of the same type and rank in both documents."""
-    by_type: dict[str, list[etree._Element]] = {}
+    by_type: dict[str, deque[etree._Element]] = {}
     for each in existing.iterfind("devices/graphics"):
-        by_type.setdefault(each.get("type", ""), []).append(each)
+        by_type.setdefault(each.get("type", ""), deque()).append(each)
     pairs = []
     for each in given.iterfind("devices/graphics"):
         candidates = by_type.get(each.get("type", ""))
         if candidates:
-            pairs.append((each, candidates.pop(0)))
+            pairs.append((each, candidates.popleft()))
     return pairs
 
 

@@ -25,6 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt_watch import Watch
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Run, XlCommand, find_xl
 
@@ -69,6 +70,7 @@ class Connection:
     def __init__(self, uri: str | None = None, run: Run | None = None) -> None:
         """Open ``uri``, or what libvirt itself chooses; ``run`` runs Xen's tool. Raises ConnectionFailedError."""
         self._run = run
+        self._watch: Watch | None = None
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
@@ -93,10 +95,19 @@ class Connection:
         self.close()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         try:
             self._conn.close()
         except libvirt.libvirtError:
             pass  # the daemon is gone: there is nothing left to close
+
+    def watch(self) -> Watch | None:
+        """Who else defines domains from now on; None where that cannot be had, and of a host that is far away."""
+        if self._watch is None and self.local:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._watch = Watch(libvirt, str(self._conn.getURI()))
+        return self._watch
 
     @property
     def uri(self) -> str:
@@ -152,9 +163,13 @@ class Connection:
         try:
             flags = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
             devices = self._call("list the host's devices", self._conn.listAllDevices, flags)
-            return [str(self._call("read a device", device.XMLDesc, 0)) for device in devices]
         except UnsupportedError:
             return []
+        found = []
+        for device in devices:
+            with contextlib.suppress(LibvirtCallError):  # it was taken out since it was listed
+                found.append(str(self._call("read a device", device.XMLDesc, 0)))
+        return found
 
     def xen_tools(self) -> XlCommand | None:
         """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""
@@ -183,7 +198,11 @@ class Connection:
             found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
             return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
         except UnsupportedError:
-            return {domain.uuid: domain.state() for domain in self.domains()}
+            states = {}
+            for domain in self.domains():
+                with contextlib.suppress(DomainNotFoundError):  # it went away since it was listed
+                    states[domain.uuid] = domain.state()
+            return states
 
     def define(self, xml: str) -> Domain:
         """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""

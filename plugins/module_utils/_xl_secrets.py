@@ -43,8 +43,8 @@ class Secret:
 def find_secrets(text: str, document: Document) -> list[Secret]:
     """Every secret, in order."""
     found = [secret for each in document.statements for secret in _of_statement(text, each)]
-    own = _xl_edit.record_lines(text, document)
-    found += [secret for each in document.comments if each not in own for secret in _of_comment(text, each)]
+    own = {each.start for each in _xl_edit.record_lines(text, document)}
+    found += [secret for each in document.comments if each.start not in own for secret in _of_comment(text, each)]
     return sorted(found, key=lambda secret: secret.start)
 
 

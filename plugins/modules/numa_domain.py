@@ -394,6 +394,11 @@ backup_file:
   returned: when a definition was replaced and O(backup=true)
   type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
+overwritten:
+  description: As RV(numa.virt.numa_placement#module:domains[].overwritten).
+  returned: when that was seen
+  type: dict
+  sample: {what: edited, backup_file: null}
 config:
   description: The configuration file, with every secret masked.
   returned: with O(uri=xl)
