@@ -79,12 +79,27 @@ class NumaVirtError(Exception):
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
+        # The domain's state then, "unknown" where nobody could look; None where nothing was touched.
+        self.state: str | None = None
+        # The file with the definition from before, where one was written.
+        self.backup_file: str | None = None
+
+    def add(self, words: str) -> None:
+        """Let the line go on with what came of it."""
+        self.message += words
+        self.args = (self.message,)
 
     def as_result(self) -> dict[str, Any]:
-        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only."""
+        """Shape: ``{"msg": str, "changed": bool, "error": {"code": str, ...}}``, plain data only; with ``state`` and
+        ``backup_file`` where they are known."""
         error: dict[str, Any] = {"code": self.code}
         error.update(self.fields)
-        return {"msg": self.message, "changed": self.changed, "error": error}
+        result: dict[str, Any] = {"msg": self.message, "changed": self.changed, "error": error}
+        if self.state is not None:
+            result["state"] = self.state
+        if self.backup_file is not None:
+            result["backup_file"] = self.backup_file
+        return result
 
 
 class InputError(NumaVirtError):
@@ -180,7 +195,7 @@ class LibvirtCallError(NumaVirtError):
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. The old state was put back."""
+    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
 
     code = "placement_failed"
 
@@ -201,6 +216,29 @@ class RestartFailedError(NumaVirtError):
     """A restart was allowed, and the guest did not go along."""
 
     code = "restart_failed"
+
+
+class ChangedMeanwhileError(NumaVirtError):
+    """Somebody else has changed a domain between the look and the first write. Nothing was touched."""
+
+    code = "changed_meanwhile"
+
+
+class SavedImageError(NumaVirtError):
+    """A domain has a managed save image that cannot be given another place. Nothing was touched, unless it is said."""
+
+    code = "saved_image"
+
+
+class NotRunningError(NumaVirtError):
+    """A guest that shall run was brought to its place, and does not run: it ended at once, or somebody stopped it."""
+
+    code = "not_running"
+
+
+def reason_of(error: NumaVirtError) -> str:
+    """What the hypervisor said, in one line."""
+    return " ".join(str(error.fields.get("reason") or error).split())
 
 
 def _shown(value: Any) -> str:

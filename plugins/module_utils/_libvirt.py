@@ -10,8 +10,9 @@ This file must not import ansible or lxml.
 
 from __future__ import annotations
 
+import contextlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -38,6 +39,23 @@ T = TypeVar("T")
 
 # VIR_DOMAIN_* of virDomainState, as words
 STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off", "crashed", "suspended")
+
+
+# VIR_DOMAIN_PAUSED_*, as the end of a sentence
+_PAUSED = {
+    2: "for a migration",
+    3: "for a save",
+    4: "for a dump",
+    5: "for an I/O error",
+    6: "by the guest's watchdog",
+    7: "as it was in the snapshot that it was reverted to",
+    8: "while it ends",
+    9: "for a snapshot",
+    10: "because it crashed",
+    12: "for a migration in post-copy mode",
+    13: "for a migration that failed in post-copy mode",
+}
+_BLOCK_JOBS = {1: "pull", 2: "copy", 3: "commit", 4: "commit", 5: "backup"}
 
 
 class Connection:
@@ -222,6 +240,43 @@ class Domain:
             libvirt.VIR_DOMAIN_PAUSED_STARTING_UP,
         )
         return self._call("read the state", self._domain.state)[1] in harmless
+
+    def why_paused(self) -> str:
+        """What a hypervisor paused it for, as the end of a sentence."""
+        return _PAUSED.get(self._call("read the state", self._domain.state)[1], "for an error or a migration")
+
+    def jobs(self, disks: Iterable[str]) -> list[str]:
+        """What is going on with it that an end of the guest would end too, in words."""
+        found = []
+        with contextlib.suppress(UnsupportedError):
+            if self._call("read the job", self._domain.jobInfo)[0] != libvirt.VIR_DOMAIN_JOB_NONE:
+                found.append("a job of libvirt (a backup, a dump or a migration)")
+        for disk in disks:
+            with contextlib.suppress(UnsupportedError, LibvirtCallError):  # a drive without a medium has no jobs
+                info = self._call("read the block jobs", self._domain.blockJobInfo, disk, 0)
+                if info:
+                    found.append(f"a block job ({_BLOCK_JOBS.get(info['type'], 'unknown')}) on disk {disk}")
+        return found
+
+    def saved(self) -> bool:
+        """Whether its memory is kept in an image, from which the next start goes on."""
+        try:
+            return bool(self._call("look for a managed save image", self._domain.hasManagedSaveImage, 0))
+        except UnsupportedError:
+            return False
+
+    def saved_xml(self) -> str:
+        """What that start will use, with secrets."""
+        secure = libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE
+        return str(self._call("read the managed save image", self._domain.managedSaveGetXMLDesc, secure))
+
+    def define_saved(self, xml: str) -> None:
+        """Let that start use another document; whether the guest was paused stays."""
+        self._call("rewrite the managed save image", self._domain.managedSaveDefineXML, xml, 0)
+
+    def save(self) -> None:
+        """Put the guest's memory into an image, from which the next start lets it run on, and end it."""
+        self._call("save the domain", self._domain.managedSave, libvirt.VIR_DOMAIN_SAVE_RUNNING)
 
     def persistent(self) -> bool:
         return bool(self._call("read whether it is persistent", self._domain.isPersistent))

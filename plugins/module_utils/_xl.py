@@ -13,6 +13,7 @@ from __future__ import annotations
 import glob
 import os
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
@@ -232,6 +233,16 @@ class Domain:
         """Xen does not say who paused a guest."""
         return True
 
+    def why_paused(self) -> str:
+        return "for an error or a migration"
+
+    def jobs(self, _disks: Iterable[str]) -> list[str]:
+        return []
+
+    def saved(self) -> bool:
+        """What xl saves is a file of its user's, which no start looks for."""
+        return False
+
     def persistent(self) -> bool:
         return self._config is not None
 
@@ -303,6 +314,15 @@ class Domain:
 
     def remove_metadata(self, _namespace: str) -> NoReturn:
         raise self._unsupported("metadata")
+
+    def saved_xml(self) -> NoReturn:
+        raise self._unsupported("managed save images")
+
+    def define_saved(self, _xml: str) -> NoReturn:
+        raise self._unsupported("managed save images")
+
+    def save(self) -> NoReturn:
+        raise self._unsupported("managed save images")
 
     def undefine(self) -> NoReturn:
         raise self._unsupported("definitions of its own")

@@ -123,6 +123,23 @@ class XmlDefinition:
         _placement_xml.remove_guest_cells(root)
         return XmlDefinition(root)
 
+    def unplaced(self) -> XmlDefinition:
+        """The same without a placement and a record of ours; cells of the guest stay, for a guest that has them."""
+        root = copy.deepcopy(self.root)
+        _placement_xml.write_placement(root, Placement())
+        _placement_xml.remove_record(root)
+        return XmlDefinition(root)
+
+    @property
+    def guest_cells(self) -> frozenset[int]:
+        """The ids of the guest's own cells."""
+        return frozenset(range(len(self.root.findall("cpu/numa/cell"))))
+
+    @property
+    def disks(self) -> tuple[str, ...]:
+        """The targets of its disks."""
+        return tuple(each.get("dev", "") for each in self.root.iterfind("devices/disk/target"))
+
     @property
     def digest(self) -> str:
         """Of the rest, without secrets."""

@@ -20,8 +20,15 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
-from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan, Request, name_of, plan_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
+    RUNNING,
+    Plan,
+    Request,
+    name_of,
+    plan_domain,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -37,6 +44,8 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    ChangedMeanwhileError,
+    NotRunningError,
     NumaVirtError,
     PlacementFailedError,
     UnsupportedError,
@@ -56,6 +65,10 @@ if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
 
 
+# So often a domain is planned for that somebody else changes meanwhile.
+_ATTEMPTS = 3
+
+
 def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     """Bring one domain to its cells. Returns what the module documents; raises NumaVirtError."""
     if connection.language != "xml":
@@ -72,36 +85,58 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
 
 def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:
     session = Session(connection)
-    known = read_domain(session, name)
-    if known is None and given is not None and given.uuid is not None:
-        check_uuids([("xml", given)], connection.domains())
-    plan = plan_domain(session, request, given, known, name)
-    if request.check_mode:
-        return foretell(session, request, plan, known)
-    return carry_out(session, request, plan, given, known)
+    for left in reversed(range(_ATTEMPTS)):
+        known = read_domain(session, name)
+        if known is None and given is not None and given.uuid is not None:
+            check_uuids([("xml", given)], connection.domains())
+        plan = plan_domain(session, request, given, known, name)
+        if request.check_mode:
+            break
+        try:
+            return carry_out(session, request, plan, given, known)
+        except ChangedMeanwhileError:  # planned anew, as often as somebody else may well be in the way
+            if not left:
+                raise
+    return foretell(session, request, plan, known)
 
 
 def foretell(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
-    return _result(session, request, plan, known.domain if known else None, plan.document, found, None)
+    state = plan.state_before.replace("absent", "shut off")
+    if plan.starts or plan.resumes or plan.restarts_now:
+        state = "running"
+    return _result(session, request, plan, known.domain if known else None, plan.document, found, None, state)
 
 
 def carry_out(
     session: Session, request: Request, plan: Plan, given: XmlDefinition | None, known: Known | None
 ) -> dict[str, Any]:
-    """Do what was planned for one domain. Returns what numa_domain documents; raises NumaVirtError."""
-    backup_file = None
+    """Do what was planned for one domain. Returns what numa_domain documents; raises NumaVirtError.
+
+    The domain is looked at once more right before the first write: ChangedMeanwhileError says that it is another than
+    was planned for, and that nothing was touched. Every other error says in ``changed``, ``state`` and ``backup_file``
+    what is then.
+    """
+    attempt = Attempt(session, plan.document.shape.name, known, plan.state_before)
+    attempt.saved = plan.saved
+    if plan.acts:
+        attempt.check_unchanged()
     if plan.backs_up and known is not None:
-        backup_file = keep_backup(request.backup_dir, known)
-    domain = _define(session, plan, known)
+        attempt.backup_file = keep_backup(request.backup_dir, known)
     try:
-        observation = _bring_to_state(session, request, plan, known, domain, backup_file)
+        domain = _define(session, plan, known, attempt)
+        if plan.saved is not None:
+            attempt.rewrite_image(domain, plan.saved)
+        observation = _bring_to_state(session, request, plan, domain, attempt)
+        stored = _stored(session, plan, known, domain, attempt)
+        state = domain.state() if plan.acts else plan.state_before
+        if request.state == "running" and state not in RUNNING:
+            raise _not_running(plan, attempt, domain, state)
     except NumaVirtError as error:
-        error.changed = _left_changed(plan, error)
+        attempt.tell(error)
         raise
-    stored = _stored(session, plan, known, domain)
-    result = _result(session, request, plan, domain, stored, observation, backup_file)
+    result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state)
     if given is not None and isinstance(stored, XmlDefinition):
         lost = given.dropped_elements(stored)
         if lost:
@@ -109,39 +144,36 @@ def carry_out(
     return result
 
 
-def _define(session: Session, plan: Plan, known: Known | None) -> Domain:
+def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt) -> Domain:
     """Write the definition where it changes. A definition that libvirt refuses leaves the old one as it was."""
     if not plan.redefines:
         return certain(known).domain
-    text = plan.document.text
-    domain = known.domain.redefine(text) if known is not None else session.connection.define(text)
+    domain = attempt.define(plan.document.text)
+    made = session.definition(domain)
     if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
-        made = session.definition(domain)
         if isinstance(made, XmlDefinition):
             store_record(domain, replace(plan.record, stored=made.digest), live=False)
+            made = session.definition(domain)
+    attempt.written = made.text
     return domain
 
 
 def _bring_to_state(
-    session: Session, request: Request, plan: Plan, known: Known | None, domain: Domain, backup_file: str | None
+    session: Session, request: Request, plan: Plan, domain: Domain, attempt: Attempt
 ) -> Observation | None:
     """Start, restart, resume or re-pin, as planned. Returns what was read back, None where nothing runs."""
-
-    def roll_back() -> str:
-        return _put_back(plan, known, domain, backup_file)
-
     wanted = plan.target.placement
     if plan.starts:
-        return start_on_cells(session, domain, wanted, request.verify, roll_back)
+        return start_on_cells(session, domain, wanted, request.verify, attempt)
     if plan.live is None:
         return None
     if plan.restarts_now:
-        shut_down(domain, request.shutdown_timeout)
-        return start_on_cells(session, domain, wanted, request.verify, lambda: _start_again(domain, roll_back()))
-    observation = apply_live(session, domain, plan.live)
+        shut_down(domain, request.shutdown_timeout, attempt)
+        return start_on_cells(session, domain, wanted, request.verify, attempt)
+    observation = apply_live(session, domain, plan.live, attempt)
     held_to = _held_to(plan) if request.verify else None
     if plan.resumes:
-        return resume_on_cells(session, domain, held_to or wanted, held_to is not None)
+        return resume_on_cells(session, domain, held_to or wanted, held_to is not None, attempt)
     if held_to is not None:
         problems = misplaced(held_to, observation)
         if problems:
@@ -153,13 +185,11 @@ def _bring_to_state(
     return observation
 
 
-def _left_changed(plan: Plan, error: NumaVirtError) -> bool:
-    """Whether a run that failed leaves a change: a start that failed was undone, the rest waits for the next run."""
-    if plan.starts:
-        return False
-    if plan.restarts_now:
-        return plan.redefines or isinstance(error, PlacementFailedError)
-    return plan.redefines or (plan.live is not None and bool(plan.live.steps))
+def _not_running(plan: Plan, attempt: Attempt, domain: Domain, state: str) -> NumaVirtError:
+    done = "was started on its cells" if plan.starts or plan.restarts_now else "was brought to its cells"
+    who = "somebody has, or the hypervisor" if state == "paused" else "it ended by itself, or somebody has ended it"
+    attempt.tried = True
+    return NotRunningError(f"domain {domain.name!r} {done}, and is {state} now: {who}", domain=domain.name)
 
 
 def _held_to(plan: Plan) -> Placement | None:
@@ -171,36 +201,12 @@ def _held_to(plan: Plan) -> Placement | None:
     return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
-def _start_again(domain: Domain, done: str) -> str:
-    """A guest that ran before a restart that failed runs again, as it was. Adds in words what came of it."""
-    try:
-        domain.start(paused=False)
-    except NumaVirtError as error:
-        return f"{done}; it is shut off, and does not start again ({error.fields.get('reason') or error})"
-    return f"{done}, and it was started again as it was before"
-
-
-def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
+def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, attempt: Attempt) -> Definition:
     """The definition after the run, of a transient domain the live one; read again only where it changed."""
     lasting = known is None or known.persistent
     if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
         return known.config
     return session.definition(domain) if lasting else session.live(domain)
-
-
-def _put_back(plan: Plan, known: Known | None, domain: Domain, backup_file: str | None) -> str:
-    """Restore what was defined before this run. Says in words what it did."""
-    if not plan.redefines:
-        return "its definition is as it was"
-    try:
-        if known is None:
-            domain.undefine()
-            return "and nothing is defined, as before"
-        known.domain.redefine(known.config.text)
-        return "the previous definition is back"
-    except NumaVirtError as error:
-        where = f"; it is in {backup_file}" if backup_file else ""
-        return f"and the previous definition could NOT be put back ({error}){where}"
 
 
 def _result(
@@ -211,12 +217,16 @@ def _result(
     document: Definition,
     observation: Observation | None,
     backup_file: str | None,
+    state: str,
 ) -> dict[str, Any]:
     live_changes = [step.change for step in plan.live.steps] if plan.live is not None and not plan.restarts_now else []
+    if plan.saved is not None:
+        live_changes += plan.saved.changes
     restarts = [] if plan.restarts_now else plan.restarts
     changes = mark_restarts(merge(plan.config_changes, live_changes), restarts)
     if plan.starts or plan.resumes:
-        changes.append(Change("state", plan.state_before, "running", "live"))
+        before = "saved" if plan.saved is not None else plan.state_before
+        changes.append(Change("state", before, "running", "live"))
     elif plan.restarts_now:
         changes.append(Change("state", plan.state_before, "restarted", "live"))
     result: dict[str, Any] = {
@@ -224,7 +234,7 @@ def _result(
         "name": plan.document.shape.name,
         "uuid": document.uuid or (domain.uuid if domain is not None else None),
         "driver": session.driver.name,
-        "state": "running" if request.state == "running" else plan.state_before.replace("absent", "shut off"),
+        "state": state,
         "placement": placement_as_result(plan.target.placement),
         "intent": intent_as_result(plan.target.intent),
         "actual": observation_as_result(observation),

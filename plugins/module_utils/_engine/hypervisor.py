@@ -11,7 +11,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, TypeVar
 
@@ -49,6 +49,24 @@ class Domain(Protocol):
     def state(self) -> str: ...
 
     def paused_by_user(self) -> bool: ...
+
+    def why_paused(self) -> str:
+        """What a hypervisor paused it for, as the end of a sentence."""
+
+    def jobs(self, disks: Iterable[str]) -> list[str]:
+        """What is going on with it, and with these disks (targets), that an end of the guest would end, in words."""
+
+    def saved(self) -> bool:
+        """Whether its memory is kept in an image, from which the next start goes on."""
+
+    def saved_xml(self) -> str:
+        """What that start will use, with secrets."""
+
+    def define_saved(self, xml: str) -> None:
+        """Let that start use another document; whether the guest was paused stays."""
+
+    def save(self) -> None:
+        """Put the guest's memory into an image, from which the next start lets it run on, and end it."""
 
     def persistent(self) -> bool: ...
 

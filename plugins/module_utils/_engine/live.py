@@ -29,6 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import BINDIN
 from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
 
 if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
 
 
@@ -121,13 +122,17 @@ def plan_live(
     return LivePlan(tuple(steps), tuple(restarts), observation)
 
 
-def apply_live(session: Session, domain: Domain, plan: LivePlan) -> Observation:
-    """Carry a plan out and read back where the guest is then.
+def apply_live(session: Session, domain: Domain, plan: LivePlan, attempt: Attempt | None = None) -> Observation:
+    """Carry a plan out and read back where the guest is then. ``attempt`` is told of each step.
 
     A call that fails leaves the steps before it applied: the next run goes on from there.
     """
     for step in plan.steps:
+        if attempt is not None:
+            attempt.tried = True
         step.apply(domain)
+        if attempt is not None:
+            attempt.note_step()
     if not plan.steps:
         return plan.observation
     return observe(session, domain, session.live(domain))

@@ -23,9 +23,11 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     spelling_change,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
+from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -33,7 +35,12 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     required_domain,
     trouble_warnings,
 )
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError, certain
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    InputError,
+    NumaVirtError,
+    UnsupportedError,
+    certain,
+)
 from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._pinning import (
     PinWish,
@@ -89,17 +96,29 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         _backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
+    saved = None
+    if to_config and config_changes and request.apply is None:
+        saved = _plan_saved(session, request, known, intent)
+        live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
-    backup_file = None
+    attempt = Attempt(session, name, known, known.domain.state() if known.live is not None else "shut off")
+    attempt.saved = saved
     observation = live.observation if live else None
-    if not request.check_mode:
-        if config_changes:
-            if request.backup:
-                backup_file = keep_backup(request.backup_dir, known)
-            known.domain.redefine(document.text)
-        if live is not None:
-            observation = apply_live(session, known.domain, live)
+    if not request.check_mode and changes:
+        attempt.check_unchanged()
+        if config_changes and request.backup:
+            attempt.backup_file = keep_backup(request.backup_dir, known)
+        try:
+            if config_changes:
+                attempt.written = session.definition(attempt.define(document.text)).text
+            if saved is not None:
+                attempt.rewrite_image(known.domain, saved)
+            if live is not None:
+                observation = apply_live(session, known.domain, live, attempt)
+        except NumaVirtError as error:
+            attempt.tell(error)
+            raise
     result: dict[str, Any] = {
         "changed": bool(changes),
         "name": known.domain.name,
@@ -112,11 +131,20 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         "restart_reasons": restarts_as_result(restarts),
         "diff": diff_of(known.config, document if to_config else known.config, changes),
     }
-    if backup_file is not None:
-        result["backup_file"] = backup_file
+    if attempt.backup_file is not None:
+        result["backup_file"] = attempt.backup_file
     if known.trouble is not None:
         result["warnings"] = trouble_warnings([known])
     return result
+
+
+def _plan_saved(session: Session, request: PinRequest, known: Known, intent: Intent | None) -> SavedPlan | None:
+    """A guest in a managed save image is pinned like one that runs. Raises SavedImageError."""
+    image = read_saved(session, known)
+    if image is None:
+        return None
+    wanted = overlay(session.driver.decode(image.placement), request.wish)
+    return plan_image(session, image, wanted, intent)
 
 
 def _where(request: PinRequest, known: Known) -> tuple[bool, bool]:

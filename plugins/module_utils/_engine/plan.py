@@ -21,6 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
@@ -31,8 +32,16 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
 from ansible_collections.numa.virt.plugins.module_utils._resolve import Target
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
-# States in which a guest has a process and can be pinned.
-_AWAKE = ("running", "blocked", "no state", "paused", "shutting down", "suspended")
+# States in which a guest does what it is there for
+RUNNING = ("running", "blocked", "no state")
+# States in which a guest has a process and can be pinned
+_AWAKE = (*RUNNING, "paused", "shutting down", "suspended")
+# What state=running does not do, and who can. A guest that is paused is told apart by why.
+_NOT_OURS = {
+    "shutting down": ("is shutting down", "run again when it has"),
+    "suspended": ("is suspended to RAM by its own system", "wake it, with virsh dompmwakeup, and run again"),
+    "crashed": ("has crashed, and is kept for somebody to look at it", "destroy it when that is done, and run again"),
+}
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,14 @@ class Plan:
     resumes: bool
     restarts_now: bool
     trouble: tuple[str, ...] = ()
+    saved: SavedPlan | None = None
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is going to be written at all."""
+        steps = self.live is not None and bool(self.live.steps)
+        image = self.saved is not None and bool(self.saved.changes)
+        return self.redefines or self.starts or self.resumes or self.restarts_now or steps or image
 
 
 def name_of(name: str | None, defined: str | None, option: str) -> str:
@@ -126,21 +143,28 @@ def plan_domain(
     state = known.domain.state() if running and known is not None else ("shut off" if known is not None else "absent")
     awake = running and state in _AWAKE
     live = plan_live(session, known, target.placement, record.intent if record else None) if awake and known else None
+    starts = request.state == "running" and not awake
+    saved = None
+    if known is not None and (changes or starts):
+        saved = plan_saved(session, known, target.placement, record.intent if record is not None else None)
     restarts = list(live.restarts) if live is not None else []
-    if awake and not transient and (redefined or _runs_another_document(known, record)):
+    runs_with = known.live if known is not None else None
+    if saved is not None:
+        runs_with = saved.before
+    if runs_with is not None and not transient and (redefined or _is_of_another_document(runs_with, record)):
+        kind, verb = ("saved", "saved") if saved is not None else ("running", "started")
         restarts.append(
-            Restart("definition", "the running guest keeps the devices and settings that it was started with")
+            Restart("definition", f"the {kind} guest keeps the devices and settings that it was {verb} with")
         )
     backs_up = bool(changes) and not transient and known is not None and request.backup
     if backs_up:
         _backup.check_directory(request.backup_dir)
-    restarts_now = bool(restarts) and request.restart and request.state == "running" and not transient
+    restarts_now = awake and bool(restarts) and request.restart and request.state == "running" and not transient
     resumes = request.state == "running" and state == "paused" and not restarts_now
-    if resumes and known is not None and not known.domain.paused_by_user():
-        raise InputError(
-            "state", "running", f"domain {name!r} was paused by the hypervisor, for an error or a migration",
-            "find out why, and resume it by hand",
-        )  # fmt: skip
+    if request.state == "running" and running and known is not None:
+        _check_state(known, name, state)
+        if restarts_now:
+            _check_jobs(known, name)
     return Plan(
         target=target,
         document=document,
@@ -152,11 +176,35 @@ def plan_domain(
         live=live,
         restarts=restarts,
         state_before=state,
-        starts=request.state == "running" and not awake,
+        starts=starts,
         resumes=resumes,
         restarts_now=restarts_now,
         trouble=tuple(trouble_warnings([known])) if known is not None else (),
+        saved=saved,
     )
+
+
+def _check_state(known: Known, name: str, state: str) -> None:
+    """Raises InputError for a guest that is there and that nobody can simply run."""
+    if state in _NOT_OURS:
+        problem, expected = _NOT_OURS[state]
+        raise InputError("state", "running", f"domain {name!r} {problem}", expected)
+    if state == "paused" and not known.domain.paused_by_user():
+        why = known.domain.why_paused()
+        raise InputError(
+            "state", "running", f"domain {name!r} was paused by the hypervisor, {why}",
+            "find out why, and resume it by hand",
+        )  # fmt: skip
+
+
+def _check_jobs(known: Known, name: str) -> None:
+    """Raises InputError for a guest whose end would end something else."""
+    jobs = known.domain.jobs(known.live.disks if isinstance(known.live, XmlDefinition) else ())
+    if jobs:
+        raise InputError(
+            "restart", "allowed", f"domain {name!r} has {' and '.join(jobs)}, which would end with the guest",
+            "wait until that has ended, or cancel it, and run again",
+        )  # fmt: skip
 
 
 def _rest_differs(given: XmlDefinition, known: Known) -> bool:
@@ -184,12 +232,11 @@ def _xml_of(known: Known) -> XmlDefinition:
     return known.config
 
 
-def _runs_another_document(known: Known | None, record: Record | None) -> bool:
-    """Whether an earlier run redefined a running guest by a document that it has not been started with since."""
-    if known is None or known.live is None or record is None or record.source is None:
+def _is_of_another_document(running: Definition, record: Record | None) -> bool:
+    """Whether an earlier run redefined a guest by a document that it has not been started with since."""
+    if record is None or record.source is None:
         return False
-    started_with = known.live.record
-    return started_with is None or started_with.source != record.source
+    return running.record is None or running.record.source != record.source
 
 
 def _record(

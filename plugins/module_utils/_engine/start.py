@@ -12,15 +12,17 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import UNKNOWN, Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, observe
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     PlacementFailedError,
     RestartFailedError,
+    reason_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._verify import (
@@ -32,6 +34,10 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import (
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+
+
+# A state that cannot be read so often is not asked for again.
+_PATIENCE = 3
 
 
 class Interrupted(SystemExit):
@@ -56,31 +62,36 @@ def unwinding_on_signals() -> Iterator[None]:
 
 
 def start_on_cells(
-    session: Session, domain: Domain, placement: Placement, verify: bool, roll_back: Callable[[], str]
+    session: Session, domain: Domain, placement: Placement, verify: bool, attempt: Attempt
 ) -> Observation:
     """Start paused where the driver can, look, resume.
 
-    A guest that does not start, or is found outside its placement, is destroyed, ``roll_back`` puts the definition
-    back and says so in words, and PlacementFailedError tells what was found.
+    A guest that does not start, or is found outside its placement, is ended, the definition is put back as ``attempt``
+    can, and PlacementFailedError tells what was found and what is now. One that came out of a managed save image is
+    saved again instead.
     """
+    attempt.tried = True
     with unwinding_on_signals():
         try:
             domain.start(paused=session.driver.start_paused)
         except NumaVirtError as error:
-            reason = " ".join(str(error.fields.get("reason") or error).split())
+            reason = reason_of(error)
             raise PlacementFailedError(
-                f"domain {domain.name!r} did not start: {reason}; {_room(session, placement)}{roll_back()}",
+                f"domain {domain.name!r} did not start: {reason}; {_room(session, placement)}{attempt.undo(False)}",
                 domain=domain.name,
                 reason=reason,
             ) from None
         except BaseException:
-            _abandon(domain, roll_back)
+            attempt.undo(True)
             raise
-        return _verify_and_resume(session, domain, placement, verify, session.driver.start_paused, roll_back)
+        return _verify_and_resume(session, domain, placement, verify, session.driver.start_paused, attempt)
 
 
-def resume_on_cells(session: Session, domain: Domain, placement: Placement, verify: bool) -> Observation:
+def resume_on_cells(
+    session: Session, domain: Domain, placement: Placement, verify: bool, attempt: Attempt
+) -> Observation:
     """Resume a guest that somebody, or a run that was killed, left paused; it stays paused where it is misplaced."""
+    attempt.tried = True
     return _verify_and_resume(session, domain, placement, verify, True, None)
 
 
@@ -90,7 +101,7 @@ def _verify_and_resume(
     placement: Placement,
     verify: bool,
     paused: bool,
-    roll_back: Callable[[], str] | None,
+    attempt: Attempt | None,
 ) -> Observation:
     try:
         live = session.live(domain)
@@ -100,10 +111,9 @@ def _verify_and_resume(
             if problems:
                 raise _MisplacedError(problems)
         if paused:
-            domain.resume()
-        return observe(session, domain, live)
+            _resume(domain)
     except _MisplacedError as found:
-        consequence = _abandon(domain, roll_back) if roll_back is not None else "it was left paused"
+        consequence = attempt.undo(True) if attempt is not None else f"it was left {_state(domain)}"
         room = _room(session, placement) if found.about_memory else ""  # without the guest
         raise PlacementFailedError(
             f"domain {domain.name!r} was not born on its cells: {found}; {room}{consequence}",
@@ -111,17 +121,35 @@ def _verify_and_resume(
             found=str(found),
         ) from None
     except NumaVirtError as error:
-        if roll_back is None:
+        if attempt is None:
             raise
         raise PlacementFailedError(
-            f"domain {domain.name!r} was started, but {error}; {_abandon(domain, roll_back)}",
+            f"domain {domain.name!r} was started, but {error}; {attempt.undo(True)}",
             domain=domain.name,
             reason=str(error),
         ) from None
     except BaseException:
-        if roll_back is not None:
-            _abandon(domain, roll_back)
+        if attempt is not None:
+            attempt.undo(True)
         raise
+    # It is where it belongs, and runs: nothing that fails from here on is a reason to end it.
+    return observe(session, domain, live)
+
+
+def _resume(domain: Domain) -> None:
+    """An error does not say that it has not resumed."""
+    try:
+        domain.resume()
+    except NumaVirtError:
+        if _state(domain) != "running":
+            raise
+
+
+def _state(domain: Domain) -> str:
+    try:
+        return domain.state()
+    except NumaVirtError:
+        return UNKNOWN
 
 
 def _room(session: Session, placement: Placement) -> str:
@@ -148,28 +176,33 @@ class _MisplacedError(Exception):
         self.about_memory = any(each.who == MEMORY for each in problems)
 
 
-def _abandon(domain: Domain, roll_back: Callable[[], str]) -> str:
-    with contextlib.suppress(NumaVirtError):
-        domain.destroy()
-    return f"it was destroyed, {roll_back()}"
-
-
-def shut_down(domain: Domain, seconds: int) -> None:
+def shut_down(domain: Domain, seconds: int, attempt: Attempt) -> None:
     """Ask the guest to shut down and wait until it has. Raises RestartFailedError; never destroys it."""
+    attempt.tried = True
     deadline = time.monotonic() + seconds
     refusal = ""
     try:
         domain.shutdown()
     except NumaVirtError as error:
         # libxl waits a minute for a paravirtualized guest to acknowledge, and fails, whatever the guest does then.
-        deadline, refusal = 0.0, f" ({error.fields.get('reason') or error})"
-    pause = 0.05
-    while domain.state() != "shut off":
-        if time.monotonic() >= deadline:
+        deadline, refusal = 0.0, f" ({reason_of(error)})"
+    pause, failed = 0.05, 0
+    while True:
+        try:
+            state, failed = domain.state(), 0
+        except NumaVirtError:
+            failed += 1
+            if failed == _PATIENCE:
+                raise
+            state = UNKNOWN
+        if state == "shut off":
+            attempt.restarts = True
+            return
+        if time.monotonic() >= deadline and state != UNKNOWN:
             how = refusal or f" within {seconds} s"
+            now = "it runs on as it was, and" if state == "running" else f"it is {state}, and"
             raise RestartFailedError(
-                f"domain {domain.name!r} did not shut down{how}; it runs on as it was, and follows "
-                "its new definition when it is restarted",
+                f"domain {domain.name!r} did not shut down{how}; {now} follows its new definition when it is restarted",
                 domain=domain.name,
                 timeout=seconds,
             )

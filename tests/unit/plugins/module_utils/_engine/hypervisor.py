@@ -28,7 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRe
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
-from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCallError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, LibvirtCallError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
@@ -191,6 +191,9 @@ class Guest:
     live: str | None = None
     state: str = "shut off"
     by_user: bool = True
+    why: str = "for an error or a migration"
+    jobs: tuple[str, ...] = ()
+    image: str | None = None  # the document of a managed save image, where there is one
     where: dict[int, CpuSet] = field(default_factory=dict)
 
 
@@ -214,6 +217,7 @@ class Hypervisor(Host):
         self.strays = {}
         self.obeys_shutdown = True
         self.offline = CpuSet()
+        self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
 
@@ -256,9 +260,9 @@ class Hypervisor(Host):
         guest.config = etree.tostring(root, encoding="unicode")
         return guest
 
-    def run(self, guest, paused):
-        root = etree.fromstring(guest.config)
-        guest.live, guest.state = guest.config, "paused" if paused else "running"
+    def run(self, guest, paused, image=None):
+        guest.live, guest.state = image or guest.config, "paused" if paused else "running"
+        root = etree.fromstring(guest.live)
         everything = CpuSet(range(8)) - self.offline
         cpuset = root.find("vcpu").get("cpuset") if self.kind == "qemu" else None  # libxl ignores it
         pins = {int(each.get("vcpu")): each.get("cpuset") for each in root.iterfind("cputune/vcpupin")}
@@ -288,8 +292,15 @@ class Hypervisor(Host):
             policy = f"bind:{nodeset}" if binds else "default"
             file.write(f"7f0000000000 {policy} anon=8192 dirty=8192 N{first}=8192 kernelpagesize_kB=4\n")
 
+    def save(self, guest):
+        """As somebody does: its memory is kept, and the next start goes on from there."""
+        guest.image = guest.live
+        self.end(guest)
+
     def end(self, guest):
         guest.live, guest.state, guest.where = None, "shut off", {}
+        if guest.config is None:
+            self.guests.pop(guest.name, None)
         shutil.rmtree(os.path.join(self.proc, str(guest.pid)), ignore_errors=True)
 
 
@@ -389,13 +400,18 @@ class FakeDomain:
 
     def _read(self, value):
         self.connection.calls += 1
+        self._check()
         return value
 
+    def _check(self):
+        if self.hypervisor.guests.get(self.name) is not self.guest:
+            raise DomainNotFoundError("name", None, "Domain not found")
+
     def definition(self):
-        return self._read(self.guest.config)
+        return self._read(self.guest.config if self.guest.config is not None else self.guest.live)
 
     def live_xml(self):
-        return self.connection.call("live_xml", lambda: self.guest.live or self.guest.config)
+        return self.connection.call("live_xml", lambda: self._checked(self.guest.live or self.guest.config))
 
     def state(self):
         return self._read(self.guest.state)
@@ -403,14 +419,50 @@ class FakeDomain:
     def paused_by_user(self):
         return self._read(self.guest.by_user)
 
+    def _checked(self, value):
+        self._check()
+        return value
+
+    def why_paused(self):
+        return self._read(self.guest.why)
+
+    def jobs(self, disks):
+        return self._read([*self.guest.jobs])
+
+    def saved(self):
+        return self._read(self.guest.image is not None)
+
+    def saved_xml(self):
+        def real():
+            if not self.hypervisor.images_can_be_edited:
+                raise UnsupportedError("libvirt", "it", "this function is not supported by the connection driver")
+            return self._checked(self.guest.image)
+
+        return self.connection.call("saved_xml", real)
+
+    def define_saved(self, xml):
+        self._write("define_saved", lambda: setattr(self.guest, "image", xml))
+
+    def save(self):
+        def change():
+            if self.guest.live is None:
+                raise LibvirtCallError("save the domain", "domain is not running", 55)
+            self.guest.image = self.guest.live
+            self.hypervisor.end(self.guest)
+
+        self._write("save", change)
+
     def persistent(self):
         return self._read(self.guest.config is not None)
 
     def vcpu_maps(self):
+        if self.guest.live is None:
+            raise LibvirtCallError("read the vCPUs", "domain is not running", 55)
         return self._read(dict(self.guest.where))
 
     def _write(self, words, change):
         def real():
+            self._check()
             self.hypervisor.log.append(words)
             change()
 
@@ -420,6 +472,7 @@ class FakeDomain:
         assert with_flags
 
         def change():
+            self._must_run("pin a vCPU")
             self.guest.where[vcpu] = cpus
             self._edit_live("cputune", f"vcpupin[@vcpu='{vcpu}']", f"<vcpupin vcpu='{vcpu}' cpuset='{cpus}'/>")
 
@@ -481,6 +534,7 @@ class FakeDomain:
         self._write("remove_metadata", change)
 
     def _edit_live(self, parent_tag, path, element):
+        self._must_run("change the guest")
         root = etree.fromstring(self.guest.live)
         parent = root.find(parent_tag)
         if parent is None:
@@ -496,21 +550,47 @@ class FakeDomain:
         def change():
             if self.guest.live is not None:
                 raise LibvirtCallError("start the domain", "domain is already running", 55)
-            self.hypervisor.run(self.guest, paused)
+            # As qemu does: a guest with an image goes on as that says, and the image is gone.
+            self.hypervisor.run(self.guest, paused, self.guest.image)
+            self.guest.image = None
 
         self._write("start paused" if paused else "start", change)
 
     def resume(self):
-        self._write("resume", lambda: setattr(self.guest, "state", "running"))
+        def change():
+            self._must_run("resume the domain")
+            self.guest.state = "running"
+
+        self._write("resume", change)
+
+    def _must_run(self, action):
+        if self.guest.live is None:
+            raise LibvirtCallError(action, "domain is not running", 55)
 
     def shutdown(self):
-        self._write("shutdown", lambda: self.hypervisor.end(self.guest) if self.hypervisor.obeys_shutdown else None)
+        def change():
+            self._must_run("shut the domain down")
+            if self.hypervisor.obeys_shutdown and self.guest.state == "running":
+                self.hypervisor.end(self.guest)
+
+        self._write("shutdown", change)
 
     def destroy(self):
-        self._write("destroy", lambda: self.hypervisor.end(self.guest))
+        def change():
+            self._must_run("destroy the domain")
+            self.hypervisor.end(self.guest)
+
+        self._write("destroy", change)
 
     def undefine(self):
-        self._write("undefine", lambda: self.hypervisor.guests.pop(self.guest.name))
+        def change():
+            if self.guest.image is not None:
+                raise LibvirtCallError("undefine the domain", "it has a managed save image", 55)
+            self.guest.config = None
+            if self.guest.live is None:
+                del self.hypervisor.guests[self.guest.name]
+
+        self._write("undefine", change)
 
 
 def refuse(reason, action="do it"):
