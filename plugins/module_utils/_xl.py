@@ -28,7 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, MAX_TEXT, XlConfig
 
 URI = "xl"
 FOLDER = "/etc/xen"
@@ -337,7 +337,7 @@ class Domain:
 def _may_define(path: str, name: str) -> bool:
     """Whether a file that cannot be parsed could be that of a guest: by its own name, or by what stands in it."""
     try:
-        return os.path.basename(path) == f"{name}.cfg" or name in _read_file(path)
+        return os.path.basename(path) == f"{name}.cfg" or (os.path.isfile(path) and name in _read_file(path))
     except InputError:
         return True
 
@@ -352,9 +352,11 @@ def _checked_path(path: str) -> str:
 
 
 def _read_file(path: str) -> str:
-    """Its text, of which every byte can be had back. Raises InputError."""
+    """Its text, of which every byte can be had back; no more of it than is ever read. Raises InputError."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise InputError("config", path, "is not a regular file", "give the path of a configuration file of xl")
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+            return file.read(MAX_TEXT + 1)
     except OSError as error:
         raise InputError("config", path, f"cannot be read: {error.strerror}", "run as root") from None
