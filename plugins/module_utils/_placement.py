@@ -88,6 +88,12 @@ class Placement:
     def of_emulator(self) -> CpuSet | None:
         return self.emulator if self.emulator is not None else self.cpuset
 
+    @property
+    def mixes_restrictive(self) -> bool:
+        """Whether some of its memory is restrictive and some is not; where nothing is said of all, that is strict."""
+        whole = self.memory.mode if self.memory is not None else "strict"
+        return any((each.mode == "restrictive") != (whole == "restrictive") for _cell, each in self.memnodes)
+
     def effective_cpuset(self, vcpus: int, everything: CpuSet) -> CpuSet | None:
         """The OR of the vCPUs' sets, or None where that is the whole host."""
         pinned = {number: cpus for number, cpus in self.vcpu_pins if number < vcpus}

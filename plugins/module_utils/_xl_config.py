@@ -23,9 +23,10 @@ from dataclasses import dataclass, field
 from ansible_collections.numa.virt.plugins.module_utils import _xl_edit
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
 from ansible_collections.numa.virt.plugins.module_utils._xl_affinity import Allowed, read_affinity
 from ansible_collections.numa.virt.plugins.module_utils._xl_options import Reader, VirtualCell
-from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import MASK, Secret, find_secrets
+from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import Secret, find_secrets
 from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import (
     Document,
     Items,

@@ -21,6 +21,11 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    look_again,
+    overwritten,
+    overwritten_warning,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     RUNNING,
@@ -100,13 +105,13 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     return foretell(session, request, plan, known)
 
 
-def foretell(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+def foretell(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
     state = plan.state_before.replace("absent", "shut off")
     if plan.starts or plan.resumes or plan.restarts_now:
         state = "running"
-    return _result(session, request, plan, known.domain if known else None, plan.document, found, None, state)
+    return _result(session, plan, known.domain if known else None, plan.document, found, None, state)
 
 
 def carry_out(
@@ -120,27 +125,34 @@ def carry_out(
     """
     attempt = Attempt(session, plan.document.shape.name, known, plan.state_before)
     attempt.saved = plan.saved
-    if plan.acts:
-        attempt.check_unchanged()
     if plan.backs_up and known is not None:
         attempt.backup_file = keep_backup(request.backup_dir, known)
+    lost = None
+    if plan.acts:
+        look_again(session, attempt.name, plan, known)
     try:
         domain = _define(session, plan, known, attempt)
+        lost = overwritten(session, known, domain, attempt.backup_file) if plan.redefines else None
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
-        stored = _stored(session, plan, known, domain, attempt)
+        stored = _stored(session, plan, known, domain)
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
     except NumaVirtError as error:
         attempt.tell(error)
+        if lost is not None:
+            error.fields["overwritten"] = lost
         raise
-    result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state)
+    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state)
+    if lost is not None:
+        result["overwritten"] = lost
+        result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
     if given is not None and isinstance(stored, XmlDefinition):
-        lost = given.dropped_elements(stored)
-        if lost:
-            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(lost, 10)}")
+        dropped = given.dropped_elements(stored)
+        if dropped:
+            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(dropped, 10)}")
     return result
 
 
@@ -150,10 +162,10 @@ def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt)
         return certain(known).domain
     domain = attempt.define(plan.document.text)
     made = session.definition(domain)
-    if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
-        if isinstance(made, XmlDefinition):
-            store_record(domain, replace(plan.record, stored=made.digest), live=False)
-            made = session.definition(domain)
+    record = plan.record
+    if record is not None and record.source is not None and record.stored is None and isinstance(made, XmlDefinition):
+        store_record(domain, replace(record, stored=made.digest), live=False)
+        made = session.definition(domain)
     attempt.written = made.text
     return domain
 
@@ -201,7 +213,7 @@ def _held_to(plan: Plan) -> Placement | None:
     return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
-def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, attempt: Attempt) -> Definition:
+def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
     """The definition after the run, of a transient domain the live one; read again only where it changed."""
     lasting = known is None or known.persistent
     if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
@@ -211,7 +223,6 @@ def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, a
 
 def _result(
     session: Session,
-    request: Request,
     plan: Plan,
     domain: Domain | None,
     document: Definition,

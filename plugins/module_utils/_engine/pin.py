@@ -92,8 +92,10 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         config_changes = placement_changes(known.placement, document.placement)
         config_changes += spelling_change(known.config.spelling, document.spelling)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
-    if config_changes and request.backup:
-        _backup.check_directory(request.backup_dir)
+    if config_changes:
+        session.check_definable(document.placement)
+        if request.backup:
+            _backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     saved = None
@@ -102,11 +104,13 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
-    attempt = Attempt(session, name, known, known.domain.state() if known.live is not None else "shut off")
+    attempt = Attempt(session, name, known, "shut off")
     attempt.saved = saved
     observation = live.observation if live else None
     if not request.check_mode and changes:
         attempt.check_unchanged()
+        if known.live is not None:
+            attempt.state_before = known.domain.state()
         if config_changes and request.backup:
             attempt.backup_file = keep_backup(request.backup_dir, known)
         try:
