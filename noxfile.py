@@ -366,7 +366,7 @@ def benchmarks(session: nox.Session) -> None:
 
 
 #: Campaigns in tests/campaigns; its other files are what they share.
-CAMPAIGNS = ("kill", "daemon", "others", "together")
+CAMPAIGNS = ("kill", "daemon", "others", "together", "metadata", "fuzz", "growth")
 
 
 @nox.session

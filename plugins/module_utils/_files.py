@@ -80,18 +80,21 @@ def unsafe(there: os.stat_result, owner: int | None = None) -> str | None:
     return None
 
 
-def read_bytes(name: str, folder: int | None = None, follow: bool = False, own: bool = False) -> bytes:
+def read_bytes(name: str, folder: int | None = None, follow: bool = False, own: bool = False, most: int = -1) -> bytes:
     """What a regular file holds; nothing else is opened for long: a FIFO would never end. Raises OSError.
 
-    ``folder`` is an open directory. A link is followed only where told so. ``own`` refuses files of others.
+    ``folder`` is an open directory. A link is followed only where told so. ``own`` refuses files of others. ``most`` is
+    how many bytes are read, of a file that may be larger than anything we make of it.
     """
-    text, there = read_owned(name, folder, follow)
+    text, there = read_owned(name, folder, follow, most)
     if own and there.st_uid not in (0, os.geteuid()):
         raise UnsafeFileError(f"belongs to another user (uid {there.st_uid})")
     return text
 
 
-def read_owned(name: str, folder: int | None = None, follow: bool = False) -> tuple[bytes, os.stat_result]:
+def read_owned(
+    name: str, folder: int | None = None, follow: bool = False, most: int = -1
+) -> tuple[bytes, os.stat_result]:
     """The same, and whose it is."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
@@ -105,14 +108,14 @@ def read_owned(name: str, folder: int | None = None, follow: bool = False) -> tu
         if not stat.S_ISREG(there.st_mode):
             raise UnsafeFileError("is not a regular file")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(), there
+            return file.read(most), there
     finally:
         os.close(handle)
 
 
-def read_text(name: str, folder: int | None = None, follow: bool = False, own: bool = False) -> str:
+def read_text(name: str, folder: int | None = None, follow: bool = False, own: bool = False, most: int = -1) -> str:
     """The same as text, of which every byte can be had back."""
-    return read_bytes(name, folder, follow, own).decode("utf-8", "surrogateescape")
+    return read_bytes(name, folder, follow, own, most).decode("utf-8", "surrogateescape")
 
 
 def write_file(folder: int, name: str, text: str, mode: int) -> None:

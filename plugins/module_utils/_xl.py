@@ -29,7 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, MAX_TEXT, XlConfig
 
 URI = "xl"
 FOLDER = "/etc/xen"
@@ -339,7 +339,7 @@ class Domain:
 def _may_define(path: str, name: str) -> bool:
     """Whether a file that cannot be parsed could be that of a guest: by its own name, or by what stands in it."""
     try:
-        return os.path.basename(path) == f"{name}.cfg" or name in _read_file(path)
+        return os.path.basename(path) == f"{name}.cfg" or (os.path.isfile(path) and name in _read_file(path))
     except InputError:
         return True
 
@@ -354,9 +354,10 @@ def _checked_path(path: str) -> str:
 
 
 def _read_file(path: str) -> str:
-    """Its text, of which every byte can be had back. Raises InputError."""
+    """Its text, of which every byte can be had back; no more of it than is ever read. Raises InputError."""
     try:
-        return _files.read_text(path, follow=True)
+        # A character is four bytes at most: what is cut off here is too long in any case.
+        return _files.read_text(path, follow=True, most=4 * (MAX_TEXT + 1))
     except _files.UnsafeFileError as error:
         raise InputError("config", path, str(error.strerror), "give the path of a configuration file of xl") from None
     except OSError as error:

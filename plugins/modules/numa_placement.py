@@ -50,6 +50,9 @@ options:
     description:
       - Domains that exist on the host, V(all) of them, those that are V(running), or those whose name matches a
         pattern such as V(web*).
+      - One whose definition cannot be read, that a newer release has placed, or that this host cannot place by the
+        policy that it was placed by, is left alone, with a warning. It counts for the others like one that nobody
+        manages here. One whose record of what was asked for cannot be read is placed as if nothing had been.
     type: str
   policy:
     description:

@@ -192,7 +192,7 @@ def usable(known: Known) -> Known:
     mend = (
         "use that release, or take the record out with virsh metadata --remove"
         if trouble.kind == NEWER
-        else "mend it with the hypervisor's own tools, such as virsh edit"
+        else "mend it by hand (virsh edit, or the file of xl)"
     )
     raise UnreadableError("name", known.domain.name, trouble.problem, mend)
 
