@@ -299,3 +299,41 @@ def test_a_guest_that_was_paused_meanwhile_does_not_run_on(qemu):
     with pytest.raises(RestartFailedError, match="it is paused, and follows") as error:
         qemu.place("web1", cells=[1], restart=True)
     assert (error.value.state, error.value.changed) == ("paused", True)
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "online"),
+    [
+        ({"vcpu": " current='1'"}, {"0": "0-3"}),
+        (
+            {
+                "vcpu": " current='2'",
+                "vcpus": 3,
+                "tune": "<vcpus><vcpu id='0' enabled='yes' hotpluggable='no'/>"
+                "<vcpu id='1' enabled='no' hotpluggable='yes'/><vcpu id='2' enabled='yes' hotpluggable='yes'/></vcpus>",
+            },
+            {"0": "0-3", "2": "0-3"},
+        ),
+    ],
+)
+def test_a_vcpu_that_is_not_there_yet_is_not_pinned(testdriver, vcpus, online):
+    testdriver.place(xml=document(**vcpus), cells=[0])
+    assert testdriver.place("web1", cpuset="0-3", check=True)["changed"]
+    done = testdriver.place("web1", cpuset="0-3")
+    assert (done["changed"], done["actual"]["vcpus"]) == (True, online)
+    assert not testdriver.place("web1", cpuset="0-3")["changed"]
+    foretold, done = testdriver.pin(pins={"1": "2"}, check=True), testdriver.pin(pins={"1": "2"})
+    assert foretold["changes"] == done["changes"]
+    assert [(each["element"], each["applied"]) for each in done["changes"]][0] == (
+        "cputune/vcpupin[@vcpu='1']",
+        "config",
+    )
+    assert not testdriver.pin(pins={"1": "2"})["changed"]
+
+
+def test_what_xen_chooses_itself_needs_no_restart(xen):
+    xml = document(kind="xen", vcpu=" placement='auto'")
+    assert xen.place(xml=xml, restart=True)["changed"]
+    xen.log.clear()
+    again = xen.place(xml=xml, restart=True, shutdown_timeout=1)
+    assert (again["changed"], again["restart_required"], xen.log) == (False, False, [])
