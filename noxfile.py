@@ -369,7 +369,7 @@ def labtests(session: nox.Session) -> None:
 
 #: Which hosts a lane of scenarios boots, and its scenarios. Two lanes run side by side, each on hosts of its own.
 LANES = {
-    "kvm": (("kvm", "smt", "xen"), ("born", "both", "demo", "fails", "moves", "promises", "smt", "survives")),
+    "kvm": (("kvm", "smt", "xen"), ("born", "both", "demo", "fails", "moves", "promises", "saved", "smt", "survives")),
     "xen": (("kvm", "smt", "xen"), ("drift", "roles", "xen", "xl")),
 }
 
