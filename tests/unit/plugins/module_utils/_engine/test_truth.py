@@ -50,7 +50,7 @@ def test_an_old_guest_that_cannot_be_destroyed_gets_its_definition_back(qemu):
     before = qemu.definition()
     qemu.strays = {0: CpuSet([6])}
     qemu.failures["destroy"] = refuse("busy", "destroy the domain")
-    with pytest.raises(PlacementFailedError, match="NOT be destroyed .* is paused, the previous definition") as error:
+    with pytest.raises(PlacementFailedError, match=r"NOT be destroyed .* is paused, the previous definition") as error:
         qemu.place("web1", cells=[1])
     assert (qemu.definition(), error.value.changed, error.value.state) == (before, True, "paused")
 
@@ -324,10 +324,8 @@ def test_a_vcpu_that_is_not_there_yet_is_not_pinned(testdriver, vcpus, online):
     assert not testdriver.place("web1", cpuset="0-3")["changed"]
     foretold, done = testdriver.pin(pins={"1": "2"}, check=True), testdriver.pin(pins={"1": "2"})
     assert foretold["changes"] == done["changes"]
-    assert [(each["element"], each["applied"]) for each in done["changes"]][0] == (
-        "cputune/vcpupin[@vcpu='1']",
-        "config",
-    )
+    first = done["changes"][0]
+    assert (first["element"], first["applied"]) == ("cputune/vcpupin[@vcpu='1']", "config")
     assert not testdriver.pin(pins={"1": "2"})["changed"]
 
 
