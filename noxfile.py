@@ -12,14 +12,18 @@ import subprocess
 import sys
 import tarfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
 from nox.command import CommandFailed
 
 sys.path[:0] = [str(Path(__file__).parent / "tests" / name) for name in ("setup", "testd")]
+sys.path.append(str(Path(__file__).parent / "tests" / "lab"))
 import machine
 import testd
+from lab_plan import SCENARIOS, SYSTEMS
+from numalab import belongings
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|venv"
@@ -30,6 +34,13 @@ REPO = Path(__file__).parent
 VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 PACKAGE = "ansible_collections.numa.virt"
 
+#: Whether tests/setup/checks.py runs this, and ends what it started.
+WITHIN_CHECKS = "NUMA_VIRT_CHECKS" in os.environ
+#: Whether checks run in their long forms.
+LONG = "NUMA_VIRT_LONG" in os.environ
+
+if not WITHIN_CHECKS:
+    belongings.guard_this_process()
 os.environ.update(machine.index_environment())
 os.environ["PATH"] = machine.path_with({**machine.target_pythons(), "own": sys.executable})
 
@@ -78,9 +89,15 @@ def units(session: nox.Session) -> None:
     install(session, "units")
     (machine.CACHE / "coverage").mkdir(parents=True, exist_ok=True)
     environment = {"PYTHONPATH": str(machine.link_tree())}
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
     if session.posargs:
+        session.run("coverage", "run", "-m", "pytest", *session.posargs, env=environment)
+        session.run("coverage", "combine", silent=True)
         return
+    session.run("coverage", "erase")
+    # A process for each CPU; the few tests of one file mostly share what they build.
+    words = ("-m", "pytest", "--numprocesses", str(len(os.sched_getaffinity(0))), "--dist", "worksteal")
+    session.run("coverage", "run", *words, env=environment)
+    session.run("coverage", "combine", silent=True)
     session.run("coverage", "report")
     pure = [f"plugins/module_utils/{name}.py" for name in settings()["pure"]]
     session.run("coverage", "report", "--fail-under=100", "--include=" + ",".join(pure))
@@ -118,7 +135,9 @@ def sanity_oldest(session: nox.Session) -> None:
     if session.python is None:
         session.skip("needs Python 3.11 or 3.12; none is here")
     install(session, "core-2.19")
-    ansible_test(session, "sanity", "--venv", *session.posargs)
+    # The newest core compiles and imports all on each Python; this one in its long form.
+    words = [] if LONG else ["--python", str(session.python).rpartition("python")[2]]
+    ansible_test(session, "sanity", "--venv", *(session.posargs or words))
 
 
 @nox.session(name="units-targets")
@@ -362,20 +381,16 @@ def campaigns(session: nox.Session) -> None:
 
 @nox.session
 def labtests(session: nox.Session) -> None:
-    """Unit tests of the lab's own code; they boot nothing."""
+    """Unit tests of the lab's own code and of what runs checks; they boot nothing."""
     install(session, "lab")
-    session.run("pytest", *(session.posargs or ["tests/lab/tests"]))
+    session.run("pytest", *(session.posargs or ["tests/lab/tests", "tests/setup/tests"]))
 
 
-#: Which hosts a lane of scenarios boots, and its scenarios. Two lanes run side by side, each on hosts of its own.
-LANES = {
-    "kvm": (("kvm", "smt", "xen"), ("born", "both", "demo", "fails", "moves", "promises", "saved", "smt", "survives")),
-    "xen": (("kvm", "smt", "xen"), ("drift", "roles", "xen", "xl")),
-}
+def on_lab(session: nox.Session, hosts: Sequence[str], *command: str) -> None:
+    """Boot hosts, run a command with their inventory, and end those that were not up. Skips where no lab can run.
 
-
-def on_lab(session: nox.Session, hosts: tuple[str, ...], *command: str, run_folder: Path | None = None) -> None:
-    """Boot hosts, run a command with their inventory, and end those that were not up. Skips where no lab can run."""
+    Within ``make test`` hosts stay up for the next check, and those that are not needed now are paused.
+    """
     try:
         machine.ensure_packages("lab")
     except machine.MissingError as missing:
@@ -390,37 +405,45 @@ def on_lab(session: nox.Session, hosts: tuple[str, ...], *command: str, run_fold
     session.log(doctor.stdout.strip())
     if doctor.returncode == 3:
         session.skip("the labs cannot run here: " + " ".join(doctor.stdout.split()))
-    install(session, "molecule")
-    environment = machine.ansible_environment()
-    if run_folder is not None:
-        environment["NUMA_VIRT_LAB_RUN"] = str(run_folder)
-    session.run("python", "tests/lab/lab.py", "run", *hosts, "--", *command, env=environment)
+    # All scenarios share one environment, the project's own.
+    programs = machine.ensure_venv("molecule")
+    keep = ["--keep"] if WITHIN_CHECKS else []
+    session.run(
+        *(str(programs / "python"), "tests/lab/lab.py", "run", *keep, *hosts, "--", str(programs / command[0])),
+        *command[1:],
+        env={**machine.ansible_environment(), "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"},
+        external=True,
+        terminate_timeout=60,  # for the hosts, which it ends
+    )
 
 
-def scenarios(session: nox.Session, lane: str) -> None:
-    """Run the scenarios of one lane."""
+def scenario(session: nox.Session, name: str, system: str) -> None:
+    """Run one scenario on hosts of one system."""
     known = {path.parent.name for path in (REPO / "extensions" / "molecule").glob("*/molecule.yml")}
-    listed = [name for _hosts, names in LANES.values() for name in names]
-    if sorted(listed) != sorted(known):
-        session.error(f"LANES in noxfile.py has {sorted(listed)}, and there are {sorted(known)}")
-    hosts, names = LANES[lane]
-    command = ("python", "tests/setup/scenarios.py", *(session.posargs or names))
-    on_lab(session, hosts, *command, run_folder=machine.CACHE / "lab" / lane)
+    if set(SCENARIOS) != known:
+        session.error(f"tests/setup/lab_plan.py has {sorted(SCENARIOS)}, and there are {sorted(known)}")
+    on_lab(session, SCENARIOS[name].hosts(system), "python", "tests/setup/scenarios.py", name)
 
 
-@nox.session(name="molecule-kvm", tags=["lab-kvm"])
-def molecule_kvm(session: nox.Session) -> None:
-    """Scenarios on real hosts with several cells, booted under emulation: mostly KVM."""
-    scenarios(session, "kvm")
+def add_scenarios() -> None:
+    """A session for each scenario on each system. ``make test`` runs one of each, ``make lab-matrix`` all."""
+    for name, entry in SCENARIOS.items():
+        for system in SYSTEMS:
+
+            def session_(session: nox.Session, name: str = name, system: str = system) -> None:
+                scenario(session, name, system)
+
+            session_.__doc__ = f"The scenario {name}, on real hosts with several cells that run Debian {system}."
+            chosen = system == entry.system
+            tags = ["lab", entry.lane] if chosen else ["lab", entry.lane, "matrix"]
+            nox.session(name=f"lab-{name}-{system}", tags=tags, default=chosen, python=False)(session_)
 
 
-@nox.session(name="molecule-xen", tags=["lab-xen"])
-def molecule_xen(session: nox.Session) -> None:
-    """Scenarios on real hosts with several cells: Xen, alone and together with KVM."""
-    scenarios(session, "xen")
+add_scenarios()
 
 
-@nox.session(default=False, tags=["tool"])
+@nox.session(default=False, tags=["tool"], python=False)
 def molecule(session: nox.Session) -> None:
     """Molecule with words of your own, on the hosts that `make lab` has booted and those that are missing."""
-    on_lab(session, LANES["xen"][0], "molecule", *(session.posargs or ["test", "--all"]))
+    hosts = os.environ.get("HOSTS", "kvm smt xen").split()
+    on_lab(session, hosts, "molecule", *(session.posargs or ["test", "--all"]))

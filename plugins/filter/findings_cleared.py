@@ -48,12 +48,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._mending import cleared
-from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of
+from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of, said_of_findings
 
 
 def findings_cleared(before: Any, after: Any) -> list[dict[str, Any]]:
     """The findings that are gone."""
-    return cleared(findings_of(before, "findings_cleared"), findings_of(after, "findings_cleared"))
+    were, are = findings_of(before, "findings_cleared"), findings_of(after, "findings_cleared")
+    return said_of_findings("findings_cleared", lambda: cleared(were, are))
 
 
 class FilterModule:

@@ -59,14 +59,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._mending import finding_lines
-from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
-from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of
+from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of, said_of_findings
 
 
 def findings_lines(result: Any, host: Any, least: str = "info") -> list[str]:
     """The lines."""
     findings = findings_of(result, "findings_lines")
-    return said_in_one_line(lambda: finding_lines(findings, str(host), least))
+    return said_of_findings("findings_lines", lambda: finding_lines(findings, str(host), least))
 
 
 class FilterModule:

@@ -77,8 +77,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.numa.virt.plugins.module_utils._mending import mending
-from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
-from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of
+from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of, said_of_findings
 
 
 def findings_mending(result: Any, least: str = "info", adopt: str = "") -> dict[str, Any]:
@@ -87,7 +86,7 @@ def findings_mending(result: Any, least: str = "info", adopt: str = "") -> dict[
     domains = result.get("domains") if isinstance(result, Mapping) else None
     if not isinstance(domains, (list, tuple)):
         raise AnsibleFilterError("findings_mending: the input is not a whole result of numa.virt.numa_domain_info")
-    return said_in_one_line(lambda: mending(findings, domains, least, adopt))
+    return said_of_findings("findings_mending", lambda: mending(findings, domains, least, adopt))
 
 
 class FilterModule:

@@ -67,6 +67,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.openmetrics import findings_openmetrics as written
+from ansible_collections.numa.virt.plugins.plugin_utils._findings import said_of_findings
 
 
 def findings_openmetrics(result: Any, host: Any) -> str:
@@ -77,7 +78,7 @@ def findings_openmetrics(result: Any, host: Any) -> str:
         raise AnsibleFilterError(
             "findings_openmetrics: the input is not a result of numa.virt.numa_domain_info with findings=true"
         )
-    return written(str(host), findings, summary)
+    return said_of_findings("findings_openmetrics", lambda: written(str(host), findings, summary))
 
 
 class FilterModule:

@@ -46,12 +46,20 @@ def check_directory(directory: str, option: str = "backup_dir") -> None:
 def keep(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:
     """save(), unless the newest backup holds this very definition: a run that fails and is repeated adds nothing, and
     so pushes no older definition out. Returns the file's path. Raises InputError."""
+    newest = kept(directory, uuid, text)
+    if newest is not None:
+        return newest
+    return save(directory, uuid, text, suffix)
+
+
+def kept(directory: str, uuid: str, text: str) -> str | None:
+    """The newest backup of a domain where it holds this very definition, else None."""
     with contextlib.suppress(OSError, ValueError):
         for newest in backups(directory, uuid)[-1:]:
             with open(newest, encoding="utf-8", errors="surrogateescape", newline="") as file:
                 if file.read() == text:
                     return newest
-    return save(directory, uuid, text, suffix)
+    return None
 
 
 def save(directory: str, uuid: str, text: str, suffix: str = "xml") -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
@@ -50,8 +51,16 @@ def parse_host(text: str, cpu_map: tuple[bool, ...] | None = None) -> Host:
     ``cpu_map`` is what virNodeGetCPUMap() said: an element for each CPU that exists, true where it is online. Without
     it every CPU that a cell lists counts as present and online, which it need not be: libvirt lists offline CPUs like
     others, with whatever siblings they last had.
+    Raises XmlError.
     """
     root = _xml.parse(text, "capabilities")
+    try:
+        return _host(root, cpu_map)
+    except ValueError:
+        raise XmlError("capabilities", "a number in them cannot be read") from None
+
+
+def _host(root: etree._Element, cpu_map: tuple[bool, ...] | None) -> Host:
     cells = tuple(sorted((_cell(element) for element in root.iterfind("host/topology/cells/cell")), key=lambda c: c.id))
     implied = not cells
     if implied:
@@ -65,18 +74,22 @@ def parse_host(text: str, cpu_map: tuple[bool, ...] | None = None) -> Host:
 
 
 def parse_pci_device(text: str) -> tuple[int, Device] | None:
-    """A node device document -> (cell, device), or None where the device names no cell."""
+    """A node device document -> (cell, device), or None where the device names no cell or no address."""
     root = _xml.parse(text, "node device")
     capability = root.find("capability[@type='pci']")
     node = capability.find("numa") if capability is not None else None
     if capability is None or node is None or not node.get("node", "").isdigit():
         return None
-    domain, bus, slot, function = (
-        int(capability.findtext(tag) or "0", 0) for tag in ("domain", "bus", "slot", "function")
-    )
+    try:
+        cell = int(node.get("node", ""))
+        domain, bus, slot, function = (
+            int(capability.findtext(tag) or "0", 0) for tag in ("domain", "bus", "slot", "function")
+        )
+    except ValueError:
+        return None
     label = " ".join(filter(None, ((capability.findtext(tag) or "").strip() for tag in ("vendor", "product"))))
     address = f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
-    return int(node.get("node", "")), Device(root.findtext("name") or "", address, label)
+    return cell, Device(root.findtext("name") or "", address, label)
 
 
 def kib(text: str | None, unit: str) -> int:

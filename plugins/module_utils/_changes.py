@@ -100,19 +100,14 @@ def intent_text(intent: Intent) -> str:
 def merge(config: Iterable[Change], live: Iterable[Change]) -> list[Change]:
     """One list: an element changed alike in the definition and in the running guest is one change, applied to BOTH."""
     merged = list(config)
+    own = [(rank, each) for rank, each in enumerate(merged) if each.applied == CONFIG]
+    ranks = {(each.element, each.after): rank for rank, each in reversed(own)}
     for change in live:
-        index = next(
-            (
-                number
-                for number, other in enumerate(merged)
-                if (other.element, other.after, other.applied) == (change.element, change.after, CONFIG)
-            ),
-            None,
-        )
-        if index is None:
+        rank = ranks.pop((change.element, change.after), None)
+        if rank is None:
             merged.append(change)
         else:
-            merged[index] = replace(merged[index], applied=BOTH)
+            merged[rank] = replace(merged[rank], applied=BOTH)
     return merged
 
 

@@ -38,6 +38,8 @@ _ELEMENT = re.compile(
     rf"(?P<comma>,[{_SPACE}]*)?"
 )
 _RUN = re.compile("1+")
+# A text of so many characters names few ranges.
+_SHORT = 64
 
 
 class CpuSet:
@@ -56,6 +58,8 @@ class CpuSet:
         numbers = list(cpus)
         if any(number < 0 for number in numbers):
             raise ValueError("CPU numbers are not negative")
+        if any(number > MAX_CPU for number in numbers):
+            raise ValueError(f"CPU numbers are not larger than {MAX_CPU}")
         bits = bytearray(b"0") * (max(numbers, default=-1) + 1)
         for number in numbers:
             bits[number] = 0x31
@@ -87,25 +91,25 @@ class CpuSet:
         position = _after_spaces(text, 0)
         if position == len(text):
             raise CpuSetSyntaxError(option, text, position, "a CPU number is missing")
-        bits = bytearray()
+        bits = _Bits() if len(text) <= _SHORT else _ManyBits()
         while position < len(text):
             match = _ELEMENT.match(text, position)
             if match is None:
                 raise _no_element(option, text, position)
             start = _number(option, text, match, "start")
             if match["dash"] is None:
-                _set(bits, start, start, 0x30 if match["neg"] else 0x31)
+                bits.set(start, start, match["neg"] is None)
             elif match["neg"]:
                 raise _excluded_range(option, text, match.start("dash"))
             else:
                 end = _number(option, text, match, "end")
                 if end < start:
                     raise CpuSetSyntaxError(option, text, match.start("end"), "the range ends before it starts")
-                _set(bits, start, end, 0x31)
+                bits.set(start, end, True)
             if match["comma"] is None and match.end() != len(text):
                 raise _no_separator(option, text, match)
             position = match.end()
-        return cls.from_mask(_mask_of(bits))
+        return cls.from_mask(bits.mask)
 
     @classmethod
     def coerce(cls, value: Any, option: str = "cpuset") -> CpuSet:
@@ -135,7 +139,11 @@ class CpuSet:
 
     def ranges(self) -> list[tuple[int, int]]:
         """Runs of neighbours, ascending: ``[(first, last), ...]``."""
-        return [(run.start(), run.end() - 1) for run in _RUN.finditer(f"{self._mask:b}"[::-1])] if self._mask else []
+        if not self._mask:
+            return []
+        first = (self._mask & -self._mask).bit_length() - 1  # nothing is looked at below it
+        digits = f"{self._mask >> first:b}"[::-1]
+        return [(first + run.start(), first + run.end() - 1) for run in _RUN.finditer(digits)]
 
     def to_map(self, length: int) -> tuple[bool, ...]:
         """libvirt's Python form for a host with ``length`` CPUs. A CPU beyond it is an error, never cut off."""
@@ -195,12 +203,34 @@ def _mask_of(bits: bytearray) -> int:
     return int(bytes(bits[::-1]), 2) if bits else 0
 
 
-def _set(bits: bytearray, first: int, last: int, digit: int) -> None:
-    if last >= len(bits):
-        if digit == 0x30:
-            return
-        bits.extend(b"0" * max(last + 1 - len(bits), len(bits)))
-    bits[first : last + 1] = bytes((digit,)) * (last + 1 - first)
+class _Bits:
+    """A mask in the making, of a few ranges: each costs as much as the mask is long."""
+
+    def __init__(self) -> None:
+        self.mask = 0
+
+    def set(self, first: int, last: int, on: bool) -> None:
+        run = ((1 << (last - first + 1)) - 1) << first
+        self.mask = self.mask | run if on else self.mask & ~run
+
+
+class _ManyBits:
+    """The same of any number: each costs as much as it is long itself."""
+
+    def __init__(self) -> None:
+        self._digits = bytearray()
+
+    def set(self, first: int, last: int, on: bool) -> None:
+        digits = self._digits
+        if last >= len(digits):
+            if not on:
+                return
+            digits.extend(b"0" * max(last + 1 - len(digits), len(digits)))
+        digits[first : last + 1] = (b"1" if on else b"0") * (last + 1 - first)
+
+    @property
+    def mask(self) -> int:
+        return _mask_of(self._digits)
 
 
 def _number(option: str, text: str, match: re.Match[str], group: str) -> int:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A domain document as a whole: what it is, what of it is secret, and whether its rest is the same.
+"""A domain document as a whole: what it is, and whether its rest is the same.
 
 No placement policy is decided here; the owned elements are the business of _placement_xml.
 This file must not import ansible or libvirt.
@@ -13,21 +13,14 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+from collections import deque
 
 from ansible_collections.numa.virt.plugins.module_utils import _xml
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, certain
 from ansible_collections.numa.virt.plugins.module_utils._placement import MAX_CPUS, Shape
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, strip_owned
-from ansible_collections.numa.virt.plugins.module_utils._xml import etree
-
-MASK = "********"
-
-# Namespaces of <qemu:commandline>, <qemu:override>, <xen:commandline> and others.
-_PASSTHROUGH = "{http://libvirt.org/schemas/domain/"
-_SUSPECT = re.compile(r"passw|passphrase|secret|token|credential|api_?key|private_?key|\bkey=|\bdata=", re.IGNORECASE)
-_SECRET_ATTRIBUTES = ("passwd", "password")
-# Free text that libvirt keeps as it is.
-_FREE_TEXT = ("title", "description", "os/cmdline", "os/initarg", "os/initenv")
+from ansible_collections.numa.virt.plugins.module_utils._placement_xml import strip_owned
+from ansible_collections.numa.virt.plugins.module_utils._xml import etree, path_of
+from ansible_collections.numa.virt.plugins.module_utils._xml_secrets import masked
 
 # virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
 _UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
@@ -156,31 +149,6 @@ def same_rest(one: etree._Element, other: etree._Element) -> bool:
     return _canonical(one) == _canonical(other)
 
 
-def same_secrets(one: etree._Element, other: etree._Element) -> bool:
-    """Whether two documents hold the same secrets: those of one kind in the same order."""
-    return _secrets(one) == _secrets(other)
-
-
-def masked(root: etree._Element) -> etree._Element:
-    """A copy that can be shown: every secret is MASK."""
-    result = copy.deepcopy(root)
-    for element, attribute in _places(result):
-        if attribute is None:
-            element.text = MASK
-            continue
-        try:
-            element.set(attribute, MASK)
-        except ValueError:  # a name that libvirt takes and lxml does not
-            tail = element.tail
-            element.clear()
-            element.text, element.tail = MASK, tail
-    for note in result.iter(etree.Comment, etree.ProcessingInstruction):
-        # A device that somebody has commented out, say. libvirt does not keep it.
-        if _SUSPECT.search(note.text or ""):
-            note.text = MASK
-    return result
-
-
 def rest_text(root: etree._Element) -> str:
     """The masked rest, indented: what a diff of the definition shows."""
     result = masked(root)
@@ -194,21 +162,16 @@ def rest_text(root: etree._Element) -> str:
 
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
     """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
-    kept = {_path(each) for each in stored.iter(etree.Element)}
-    lost = []
+    kept = {path_of(each) for each in stored.iter(etree.Element)}
+    lost: dict[str, None] = {}
     rest = copy.deepcopy(given)
     strip_owned(rest)
     for each in rest.iter(etree.Element):
-        path = _path(each)
+        path = path_of(each)
         parent = each.getparent()
-        if path not in kept and path not in lost and (parent is None or _path(parent) in kept):
-            lost.append(path)
-    return lost
-
-
-def _path(element: etree._Element) -> str:
-    names = [str(each.tag).rpartition("}")[2] for each in (element, *element.iterancestors())]
-    return "/".join(reversed(names))
+        if path not in kept and path not in lost and (parent is None or path_of(parent) in kept):
+            lost[path] = None
+    return list(lost)
 
 
 def _canonical(root: etree._Element) -> bytes:
@@ -227,78 +190,16 @@ def _canonical(root: etree._Element) -> bytes:
         return bytes(etree.tostring(result, encoding="utf-8"))
 
 
-def _secrets(root: etree._Element) -> list[tuple[str, str]]:
-    # libvirt puts the sections of a document into an order of its own, and keeps it within each.
-    found = [
-        (
-            _path(element),
-            str(dict(element.attrib.items()).get(attribute)) if attribute is not None else element.text or "",
-        )
-        for element, attribute in _places(root)
-    ]
-    return sorted(found, key=lambda pair: pair[0])
-
-
-def _places(root: etree._Element) -> list[tuple[etree._Element, str | None]]:
-    """Where secrets are: an element and its attribute, or None for its text."""
-    metadata = _xml.child(root, "metadata")
-    foreign = set(metadata.iterdescendants(etree.Element)) if metadata is not None else set()
-    free = {each for path in _FREE_TEXT for each in root.iterfind(path)}
-    found: list[tuple[etree._Element, str | None]] = []
-    for element in root.iter(etree.Element):
-        attributes = [name for name in element.attrib if _xml.local_name(name) in _SECRET_ATTRIBUTES]
-        if element in foreign:
-            # <app:root_password>…</app:root_password>, <app:entry name="token" value="…"/>
-            said = " ".join((str(element.tag).rpartition("}")[2], *element.attrib, *element.attrib.values()))
-            text = bool(_SUSPECT.search(f"{said} {element.text}")) and not _is_ours(element)
-            attributes = list(element.attrib) if text else attributes
-        else:
-            text = (
-                element.tag == "cookie"
-                or (element.tag == "entry" and _is_handed_over(element))
-                or (element in free and bool(_SUSPECT.search(" ".join((*element.attrib.values(), element.text or "")))))
-            )
-            if str(element.tag).startswith(_PASSTHROUGH) and _is_suspect_argument(element):
-                attributes.append("value")
-            if element.tag == "source" and element.get("query") is not None:
-                attributes.append("query")  # of a signed URL
-        found += [(element, str(name)) for name in attributes]
-        if text and element.text:
-            found.append((element, None))
-    return found
-
-
-def _is_ours(element: etree._Element) -> bool:
-    return str(element.tag).startswith(f"{{{NAMESPACE}}}")
-
-
-def _is_suspect_argument(element: etree._Element) -> bool:
-    # <qemu:arg value='secret,data=…'/> and <qemu:env name='TOKEN' value='…'/> may hold anything.
-    if element.get("value") is None:
-        return False
-    if _SUSPECT.search(f"{element.get('name', '')} {element.get('value', '')}"):
-        return True
-    # A value of its own behind its option: -fw_cfg name=…,string=…  --token …
-    before = next((each.get("value", "") for each in element.itersiblings(element.tag, preceding=True)), "")
-    return before == "-fw_cfg" or (before.startswith("-") and "=" not in before and bool(_SUSPECT.search(before)))
-
-
-def _is_handed_over(entry: etree._Element) -> bool:
-    # Ignition and cloud-init hand credentials to a guest through fw_cfg and OEM strings.
-    parent = entry.getparent()
-    return parent is not None and (parent.tag == "oemStrings" or parent.get("type") == "fwcfg")
-
-
 def _graphics_pairs(given: etree._Element, existing: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
     """Graphics devices of the same type and rank in both documents."""
-    by_type: dict[str, list[etree._Element]] = {}
+    by_type: dict[str, deque[etree._Element]] = {}
     for each in existing.iterfind("devices/graphics"):
-        by_type.setdefault(each.get("type", ""), []).append(each)
+        by_type.setdefault(each.get("type", ""), deque()).append(each)
     pairs = []
     for each in given.iterfind("devices/graphics"):
         candidates = by_type.get(each.get("type", ""))
         if candidates:
-            pairs.append((each, candidates.pop(0)))
+            pairs.append((each, candidates.popleft()))
     return pairs
 
 

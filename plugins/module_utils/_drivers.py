@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, pins_of
 
 
@@ -134,6 +134,27 @@ _DRIVERS = {
         pins_each_vcpu=False,
     ),
 }
+
+
+# Since then libvirt refuses a definition with restrictive memory in some elements and another mode in others. Before,
+# it took a restrictive <memnode> below a <memory> of another mode.
+RESTRICTIVE_ALONE = (9, 4)
+
+
+def check_modes(placement: Placement, libvirt: str | None) -> None:
+    """Raises InputError for modes of memory that this libvirt ("11.3.0"; None: no libvirt) does not take together."""
+    if libvirt is None or not placement.mixes_restrictive:
+        return
+    if tuple(int(part) for part in libvirt.split(".")) < RESTRICTIVE_ALONE:
+        return
+    modes = [f"memnode {cell} {binding.mode}" for cell, binding in placement.memnodes]
+    whole = f"memory {placement.memory.mode}" if placement.memory is not None else "no memory"
+    raise InputError(
+        "numatune of the definition",
+        ", ".join([whole, *modes]),
+        f"libvirt {libvirt} takes restrictive memory in all of these or in none",
+        "give memory.mode with cells or cpuset, or change the definition",
+    )
 
 
 def driver_named(name: str) -> Driver:

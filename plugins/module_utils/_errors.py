@@ -10,9 +10,13 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 import math
+import os
 import re
+import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
+
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 
 T = TypeVar("T")
 
@@ -74,8 +78,8 @@ class NumaVirtError(Exception):
     code = "error"
 
     def __init__(self, message: str, **fields: Any) -> None:
-        super().__init__(message)
         self.message = one_line(message)
+        super().__init__(self.message)
         self.fields = fields
         # Whether something had been changed, and was not put back, when this was raised.
         self.changed = False
@@ -105,12 +109,13 @@ class NumaVirtError(Exception):
 class InputError(NumaVirtError):
     """An option cannot be met. Says the option, the value, what is wrong and what would be right.
 
-    Nothing has been touched when this is raised.
+    Nothing has been touched when this is raised. A value that may hold a secret, a document say, is not repeated.
     """
 
     code = "invalid_input"
 
     def __init__(self, option: str, value: Any, problem: str, expected: str | None = None) -> None:
+        value = displayable(value)
         shown = _shown(value)
         message = f"{option}: {shown}: {problem}" if shown else f"{option}: {problem}"
         if expected:
@@ -162,8 +167,6 @@ class DomainNotFoundError(InputError):
 class UnreadableError(InputError):
     """A domain whose definition or record cannot be read. It is left alone; the others on its host are not."""
 
-    code = "unreadable"
-
 
 class UnsupportedError(NumaVirtError):
     """The driver has no such feature, or this collection does not know the driver."""
@@ -188,11 +191,15 @@ class ConnectionFailedError(NumaVirtError):
 
 
 class LibvirtCallError(NumaVirtError):
-    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number."""
+    """libvirt refused a call. ``libvirt_code`` is its VIR_ERR number.
+
+    Its words, and those of QEMU in them, quote what they do not like: what looks like a secret in them is masked.
+    """
 
     code = "libvirt"
 
     def __init__(self, action: str, reason: str, libvirt_code: int | None = None) -> None:
+        reason = masked_message(reason)
         super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, libvirt_code=libvirt_code)
 
 
@@ -209,9 +216,46 @@ class DoesNotFitError(NumaVirtError):
 
 
 class GuestsFailedError(NumaVirtError):
-    """Some guests of a task could not be brought to their place; the others were. ``failures`` say which and why."""
+    """Some guests of a task could not be brought to their place; the others were. ``failures`` say which and why.
+
+    ``result`` is what the task returns of those that were, as if nothing had failed.
+    """
 
     code = "guests_failed"
+
+    def __init__(self, message: str, result: dict[str, Any] | None = None, **fields: Any) -> None:
+        super().__init__(message, **fields)
+        self.result = result or {}
+
+    def as_result(self) -> dict[str, Any]:
+        return {**self.result, **super().as_result()}
+
+
+class NotMovedError(NumaVirtError):
+    """A guest was left as it is, because another one still has what it was to get."""
+
+    code = "waits"
+
+
+class InternalError(NumaVirtError):
+    """A defect of this collection: one line without anything of what it was about, which could be a secret."""
+
+    code = "internal"
+
+    def __init__(self, error: BaseException) -> None:
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        kind, where = type(error).__name__, f"{os.path.basename(frame.filename)}:{frame.lineno}"
+        super().__init__(
+            f"internal error in numa.virt ({kind} at {where}): please report it",
+            type=kind,
+            where=where,
+        )
+
+
+class CutShortError(NumaVirtError):
+    """A signal ended the run in the middle of a guest."""
+
+    code = "interrupted"
 
 
 class RestartFailedError(NumaVirtError):

@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, MAX_CPU, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, cut
+from ansible_collections.numa.virt.plugins.module_utils._placement import MAX_CPUS
 
 SEVERITIES = ("error", "warning", "info")
 CELLS = "the cells of numa_cell_info"
 DOMAINS = "the domains of numa_domain_info"
+NOTES = "the notes of numa_cell_info"
 FINDINGS = "the findings of numa_domain_info"
 
 T = TypeVar("T")
@@ -115,7 +117,8 @@ class InfoFinding:
 
 def read_cells(host: Mapping[str, Any], option: str = "map") -> list[InfoCell]:
     """The cells in the result of numa_cell_info, in its order; at least one. Raises InputError."""
-    cells = [_read(_cell_of, each, CELLS, option) for each in _list(host.get("cells"), CELLS, option)]
+    said = host.get("cells") if isinstance(host, Mapping) else None
+    cells = [_read(_cell_of, each, CELLS, option) for each in read_list(said, CELLS, option)]
     if not cells:
         raise InputError(option, None, "there are no cells in it", "give the result of numa.virt.numa_cell_info")
     return cells
@@ -123,12 +126,12 @@ def read_cells(host: Mapping[str, Any], option: str = "map") -> list[InfoCell]:
 
 def read_guests(domains: Any, option: str = "map") -> list[InfoGuest]:
     """The domains in the result of numa_domain_info, in its order. Raises InputError."""
-    return [_read(_guest_of, each, DOMAINS, option) for each in _list(domains, DOMAINS, option)]
+    return [_read(_guest_of, each, DOMAINS, option) for each in read_list(domains, DOMAINS, option)]
 
 
 def read_findings(findings: Any, option: str = "map") -> list[InfoFinding]:
     """The findings, the gravest first; none where there is no such list. Raises InputError."""
-    found = [_read(_finding_of, each, FINDINGS, option) for each in _list(findings, FINDINGS, option)]
+    found = [_read(_finding_of, each, FINDINGS, option) for each in read_list(findings, FINDINGS, option)]
     return sorted(found, key=InfoFinding.rank)
 
 
@@ -152,7 +155,8 @@ def named(kind: str, numbers: CpuSet) -> str:
     return f"{kind} {numbers}" if len(numbers) == 1 else f"{kind}s {numbers}"
 
 
-def _list(value: Any, expected: str, option: str) -> Sequence[Any]:
+def read_list(value: Any, expected: str, option: str = "map") -> Sequence[Any]:
+    """A list in a result; none where it is None. Raises InputError."""
     if value is None:
         return ()
     if not isinstance(value, (list, tuple)):
@@ -163,9 +167,24 @@ def _list(value: Any, expected: str, option: str) -> Sequence[Any]:
 def _read(reader: Callable[[Mapping[str, Any]], T], value: Mapping[str, Any], expected: str, option: str) -> T:
     try:
         return reader(value)
-    except (AttributeError, KeyError, TypeError, ValueError, InputError) as error:
-        said = f"{type(error).__name__} {error}"
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, InputError) as error:
+        said = f"{type(error).__name__} {cut(str(error))}"
         raise InputError(option, None, f"this is none of {expected} ({said})") from None
+
+
+def _count(value: Any, most: float) -> int:
+    """A whole number that is not negative. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= most:
+        raise ValueError(f"{cut(str(value))} is no number from 0 to {most:g}")
+    return int(value)
+
+
+def _kib(value: Any) -> int:
+    return _count(value, 1e18)
+
+
+def _known(value: Any) -> int | None:
+    return None if value is None else _kib(value)
 
 
 def _cell_of(value: Mapping[str, Any]) -> InfoCell:
@@ -174,13 +193,15 @@ def _cell_of(value: Mapping[str, Any]) -> InfoCell:
     cores = [CpuSet(core) & cpus for core in value.get("cores", ())]
     lone = cpus - union(cores)
     return InfoCell(
-        id=int(value["id"]),
+        id=_count(value["id"], MAX_CPU),
         cpus=cpus,
         cores=tuple(sorted([core for core in cores if core] + [CpuSet([cpu]) for cpu in lone], key=min)),
         sockets=tuple(sorted(int(socket) for socket in value.get("sockets", ()))),
-        total=int(memory["total"]),
-        free=None if memory["free"] is None else int(memory["free"]),
-        pools=tuple(InfoPool(each["size"], each["total"], each["free"]) for each in value["huge_pages"]),
+        total=_kib(memory["total"]),
+        free=_known(memory["free"]),
+        pools=tuple(
+            InfoPool(_kib(each["size"]), _kib(each["total"]), _known(each["free"])) for each in value["huge_pages"]
+        ),
         distances={int(other): int(distance) for other, distance in value["distances"].items()},
         devices=len(value.get("devices", ())),
     )
@@ -195,16 +216,16 @@ def _guest_of(value: Mapping[str, Any]) -> InfoGuest:
     else:
         own = None if said["cpuset"] is None else CpuSet.coerce(said["cpuset"])
         pins = {int(vcpu): CpuSet.coerce(cpus) for vcpu, cpus in said["vcpu_pins"].items()}
-        vcpus = {vcpu: pins.get(vcpu, own) for vcpu in range(value["vcpus"])}
+        vcpus = {vcpu: pins.get(vcpu, own) for vcpu in range(_count(value["vcpus"], MAX_CPUS))}
     lies = actual["memory"] if actual else None
     bindings = [each for each in (said["memory"], *said["memnodes"].values()) if each is not None]
     policy = (value.get("intent") or {}).get("policy") or {}
     return InfoGuest(
-        name=value["name"],
-        state=value["state"],
+        name=str(value["name"]),
+        state=str(value["state"]),
         vcpus=tuple(sorted(vcpus.items())),
-        memory=value["memory"],
-        lies=None if lies is None else {int(cell): kib for cell, kib in lies.items()},
+        memory=_kib(value["memory"]),
+        lies=None if lies is None else {int(cell): _kib(kib) for cell, kib in lies.items()},
         bound=union(CpuSet(each["cells"]) for each in bindings if not each["automatic"]),
         mode="where numad chooses" if any(each["automatic"] for each in bindings) else _mode(bindings),
         dedicated=policy.get("policy") == "dedicated",

@@ -25,6 +25,8 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt_watch import Watch
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Run, XlCommand, find_xl
 
 LIBVIRT_IMPORT_ERROR: str | None = None
@@ -70,18 +72,20 @@ class Connection:
     def __init__(self, uri: str | None = None, run: Run | None = None) -> None:
         """Open ``uri``, or what libvirt itself chooses; ``run`` runs Xen's tool. Raises ConnectionFailedError."""
         self._run = run
+        self._watch: Watch | None = None
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
         try:
             self._conn = self._call("connect", libvirt.open, uri)
         except (LibvirtCallError, UnsupportedError) as error:
-            shown = uri or "libvirt's default URI"
+            shown = displayable(uri) if uri else "libvirt's default URI"
+            # libvirt repeats a URI that it cannot read, whatever that is.
+            reason = masked_message(str(error.fields["reason"]), [uri] if uri and shown != uri else ())
             raise ConnectionFailedError(
-                f"uri: {shown}: cannot connect: {error.fields['reason']}; "
-                "is the daemon running there, and may this user reach it?",
-                uri=uri,
-                reason=error.fields["reason"],
+                f"uri: {shown}: cannot connect: {reason}; is the daemon running there, and may this user reach it?",
+                uri=displayable(uri),
+                reason=reason,
             ) from None
 
     def __enter__(self) -> Connection:
@@ -93,10 +97,19 @@ class Connection:
         self.close()
 
     def close(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
         try:
             self._conn.close()
         except libvirt.libvirtError:
             pass  # the daemon is gone: there is nothing left to close
+
+    def watch(self) -> Watch | None:
+        """Who else defines domains from now on; None where that cannot be had, and of a host that is far away."""
+        if self._watch is None and self.local:
+            with contextlib.suppress(libvirt.libvirtError):
+                self._watch = Watch(libvirt, str(self._conn.getURI()))
+        return self._watch
 
     @property
     def uri(self) -> str:
@@ -152,9 +165,13 @@ class Connection:
         try:
             flags = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
             devices = self._call("list the host's devices", self._conn.listAllDevices, flags)
-            return [str(self._call("read a device", device.XMLDesc, 0)) for device in devices]
         except UnsupportedError:
             return []
+        found = []
+        for device in devices:
+            with contextlib.suppress(LibvirtCallError):  # it was taken out since it was listed
+                found.append(str(self._call("read a device", device.XMLDesc, 0)))
+        return found
 
     def xen_tools(self) -> XlCommand | None:
         """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""
@@ -183,11 +200,18 @@ class Connection:
             found = self._call("read the domains' states", self._conn.getAllDomainStats, libvirt.VIR_DOMAIN_STATS_STATE)
             return {str(each.UUIDString()): STATES[values["state.state"]] for each, values in found}
         except UnsupportedError:
-            return {domain.uuid: domain.state() for domain in self.domains()}
+            states = {}
+            for domain in self.domains():
+                with contextlib.suppress(DomainNotFoundError):  # it went away since it was listed
+                    states[domain.uuid] = domain.state()
+            return states
 
     def define(self, xml: str) -> Domain:
         """Define or redefine. libvirt checks it first: a definition that it refuses leaves the old one."""
-        return Domain(self, self._call("define the domain", self._conn.defineXML, xml))
+        try:
+            return Domain(self, self._call("define the domain", self._conn.defineXML, xml))
+        except LibvirtCallError as error:
+            raise _without_secrets(error, xml) from None
 
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         self.calls += 1
@@ -333,10 +357,10 @@ class Domain:
 
     def start(self, paused: bool) -> None:
         flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
-        self._call("start the domain", self._domain.createWithFlags, flags)
+        self._tell("start the domain", self._domain.createWithFlags, flags)
 
     def resume(self) -> None:
-        self._call("resume the domain", self._domain.resume)
+        self._tell("resume the domain", self._domain.resume)
 
     def shutdown(self) -> None:
         self._call("shut the domain down", self._domain.shutdown)
@@ -355,6 +379,20 @@ class Domain:
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         return self._connection._call(action, function, *arguments)
 
+    def _tell(self, action: str, function: Callable[..., Any], *arguments: Any) -> None:
+        """A call that makes QEMU say something: it quotes its arguments."""
+        try:
+            self._call(action, function, *arguments)
+        except LibvirtCallError as error:
+            raise _without_secrets(error, self._known_text()) from None
+
+    def _known_text(self) -> str:
+        """The definition with its secrets, as far as it can be had."""
+        try:
+            return str(self._domain.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+        except libvirt.libvirtError:
+            return ""  # the daemon or the domain is gone
+
 
 def _checked(function: Callable[..., T], *arguments: Any) -> T:
     """A direct call, with its failure raised as the binding raises its own."""
@@ -371,10 +409,18 @@ def _map(cpus: CpuSet) -> tuple[bool, ...]:
 def _translated(action: str, error: libvirt.libvirtError) -> Exception:
     code, reason = error.get_error_code(), error.get_error_message() or str(error)
     if code == libvirt.VIR_ERR_NO_DOMAIN:
-        return DomainNotFoundError("name", None, reason)
+        return DomainNotFoundError("name", None, masked_message(reason))
     if code == libvirt.VIR_ERR_NO_SUPPORT:
         return UnsupportedError("libvirt", action, reason)
     return LibvirtCallError(action, reason, code)
+
+
+def _without_secrets(error: LibvirtCallError, definition: str) -> LibvirtCallError:
+    """The same error without what is secret in a definition: QEMU quotes its arguments, libvirt what it cannot read."""
+    from ansible_collections.numa.virt.plugins.module_utils._xml_secrets import secrets_of
+
+    reason = masked_message(str(error.fields["reason"]), secrets_of(definition))
+    return LibvirtCallError(str(error.fields["action"]), reason, error.fields["libvirt_code"])
 
 
 def _version(number: int) -> str:

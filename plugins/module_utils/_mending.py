@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, one_line
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import HOST, LIVE, SEVERITIES
 
 _SELF, _OTHERS, _ALL = ("domain",), ("others",), ("domain", "others")
@@ -103,7 +103,7 @@ def finding_lines(findings: Iterable[Mapping[str, Any]], host: str, least: str =
     """
     wanted = _worse(least)
     return [
-        f"{host}: {each['severity']}: {each['code']}: {_guest(each)}{each['message']}; {each['remedy']}"
+        one_line(f"{host}: {each['severity']}: {each['code']}: {_guest(each)}{each['message']}; {each['remedy']}")
         for each in findings
         if each["severity"] in wanted
     ]

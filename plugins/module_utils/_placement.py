@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
@@ -66,24 +67,35 @@ class Placement:
 
     def of_vcpu(self, vcpu: int) -> CpuSet | None:
         """The CPUs of one vCPU: its pin, or the domain's CPU set. None means every CPU."""
-        return dict(self.vcpu_pins).get(vcpu, self.cpuset)
+        return self._by_vcpu.get(vcpu, self.cpuset)
 
     def of_iothread(self, iothread: int) -> CpuSet | None:
-        return dict(self.iothread_pins).get(iothread, self.cpuset)
+        return self._by_iothread.get(iothread, self.cpuset)
+
+    @cached_property
+    def _by_vcpu(self) -> dict[int, CpuSet]:
+        return dict(self.vcpu_pins)
+
+    @cached_property
+    def _by_iothread(self) -> dict[int, CpuSet]:
+        return dict(self.iothread_pins)
 
     @property
     def of_emulator(self) -> CpuSet | None:
         return self.emulator if self.emulator is not None else self.cpuset
 
+    @property
+    def mixes_restrictive(self) -> bool:
+        """Whether some of its memory is restrictive and some is not; where nothing is said of all, that is strict."""
+        whole = self.memory.mode if self.memory is not None else "strict"
+        return any((each.mode == "restrictive") != (whole == "restrictive") for _cell, each in self.memnodes)
+
     def effective_cpuset(self, vcpus: int, everything: CpuSet) -> CpuSet | None:
-        """The OR of the vCPUs' sets, or None where that is the whole host. Stops early when full."""
-        result = CpuSet()
-        for vcpu in range(vcpus):
-            cpus = self.of_vcpu(vcpu)
-            result = result | (everything if cpus is None else cpus)
-            if everything <= result:
-                return None
-        return result
+        """The OR of the vCPUs' sets, or None where that is the whole host."""
+        pinned = {number: cpus for number, cpus in self.vcpu_pins if number < vcpus}
+        unpinned = [everything if self.cpuset is None else self.cpuset] if len(pinned) < vcpus else []
+        result = union({*pinned.values(), *unpinned})
+        return None if everything <= result else result
 
 
 @dataclass(frozen=True)

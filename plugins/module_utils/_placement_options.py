@@ -17,12 +17,14 @@ from typing import Any
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 # Options of one entry beside those of _policy.PolicyWish.
 _OWN = ("name", "xml")
 _POLICY = (
     "policy", "cells", "smt", "emulator", "cpu_ratio", "devices", "together", "apart", "priority", "width", "own_cpus",
 )  # fmt: skip
+ENTRY_OPTIONS = (*_OWN, *_POLICY)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?P<unit>[KMGT]i?B?)?", re.IGNORECASE)
 _POWERS = {"K": 0, "M": 1, "G": 2, "T": 3}
 
@@ -36,13 +38,6 @@ def entries_of(option: Sequence[Any] | None) -> list[Mapping[str, Any]] | None:
     return [_entry(number, each) for number, each in enumerate(option)]
 
 
-def documents_of(option: Any) -> list[str]:
-    """Every document in ``domains``, whatever else is there."""
-    entries = option if isinstance(option, list) else [option]
-    found = [entry.get("xml") for entry in entries if isinstance(entry, Mapping)]
-    return [each for each in found if isinstance(each, str) and each]
-
-
 def _entry(number: int, entry: Any) -> Mapping[str, Any]:
     called = f"domains[{number}]"
     if isinstance(entry, str) and entry:
@@ -50,9 +45,12 @@ def _entry(number: int, entry: Any) -> Mapping[str, Any]:
     if not isinstance(entry, Mapping):
         problem = "is empty" if entry == "" else "is neither a name nor a dictionary"
         raise InputError(called, None, problem, "write web1 or {name: web1, cells: [1]}")
-    unknown = sorted(str(name) for name in entry if name not in (*_OWN, *_POLICY))
+    unknown = sorted(str(name) for name in entry if name not in ENTRY_OPTIONS)
     if unknown:
-        raise InputError(f"{called}.{unknown[0]}", None, "is no option", f"choose among {', '.join((*_OWN, *_POLICY))}")
+        # A name of its own that is shown: it may be a piece of a document.
+        raise InputError(
+            f"{called}.{displayable(unknown[0])}", None, "is no option", f"choose among {', '.join(ENTRY_OPTIONS)}"
+        )
     if not entry.get("name") and not entry.get("xml"):
         raise InputError(called, None, "has neither name nor xml", "give one of them")
     for name in _OWN:

@@ -412,8 +412,8 @@ def _append(parent: etree._Element, element: etree._Element, level: int) -> None
     """Put a new last child on a line of its own; removing it again restores the text exactly where others are left."""
     etree.indent(element, level=level)
     inner, outer = "\n" + "  " * level, "\n" + "  " * (level - 1)
-    if len(parent):
-        last = parent[-1]
+    last = next(parent.iterchildren(reversed=True), None)  # len() would count them all
+    if last is not None:
         element.tail, last.tail = last.tail, inner
     elif parent.text and parent.text.strip():
         element.tail = outer
@@ -424,7 +424,7 @@ def _append(parent: etree._Element, element: etree._Element, level: int) -> None
 
 def _remove_if_empty(element: etree._Element, nothing: str = "") -> None:
     """Take an element out that has neither children nor attributes nor other text than ``nothing``."""
-    if not len(element) and not element.attrib and (element.text or "").strip() == nothing:
+    if next(element.iterchildren(), None) is None and not element.attrib and (element.text or "").strip() == nothing:
         _remove(element)
 
 

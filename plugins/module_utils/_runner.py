@@ -9,9 +9,6 @@ This file must not import AnsibleModule: modules alone end themselves.
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._deps import (
     package_hint,
     require_libraries,
 )
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few_lines
+from ansible_collections.numa.virt.plugins.module_utils._errors import InternalError, NumaVirtError, few_lines
 
 
 def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool = False) -> dict[str, Any]:
@@ -34,22 +31,25 @@ def run(work: Callable[[], dict[str, Any]], uri: str | None = None, alone: bool 
     try:
         if not alone and needs_libraries(uri):
             require_libraries()
-        result = work()
-        if "warnings" in result:
-            result["warnings"] = few_lines(result["warnings"])
-        return result
+        return _bounded(work())
     except MissingLibraryError as error:
         libraries = error.fields["libraries"]
         said = missing_required_lib(" and ".join(libraries), reason="to talk to the hypervisor")
         return {**error.as_result(), "msg": f"{said} {package_hint(libraries)}"}
     except NumaVirtError as error:
-        return error.as_result()
+        return _bounded(error.as_result())
     # The last line of defence: a defect of this collection still has to reach its user as one line, and a traceback
-    # could show a secret. Not BaseException: signals and sys.exit() pass.
+    # could show a secret.
     except Exception as error:  # noqa: BLE001
-        frame = traceback.extract_tb(sys.exc_info()[2])[-1]
-        where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
-        return {
-            "msg": f"internal error in numa.virt ({type(error).__name__} at {where}): please report it",
-            "error": {"code": "internal", "type": type(error).__name__, "where": where},
-        }
+        said = InternalError(error).as_result()
+        return {"msg": said["msg"], "error": said["error"]}
+    # Signals and sys.exit() pass, unless there is something to say of what was done before.
+    except (KeyboardInterrupt, SystemExit) as ending:
+        done: dict[str, Any] | None = getattr(ending, "result", None)
+        if done is None:
+            raise
+        return _bounded(done)
+
+
+def _bounded(result: dict[str, Any]) -> dict[str, Any]:
+    return {**result, "warnings": few_lines(result["warnings"])} if "warnings" in result else result

@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, one_line
 from ansible_collections.numa.virt.plugins.module_utils._info_results import (
+    NOTES,
     InfoCell,
     InfoFinding,
     InfoGuest,
@@ -34,6 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._info_results import (
     read_cells,
     read_findings,
     read_guests,
+    read_list,
 )
 
 # YAML breaks longer lines where it has to show them.
@@ -97,8 +99,8 @@ def text_map(
     lines += _list("on CPUs that no cell has", lost, width)
     lines += _findings(found, width)
     lines += _legend(seen, lines, width)
-    for note in host.get("notes", ()):
-        lines += textwrap.wrap(f"note - {note}".replace(": ", ", "), width)
+    for note in read_list(host.get("notes"), NOTES):
+        lines += textwrap.wrap(f"note - {one_line(str(note))}".replace(": ", ", "), width)
     return lines
 
 
@@ -281,7 +283,7 @@ def _findings(found: Sequence[tuple[str, InfoFinding]], width: int) -> list[str]
     for mark, each in found:
         remedy = f" - fix ({each.fix}) {each.remedy}" if each.remedy else ""
         said = f"{each.severity} {each.code} - {each.message}{remedy}"
-        rows.append((mark, " ".join(said.split()).replace(": ", ", ").replace(" #", " ")))
+        rows.append((mark, one_line(" ".join(said.split())).replace(": ", ", ").replace(" #", " ")))
     return _list("findings", rows, width)
 
 
@@ -322,5 +324,6 @@ def _closed(lines: Sequence[str]) -> list[str]:
 
 def _cut(name: str) -> str:
     """Names of one site often start alike and differ at their ends: cut the middle."""
+    name = one_line(name)
     half = (_LONGEST_NAME - 1) // 2
     return name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[-half:]}"

@@ -27,6 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
 from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
 
@@ -281,9 +282,7 @@ class Domain:
             self._command("start the domain", "create", "-q", *options, os.path.abspath(self.config.source))
         except XlCallError as error:
             # xl may show the line that it stumbled over.
-            reason = str(error.fields["reason"])
-            for secret in self.config.secrets():
-                reason = reason.replace(secret, "********")
+            reason = masked_message(str(error.fields["reason"]), self.config.secrets())
             raise XlCallError("start the domain", reason, error.fields["status"]) from None
         self._row = self._current()
 

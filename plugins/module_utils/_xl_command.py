@@ -18,6 +18,7 @@ from typing import Optional
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
 
 # An argument vector -> (exit status, stdout, stderr); raises OSError where it cannot be started
@@ -33,11 +34,12 @@ _ERROR = re.compile(r"(?:libxl|xl|libxlu?|xc): error: (?:\w+\.c:\d+:)?(?:\w+: )?
 
 
 class XlCallError(NumaVirtError):
-    """xl refused something. ``status`` is its exit status."""
+    """xl refused something. ``status`` is its exit status. What looks like a secret in its words is masked."""
 
     code = "xl"
 
     def __init__(self, action: str, reason: str, status: int) -> None:
+        reason = masked_message(reason)
         super().__init__(f"cannot {action}: {reason}", action=action, reason=reason, status=status)
 
 

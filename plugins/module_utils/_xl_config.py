@@ -16,15 +16,17 @@ This file must not import ansible, libvirt or lxml, and must not open a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils import _xl_edit
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
 from ansible_collections.numa.virt.plugins.module_utils._xl_affinity import Allowed, read_affinity
 from ansible_collections.numa.virt.plugins.module_utils._xl_options import Reader, VirtualCell
-from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import MASK, Secret, find_secrets
+from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import Secret, find_secrets
 from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import (
     Document,
     Items,
@@ -35,6 +37,9 @@ from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import (
 )
 
 DEFAULT_POOL = "Pool-0"
+# Bounds of what is read: each statement of ours is edited by itself, and copies the text.
+MAX_TEXT = 1 << 20
+MAX_OWNED = 1000
 # libxl__domain_build_info_setdefault()
 DEFAULT_MEMORY = 32 * 1024
 
@@ -67,7 +72,13 @@ class XlConfig:
     @classmethod
     def parse(cls, text: str, source: str) -> XlConfig:
         """Raises XlConfigError for what xl would refuse, and for numbers that it would pass over."""
+        if len(text) > MAX_TEXT:
+            raise XlConfigError(source, f"it is longer than {MAX_TEXT} characters", "no guest needs so many")
         document = parse_document(text, source)
+        owned = sum(each.name == "cpus" for each in document.statements) + len(_xl_edit.record_lines(text, document))
+        if owned > MAX_OWNED:
+            problem = f"it has {owned} statements of cpus and records of numa.virt"
+            raise XlConfigError(source, problem, f"put them into one; {MAX_OWNED} at most are read")
         read = Reader(merged(document.statements, source), source)
         virtual_cells = read.virtual_cells()
         vcpus, maxvcpus, memory, maxmem = (
@@ -188,7 +199,12 @@ class XlConfig:
     def owned_text(self) -> str:
         """The owned parts alone, a line for each: what a diff shows. Every secret, in a comment say, is masked."""
         lines = [f"{_xl_edit.PREFIX}{each}" for each in _xl_edit.records(self.text, self._document)]
-        lines += [self._masked(each.start, each.end) for each in self._document.statements if each.name == "cpus"]
+        secrets = self._secrets()
+        starts = [each.start for each in secrets]
+        for each in self._document.statements:
+            if each.name == "cpus":
+                inside = secrets[bisect_left(starts, each.start) : bisect_left(starts, each.end)]
+                lines.append(self._masked(each.start, each.end, inside))
         return "".join(f"{line}\n" for line in lines)
 
     def rest_text(self) -> str:
@@ -215,11 +231,11 @@ class XlConfig:
 
     def masked_text(self) -> str:
         """The file with every secret as MASK."""
-        return self._masked(0, len(self.text))
+        return self._masked(0, len(self.text), self._secrets())
 
-    def _masked(self, start: int, end: int) -> str:
+    def _masked(self, start: int, end: int, secrets: Iterable[Secret]) -> str:
         parts = []
-        for secret in self._secrets():
+        for secret in secrets:
             if start <= secret.start and secret.end <= end:
                 parts += [self.text[start : secret.start], MASK]
                 start = secret.end

@@ -47,9 +47,11 @@ def with_cpus(text: str, document: Document, words: Sequence[str]) -> str:
     target = found[rank].value
     if isinstance(target, Items) and len(target.values) == len(quoted) and _is_flat(target):
         # What else stands in the list, comments say, stays.
-        for old, new in reversed(list(zip(target.values, quoted))):
-            text = _replaced(text, old.start, old.end, new)
-        return text
+        parts, end = [], 0
+        for old, new in zip(target.values, quoted):
+            parts += [text[end : old.start], new]
+            end = old.end
+        return "".join((*parts, text[end:]))
     return _replaced(text, target.start, target.end, value)
 
 
@@ -177,9 +179,10 @@ def _moving_record(text: str, document: Document, edit: Callable[[str, Document]
 
 
 def _blanks_before(text: str, position: int) -> int:
-    # Within its line only: a line is short, a file may not be.
-    line = text[text.rfind("\n", 0, position) + 1 : position]
-    return len(line) - len(line.rstrip(_BLANKS))
+    start = position
+    while start and text[start - 1] in _BLANKS:
+        start -= 1
+    return position - start
 
 
 def _blanks_after(text: str, position: int) -> int:

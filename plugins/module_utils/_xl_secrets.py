@@ -2,10 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a configuration file is secret, and where it stands.
-
-Secret are the passwords that xl knows, values of options whose name says so, and any string or comment that looks as
-if it held a password, a token or a key. Rather too much is taken for secret than too little.
+"""What of a configuration file is secret, and where it stands. What a secret is says _secrets.
 
 This file must not import ansible, libvirt or lxml.
 """
@@ -17,17 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils import _xl_edit
+from ansible_collections.numa.virt.plugins.module_utils._secrets import (
+    XL_SECRET_LISTS,
+    is_for_qemu,
+    secret_argument,
+    suspect,
+    suspect_name,
+    takes_arguments,
+)
 from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import Atom, Comment, Document, Statement, atoms
 
-MASK = "********"
-
-_WORDS = r"passw|passphrase|secret|token|credential|api_?key|private_?key"
-_SUSPECT = re.compile(rf"{_WORDS}|\bkey=|\bdata=|://[^/\s]*:[^/\s]*@", re.IGNORECASE)
-_SUSPECT_NAME = re.compile(_WORDS, re.IGNORECASE)
 # Lists of strings "name=value,name=value", whose values hold no comma (MATCH_OPTION and strtok() in xl_parse.c).
 _OPTION_LISTS = ("vfb", "vnc", "vif", "usbctrl", "usbdev", "vdispl", "vkb")
-# What QEMU is given: a value may follow its option as an element of its own.
-_ARGUMENTS = re.compile("device_model_args(?:_pv|_hvm)?")
+# They name the guest, whatever they are.
+_NAMES = ("name", "uuid")
 _COMMENTED = re.compile(r"=[\s'\"]*([^\s'\"]+)")
 
 
@@ -43,27 +43,21 @@ class Secret:
 def find_secrets(text: str, document: Document) -> list[Secret]:
     """Every secret, in order."""
     found = [secret for each in document.statements for secret in _of_statement(text, each)]
-    own = _xl_edit.record_lines(text, document)
-    found += [secret for each in document.comments if each not in own for secret in _of_comment(text, each)]
+    own = {each.start for each in _xl_edit.record_lines(text, document)}
+    found += [secret for each in document.comments if each.start not in own for secret in _of_comment(text, each)]
     return sorted(found, key=lambda secret: secret.start)
 
 
 def _of_statement(text: str, statement: Statement) -> Iterator[Secret]:
-    arguments = _ARGUMENTS.fullmatch(statement.name) is not None
+    name = statement.name
+    whole = suspect_name(name) or name in XL_SECRET_LISTS
     before = ""
     for each in atoms(statement.value):
-        if _SUSPECT_NAME.search(statement.name) or (arguments and _announces(before)):
+        if whole or (takes_arguments(name) and secret_argument(before, each.text, is_for_qemu(name))):
             yield _whole(text, each)
-        elif _SUSPECT.search(each.text):
-            yield from _options(text, each) if statement.name in _OPTION_LISTS else (_whole(text, each),)
+        elif name not in _NAMES and suspect(each.text):
+            yield from _options(text, each) if name in _OPTION_LISTS else (_whole(text, each),)
         before = each.text
-
-
-def _announces(argument: str) -> bool:
-    """Whether the argument behind this one is a secret: -fw_cfg name=…,string=…  --token …"""
-    return argument == "-fw_cfg" or (
-        argument.startswith("-") and "=" not in argument and bool(_SUSPECT.search(argument))
-    )
 
 
 def _options(text: str, atom: Atom) -> Iterator[Secret]:
@@ -73,12 +67,12 @@ def _options(text: str, atom: Atom) -> Iterator[Secret]:
     found, rest = [], []
     for part in written.split(","):
         name, sign, value = part.partition("=")
-        if sign and _SUSPECT.search(name + sign):
+        if sign and suspect(name + sign):
             found.append(Secret(value, start + len(part) - len(value), start + len(part)))
         else:
             rest.append(part)
         start += len(part) + 1
-    if written != atom.text or _SUSPECT.search(",".join(rest)):
+    if written != atom.text or suspect(",".join(rest)):
         yield _whole(text, atom)
     else:
         yield from (each for each in found if each.text)
@@ -98,6 +92,6 @@ def _whole(text: str, atom: Atom) -> Secret:
 def _of_comment(text: str, comment: Comment) -> Iterator[Secret]:
     """An option that somebody has commented out, say. All of it is masked; its value is the secret."""
     said = text[comment.start + 1 : comment.end]
-    if _SUSPECT.search(said):
+    if suspect(said):
         value = _COMMENTED.search(said)
         yield Secret(value[1] if value else "", comment.start + 1, comment.end)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Union
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -128,11 +129,13 @@ def merged(statements: tuple[Statement, ...], source: str) -> dict[str, Statemen
     A merged statement keeps the place, the line and ``appends`` of the last one that it is made of. Raises
     XlConfigError where a list is appended to a string, or the reverse.
     """
-    found: dict[str, Statement] = {}
+    runs: dict[str, list[Statement]] = {}
     for each in statements:
-        before = found.get(each.name)
-        found[each.name] = replace(each, value=_added(before.value, each, source)) if each.appends and before else each
-    return found
+        if each.appends and each.name in runs:
+            runs[each.name].append(each)
+        else:
+            runs[each.name] = [each]
+    return {name: run[0] if len(run) == 1 else _joined(run, source) for name, run in runs.items()}
 
 
 def atoms(value: Value) -> Iterator[Atom]:
@@ -144,18 +147,22 @@ def atoms(value: Value) -> Iterator[Atom]:
             yield from atoms(each)
 
 
-def _added(before: Value, statement: Statement, source: str) -> Value:
-    value = statement.value
-    if isinstance(before, Atom) and isinstance(value, Atom):
-        return replace(value, text=before.text + value.text)
-    if isinstance(before, Items) and isinstance(value, Items):
-        return replace(value, values=before.values + value.values)
-    raise XlConfigError(
-        source,
-        f"{statement.name} += mixes a list with a single value",
-        "append a list to a list and a string to a string",
-        statement.line,
-    )
+def _joined(run: list[Statement], source: str) -> Statement:
+    """An assignment with all that is appended to it, in one go: each may be long."""
+    last = run[-1]
+    for each in run:
+        if isinstance(each.value, Atom) != isinstance(run[0].value, Atom):
+            raise XlConfigError(
+                source,
+                f"{each.name} += mixes a list with a single value",
+                "append a list to a list and a string to a string",
+                each.line,
+            )
+    if isinstance(last.value, Atom):
+        text = "".join(atom.text for each in run for atom in atoms(each.value))
+        return replace(last, value=replace(last.value, text=text))
+    values = chain.from_iterable(each.value.values for each in run if isinstance(each.value, Items))
+    return replace(last, value=replace(last.value, values=tuple(values)))
 
 
 class _Parser:

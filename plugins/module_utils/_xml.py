@@ -16,7 +16,9 @@ from typing import Optional, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 
-__all__ = ["LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "serialize", "text_of"]
+__all__ = [
+    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize", "text_of",
+]  # fmt: skip
 
 LXML_IMPORT_ERROR: str | None = None
 try:
@@ -122,6 +124,12 @@ def serialize(element: etree._Element) -> str:
 def child(parent: etree._Element, tag: str) -> etree._Element | None:
     """The first child element of that name."""
     return next((each for each in parent.iterchildren(tag=etree.Element) if each.tag == tag), None)
+
+
+def path_of(element: etree._Element) -> str:
+    """The element's name behind those of its parents: ``domain/devices/disk``; without namespaces."""
+    names = [str(each.tag).rpartition("}")[2] for each in (element, *element.iterancestors())]
+    return "/".join(reversed(names))
 
 
 def text_of(element: etree._Element) -> str:

@@ -13,7 +13,7 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml, _xml
+from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml, _xml, _xml_secrets
 from ansible_collections.numa.virt.plugins.module_utils._definition import UNREADABLE, Record, Trouble
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
@@ -68,7 +68,7 @@ class XmlDefinition:
 
     @property
     def masked_text(self) -> str:
-        return serialize(_domain_xml.masked(self.root))
+        return serialize(_xml_secrets.masked(self.root))
 
     @property
     def owned_text(self) -> str:
@@ -168,7 +168,7 @@ class XmlDefinition:
         return _domain_xml.same_rest(self.root, other.root)
 
     def same_secrets(self, other: XmlDefinition) -> bool:
-        return _domain_xml.same_secrets(self.root, other.root)
+        return _xml_secrets.same_secrets(self.root, other.root)
 
     def dropped_elements(self, stored: XmlDefinition) -> list[str]:
         """Paths of elements that this document has and that libvirt did not keep."""

@@ -217,16 +217,15 @@ cells:
       sample: [{name: pci_0000_3b_00_0, address: '0000:3b:00.0', label: Intel Corporation Ethernet Controller E810-C}]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(connection_options(), devices=dict(type="bool", default=True)),
         supports_check_mode=True,
     )

@@ -408,6 +408,11 @@ backup_file:
   returned: when a definition was replaced and O(backup=true), also where the run failed later
   type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
+overwritten:
+  description: As RV(numa.virt.numa_placement#module:domains[].overwritten).
+  returned: when that was seen
+  type: dict
+  sample: {what: edited, backup_file: null}
 config:
   description: The configuration file, with every secret masked.
   returned: with O(uri=xl)
@@ -424,8 +429,6 @@ xml:
   sample: <domain type='kvm'><name>web1</name>…<graphics type='vnc' passwd='********'/>…</domain>
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import (
     backup_options,
     connection_options,
@@ -437,17 +440,18 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.domain import pl
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),
             **definition_options(),
             name=dict(type="str"),
-            xml=dict(type="str", no_log=True),  # it may hold passwords, and the invocation is logged on the node
+            xml=dict(type="str", no_log=True),
             cells=dict(type="list", elements="int"),
             cpuset=dict(type="raw"),
             memory=dict(

@@ -159,14 +159,13 @@ pages:
       changed: true
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._engine.map_page import MapRequest, map_pages
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             hosts=dict(
                 type="list",
@@ -183,6 +182,7 @@ def main():
             time=dict(type="str"),
         ),
         supports_check_mode=True,
+        opaque=("cells", "guests"),
     )
     request = MapRequest(check_mode=module.check_mode, diff=module._diff, **module.params)
     result = run(lambda: map_pages(request), alone=True)

@@ -21,6 +21,11 @@ description:
     O(partial).
   - What was asked for is kept with each domain, so that a later run without options keeps to it.
   - Two runs of this module on one host wait for each other, so that no CPU is given away twice.
+  - Guests that leave CPUs or memory are moved before those that get them. A guest that fails stops no other, but those
+    that were to get what it has, or what it leaves only when it is restarted, are left as they are, and it is said whom
+    they wait for. Two guests that run and would have to change places are not moved, move one of them elsewhere first.
+  - Each domain is looked at once more right before it is written. Where somebody else has changed it meanwhile, it is
+    left as it is, and fails.
   - A run that was killed is finished by running it again.
 extends_documentation_fragment:
   - numa.virt._attributes
@@ -95,11 +100,14 @@ options:
     type: raw
   state:
     description:
-      - V(defined) defines the domains and leaves them running or not.
-      - V(running) starts them too.
+      - V(defined) defines the domains and leaves them running or not. No guest is restarted.
+      - V(running) starts them too, and resumes those that are paused.
+      - V(unchanged) is V(running) for guests that run, and V(defined) for those that are shut off or paused. So nobody
+        is started, and O(restart=allowed) is about those that run.
+      - Without it O(domains) are V(running), and those of O(select) V(unchanged). Say O(state=running) to start all
+        that O(select) finds.
     type: str
-    choices: [defined, running]
-    default: running
+    choices: [defined, running, unchanged]
   rebalance:
     description:
       - Whether domains that have a valid place may be moved, as few as needed, so that all find one.
@@ -178,11 +186,16 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Make room by moving two guests at most
+- name: Make room by moving two guests at most, and start none that is shut off
   numa.virt.numa_placement:
     select: all
     rebalance: true
     max_moves: 2
+
+- name: Place and start every web server, whatever its state was
+  numa.virt.numa_placement:
+    select: web*
+    state: running
 """
 
 RETURN = r"""
@@ -270,8 +283,11 @@ plan:
           guests: [web1]
   sample: {placements: [], rejections: [], notes: [], moves: [], vcpus: {placed: 0, bound: 0}, before: [], after: []}
 domains:
-  description: Each domain that has a place, by name, with what was done.
-  returned: success
+  description:
+    - Each domain that has a place, by name, with what was done.
+    - Where some failed, those that did not. C(error.failures) has the others, each with C(name), C(code), C(msg),
+      C(changed) and C(backup_file), and C(waits_for) where it was left as it is because of others.
+  returned: success, or when some domains failed
   type: list
   elements: dict
   contains:
@@ -347,6 +363,18 @@ domains:
       type: list
       elements: dict
       sample: []
+    backup_file:
+      description: The file on the managed node that holds its definition from before.
+      returned: when its definition changed
+      type: str
+      sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20260101T120000.000000000.xml
+    overwritten:
+      description:
+        - What somebody else did to its definition in the moment before it was defined here, which is lost (C(what),
+          V(edited) or V(undefined)), and the file that holds what it was before (C(backup_file)).
+      returned: when that was seen
+      type: dict
+      sample: {what: edited, backup_file: null}
   sample: []
 moves:
   description: Names of domains that go to other cells.
@@ -369,6 +397,7 @@ rejections:
     constraint:
       description:
         - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(together), V(apart).
+        - V(host) where this host cannot do what the domain asks for, whatever else is there.
       returned: success
       type: str
       sample: cpus
@@ -411,32 +440,23 @@ restart_required:
   sample: false
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
-    documents_of,
+    ENTRY_OPTIONS,
     entries_of,
     options_of,
     rules_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
-class _Module(AnsibleModule):
-    """One that shows no document, not even with arguments that are refused. no_log would mask names, too."""
-
-    def _load_params(self):
-        super()._load_params()
-        self.no_log_values.update(documents_of(self.params.get("domains")))
-
-
 def main():
-    module = _Module(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),
@@ -451,7 +471,7 @@ def main():
             reserved_memory=dict(type="dict"),
             shared_cpus=dict(type="raw"),
             dedicated_cpus=dict(type="raw"),
-            state=dict(type="str", choices=["defined", "running"], default="running"),
+            state=dict(type="str", choices=["defined", "running", "unchanged"]),
             rebalance=dict(type="bool", default=False),
             even_out=dict(type="bool", default=True),
             max_moves=dict(type="int"),
@@ -464,7 +484,7 @@ def main():
         required_one_of=[("domains", "select")],
         mutually_exclusive=[("domains", "select")],
         supports_check_mode=True,
-        no_log=True,  # the invocation is logged on the node, and documents may hold passwords
+        entries={"domains": ENTRY_OPTIONS},
     )
     params = module.params
 

@@ -20,6 +20,7 @@ description:
     is reported.
   - Cells that O(numa.virt.numa_placement#module:policy=mirror) made for a guest that had none go too. A guest that runs
     keeps them until it is started again. Cells that its own definition had stay.
+  - A guest that fails stops no other. One that somebody else changes meanwhile is left as it is, and fails.
 extends_documentation_fragment:
   - numa.virt._attributes
   - numa.virt._attributes.state_module
@@ -64,8 +65,10 @@ restart_required:
   type: bool
   sample: false
 domains:
-  description: The domains that were asked for, by name.
-  returned: success
+  description:
+    - The domains that were asked for, by name.
+    - Where some failed, those that did not. C(error.failures) has the others.
+  returned: success, or when some domains failed
   type: list
   elements: dict
   contains:
@@ -101,21 +104,30 @@ domains:
       type: list
       elements: dict
       sample: []
+    backup_file:
+      description: The file on the managed node that holds its definition from before.
+      returned: when its definition changed
+      type: str
+      sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20260101T120000.000000000.xml
+    overwritten:
+      description: As RV(numa.virt.numa_placement#module:domains[].overwritten).
+      returned: when that was seen
+      type: dict
+      sample: {what: edited, backup_file: null}
   sample: []
 """
-
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),

@@ -273,8 +273,6 @@ backup_file:
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.numa.virt.plugins.module_utils._argspec import (
     backup_options,
     connection_options,
@@ -285,11 +283,12 @@ from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
 from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
 from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
+from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._runner import run
 
 
 def main():
-    module = AnsibleModule(
+    module = QuietModule(
         argument_spec=dict(
             connection_options(),
             **backup_options(),

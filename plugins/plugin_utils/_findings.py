@@ -9,10 +9,15 @@ This file must not know libvirt; it runs on the controller only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ansible.errors import AnsibleFilterError
+
+from ansible_collections.numa.virt.plugins.module_utils._errors import cut, one_line
+from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
+
+T = TypeVar("T")
 
 
 def findings_of(value: Any, plugin: str) -> Sequence[Mapping[str, Any]]:
@@ -25,3 +30,14 @@ def findings_of(value: Any, plugin: str) -> Sequence[Mapping[str, Any]]:
             f"{plugin}: the input is not a result of numa.virt.numa_domain_info with findings=true"
         )
     return findings
+
+
+def said_of_findings(plugin: str, work: Callable[[], T]) -> T:
+    """Do the work; findings that are not of their form become Ansible's error, with one line."""
+    try:
+        return said_in_one_line(work)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        said = one_line(f"{type(error).__name__} {cut(str(error))}")
+        raise AnsibleFilterError(
+            f"{plugin}: the input is not a result of numa.virt.numa_domain_info ({said})"
+        ) from None

@@ -5,9 +5,13 @@
 """``make test``: every check of noxfile.py that this machine can run, timed, and a count on the last line.
 
 A check is a nox session. A failing one does not stop the others; its log is shown when it ends, and is kept in
-.cache/checks. Those that mostly wait for emulated hosts run in lanes of their own beside all others, by their tags.
+.cache/checks. Scenarios on emulated hosts run in lanes of their own beside all others (lab_plan.py).
 
-usage: checks.py [SESSION…]     all without names
+Whatever ends this process (an interrupt, a polite end, a terminal that is gone, even a kill) ends all that it started.
+
+usage: checks.py [--long | --matrix] [SESSION…]     all without names
+  --long    the long form of what has one, and scenarios on all systems; takes hours
+  --matrix  all scenarios on all systems, and nothing else
 """
 
 from __future__ import annotations
@@ -15,19 +19,24 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import machine
+from lab_plan import LANES
+
+sys.path.append(str(machine.REPO / "tests" / "lab"))
+from numalab import belongings
 
 LOGS = machine.CACHE / "checks"
-LANES = ("lab-kvm", "lab-xen")
-TIME_LIMIT = 85 * 60  # seconds for one check; far beyond any of them, so that a hang ends as a failure
+#: Seconds that one check may take. On a quiet machine none takes half of it, so that a busy one has room.
+TIME_LIMIT = 20 * 60
+#: The same for a long form.
+LONG_LIMIT = 4 * 60 * 60
 
 
 #: What pip says while all is well. It is in the log, and is not repeated when a check's log is shown.
@@ -47,75 +56,79 @@ class Outcome:
     reason: str = ""
 
 
+@dataclass
 class Runner:
     """Runs checks one after another in each of some lanes."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-        self.outcomes: list[Outcome] = []
-        self._lock = threading.Lock()
-        self._children: set[subprocess.Popen[bytes]] = set()
-        self._stopped = False
+    environment: dict[str, str]
+    limit: float = TIME_LIMIT
+    outcomes: list[Outcome] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: bool = False
 
-    def lane(self, names: list[str]) -> None:
-        """Run these checks in order."""
-        for name in names:
-            if not self._stopped:
-                self._finish(self._run(name))
+    def lane(self, lane: str, names: list[str]) -> None:
+        """Run these checks in order; in a lane of the lab, on hosts that are this lane's own and end with it."""
+        environment = dict(self.environment)
+        if lane in LANES:
+            environment["NUMA_VIRT_LAB_RUN"] = str(machine.CACHE / "lab" / lane)
+        try:
+            for name in names:
+                if self._stopped:
+                    return
+                outcome = self._run(name, environment)
+                self._finish(outcome)
+                if lane in LANES and outcome.status == "failed":
+                    self._end_hosts(environment)
+        finally:
+            if lane in LANES and not self._stopped:
+                self._end_hosts(environment)
 
-    def _run(self, name: str) -> Outcome:
+    @staticmethod
+    def _end_hosts(environment: dict[str, str]) -> None:
+        command = [machine.SYSTEM_PYTHON, "tests/lab/lab.py", "down", "--all"]
+        subprocess.run(command, cwd=machine.REPO, env=environment, stdout=subprocess.DEVNULL, check=False)
+
+    def _run(self, name: str, environment: dict[str, str]) -> Outcome:
         log, report = LOGS / f"{name}.log", LOGS / f"{name}.json"
         report.unlink(missing_ok=True)
         start = time.monotonic()
+        mark = belongings.new_name()
         command = [str(machine.VENV / "bin" / "nox"), "--session", name, "--report", str(report)]
+        reason = ""
         with log.open("wb") as file:
             child = subprocess.Popen(
                 command,
                 cwd=machine.REPO,
-                env=self.environment,
+                env=belongings.marked(mark, environment),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-            self._children.add(child)
             try:
-                child.wait(TIME_LIMIT)
-                reason = ""
+                child.wait(self.limit)
             except subprocess.TimeoutExpired:
-                self._end(child)
-                reason = f"not finished after {TIME_LIMIT} s"
-            self._children.discard(child)
-        return Outcome(name, _status(report), time.monotonic() - start, reason or _reason(log))
+                belongings.end(mark)
+                child.wait()
+                reason = f"not finished after {self.limit:.0f} s"
+        status = "failed" if reason else _status(report)
+        return Outcome(name, status, time.monotonic() - start, reason or _reason(log))
 
     def _finish(self, outcome: Outcome) -> None:
+        if self._stopped:
+            return
         with self._lock:
             self.outcomes.append(outcome)
             reason = "" if outcome.status == "passed" or not outcome.reason else f": {outcome.reason}"
-            print(f"{outcome.status:8} {outcome.name:14} {outcome.seconds:7.1f} s{reason}", flush=True)
+            print(f"{outcome.status:8} {outcome.name:16} {outcome.seconds:7.1f} s{reason}", flush=True)
             if outcome.status == "failed":
                 text = (LOGS / f"{outcome.name}.log").read_text(encoding="utf-8", errors="replace")
                 lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
                 print("".join(f"    | {line}\n" for line in lines[-200:]), flush=True)
 
-    @staticmethod
-    def _end(child: subprocess.Popen[bytes]) -> None:
-        """End a check and all that it started: its process group is ours."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(child.pid, number)
-                child.wait(20)
-                return
-            except subprocess.TimeoutExpired:  # noqa: PERF203
-                continue
-            except ProcessLookupError:
-                return
-
     def stop(self) -> None:
-        """End what runs; start nothing more."""
+        """Start nothing more."""
         self._stopped = True
-        for child in list(self._children):
-            self._end(child)
 
 
 def _status(report: Path) -> str:
@@ -149,9 +162,51 @@ def sessions(environment: dict[str, str]) -> dict[str, list[str]]:
     return {entry["session"]: entry["tags"] for entry in json.loads(listed.stdout) if "tool" not in entry["tags"]}
 
 
+def choose(tags: dict[str, list[str]], names: list[str], long: bool = False, matrix: bool = False) -> list[str]:
+    """The checks to run, of all that there are: those that are named, or those of this kind of run."""
+    if names:
+        return [name for name in tags if name in names]
+    if matrix:
+        return [name for name in tags if "lab" in tags[name]]
+    return [name for name in tags if long or "matrix" not in tags[name]]
+
+
+def lanes_of(tags: dict[str, list[str]], wanted: list[str]) -> dict[str, list[str]]:
+    """Which checks each lane runs, in which order; those that need no lab are in the lane without a name.
+
+    A matrix runs one system after the other, or hosts of two would be up at once.
+    """
+    lanes: dict[str, list[str]] = {lane: [] for lane in (*LANES, "")}
+    for name in wanted:
+        lanes[next((lane for lane in LANES if lane in tags[name]), "")].append(name)
+    for lane in LANES:
+        lanes[lane].sort(key=lambda name: name.rpartition("-")[2])
+    return {lane: names for lane, names in lanes.items() if names}
+
+
 def main(arguments: list[str]) -> int:
     """The command line."""
+    run = belongings.new_name()
+    try:
+        with belongings.guarded(run), belongings.stopped_by_signals():
+            os.environ[run] = "1"
+            return check(arguments)
+    except belongings.StoppedError as stopped:
+        belongings.end(run)
+        print("interrupted; all that ran was ended", file=sys.stderr, flush=True)
+        # Threads that wait for a check's end hold nobody up.
+        os._exit(128 + stopped.number)
+
+
+def check(arguments: list[str]) -> int:
+    """Run checks, as the command line says."""
     start = time.monotonic()
+    options = [word for word in arguments if word.startswith("-")]
+    names = [word for word in arguments if not word.startswith("-")]
+    if options not in ([], ["--long"], ["--matrix"]):
+        print(__doc__, file=sys.stderr)
+        return 2
+    long, matrix = "--long" in options, "--matrix" in options
     try:
         machine.ensure_packages("test")
         machine.ensure_venv("demo")
@@ -160,39 +215,43 @@ def main(arguments: list[str]) -> int:
     except machine.MissingError as error:
         print(f"cannot set this machine up: {error}", file=sys.stderr)
         return 3
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "NOX_ENABLE_STALENESS_CHECK": ""}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "NOX_ENABLE_STALENESS_CHECK": "", "NUMA_VIRT_CHECKS": "1"}
+    if long:
+        environment["NUMA_VIRT_LONG"] = "1"
     tags = sessions(environment)
-    unknown = [name for name in arguments if name not in tags]
+    unknown = [name for name in names if name not in tags]
     if unknown:
         print(f"no such check: {' '.join(unknown)}; there are: {' '.join(tags)}", file=sys.stderr)
         return 2
-    wanted = [name for name in tags if not arguments or name in arguments]
+    wanted = choose(tags, names, long, matrix)
+    if any("lab" in tags[name] for name in wanted):
+        # Lanes would make it at the same moment; where it cannot be made, each scenario says so.
+        try:
+            machine.ensure_venv("molecule")
+        except machine.MissingError as error:
+            print(f"no Molecule: {error}", file=sys.stderr)
     setup = time.monotonic() - start
-    print(f"ready    {'setup':14} {setup:7.1f} s", flush=True)
+    print(f"ready    {'setup':16} {setup:7.1f} s", flush=True)
 
     LOGS.mkdir(parents=True, exist_ok=True)
-    runner = Runner(environment)
-    lanes = [[name for name in wanted if lane in tags[name]] for lane in LANES]
-    lanes.append([name for name in wanted if not set(LANES) & set(tags[name])])
-    threads = [threading.Thread(target=runner.lane, args=(names,)) for names in lanes if names]
+    runner = Runner(environment, LONG_LIMIT if long else TIME_LIMIT)
+    threads = [threading.Thread(target=runner.lane, args=lane) for lane in lanes_of(tags, wanted).items()]
     try:
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    except KeyboardInterrupt:
+    except belongings.StoppedError:
         runner.stop()
-        for thread in threads:
-            thread.join()
-        return 130
+        raise
 
     outcomes = sorted(runner.outcomes, key=lambda outcome: wanted.index(outcome.name))
-    print(f"\n{'check':14} {'outcome':8} {'seconds':>8}")
-    print(f"{'setup':14} {'ready':8} {setup:8.1f}")
+    print(f"\n{'check':16} {'outcome':8} {'seconds':>8}")
+    print(f"{'setup':16} {'ready':8} {setup:8.1f}")
     for outcome in outcomes:
         reason = "" if outcome.status == "passed" or not outcome.reason else f"  {outcome.reason}"
-        print(f"{outcome.name:14} {outcome.status:8} {outcome.seconds:8.1f}{reason}")
-    print(f"{'all':14} {'':8} {time.monotonic() - start:8.1f}\n")
+        print(f"{outcome.name:16} {outcome.status:8} {outcome.seconds:8.1f}{reason}")
+    print(f"{'all':16} {'':8} {time.monotonic() - start:8.1f}\n")
     count = {
         status: sum(outcome.status == status for outcome in outcomes) for status in ("passed", "failed", "skipped")
     }

@@ -196,7 +196,7 @@ def _install_packages(missing: list[str], dnf: bool) -> None:
     if dnf:
         commands = [["dnf", "install", "-y", "--setopt=install_weak_deps=False", *missing]]
     elif which("apt-get") is not None:
-        apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y"]
+        apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=600"]
         commands = [[*apt, "update"], [*apt, "install", "--no-install-recommends", *missing]]
     else:
         raise MissingError(f"install these first (neither apt-get nor dnf is here to do it): {names}")

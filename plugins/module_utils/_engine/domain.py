@@ -21,6 +21,11 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    look_again,
+    overwritten,
+    overwritten_warning,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import apply_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     RUNNING,
@@ -42,6 +47,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.start import (
     shut_down,
     start_on_cells,
 )
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
     NotRunningError,
@@ -86,6 +92,8 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     session = Session(connection)
     for left in reversed(range(_ATTEMPTS)):
         known = read_domain(session, name)
+        if known is None and given is not None and given.uuid is not None:
+            check_uuids([("xml", given)], connection.domains())
         plan = plan_domain(session, request, given, known, name)
         if request.check_mode:
             break
@@ -118,12 +126,14 @@ def carry_out(
     """
     attempt = Attempt(session, plan.document.shape.name, known, plan.state_before)
     attempt.saved = plan.saved
-    if plan.acts:
-        attempt.check_unchanged()
     if plan.backs_up and known is not None:
         attempt.backup_file = keep_backup(request.backup_dir, known)
+    lost = None
+    if plan.acts:
+        look_again(session, attempt.name, plan, known)
     try:
         domain = _define(session, plan, known, attempt)
+        lost = overwritten(session, known, domain, attempt.backup_file) if plan.redefines else None
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
@@ -131,15 +141,20 @@ def carry_out(
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
+        why = domain.why_paused() if state == "paused" else None
     except NumaVirtError as error:
         attempt.tell(error)
+        if lost is not None:
+            error.fields["overwritten"] = lost
         raise
-    why = domain.why_paused() if state == "paused" else None
     result = _result(session, plan, domain, stored, observation, attempt.backup_file, state, why)
+    if lost is not None:
+        result["overwritten"] = lost
+        result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
     if given is not None and isinstance(stored, XmlDefinition):
-        lost = given.dropped_elements(stored)
-        if lost:
-            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(lost, 10)}")
+        dropped = given.dropped_elements(stored)
+        if dropped:
+            result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(dropped, 10)}")
     return result
 
 

@@ -97,8 +97,19 @@ class Domain(Protocol):
     def undefine(self) -> None: ...
 
 
+class Watch(Protocol):
+    """Who else defines or undefines domains meanwhile: see _libvirt_watch."""
+
+    def mark(self) -> None: ...
+
+    def others(self, uuid: str) -> str | None: ...
+
+
 class Connection(Protocol):
-    """One connection to one hypervisor, for one run. ``language`` is "xml" or "xl": see language_of()."""
+    """One connection to one hypervisor, for one run. ``language`` is "xml" or "xl": see language_of().
+
+    One that can be told what others do has a ``watch()`` too.
+    """
 
     language: str
 

@@ -18,12 +18,12 @@ from ansible_collections.numa.virt.plugins.module_utils import _guest_needs, _pr
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
 from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
-    LibvirtCallError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning, find, wants_free
@@ -123,14 +123,31 @@ def _read_all(session: Session, domains: Sequence[Domain], required: set[str]) -
         state = states.get(str(domain.uuid), "shut off")
         try:
             found.append(_read(session, domain, lasting, state, pid, pages, xen))
-        except (DomainNotFoundError, LibvirtCallError):
-            # It stopped or went away since it was listed: once more, as it is now.
-            again = connection.domain(domain.name)
+        except GONE:
+            again = _read_again(session, domain.name)
             if again is not None:
-                found.append(_read(session, again, again.persistent(), again.state()))
+                found.append(again)
             elif domain.name in required:
                 raise
     return found
+
+
+def _read_again(session: Session, name: str) -> _Read | None:
+    """A domain that stopped or went away since it was listed, as it is now; None where it is gone.
+
+    Where it runs and nobody can say where, that is left open.
+    """
+    known = read_anew(session, name)
+    if known is None:
+        return None
+    state = "shut off"
+    try:
+        if known.live is not None:
+            state = known.domain.state()
+            return _Read(known, state, observe(session, known.domain, known.live))
+    except GONE:
+        return _Read(known, state, None) if session.connection.domain(name) is not None else None
+    return _Read(known, state, None)
 
 
 def _read(

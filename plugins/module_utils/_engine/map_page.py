@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.fleet import fleet_
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, host_map
 from ansible_collections.numa.virt.plugins.module_utils._map.page import host_page
 from ansible_collections.numa.virt.plugins.module_utils._page_files import PageFile, look, write
+from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ def _host(number: int, value: Mapping[str, Any]) -> HostMap:
     cells = value["cells"]
     host = cells if isinstance(cells, Mapping) else {"cells": cells}
     if "cells" not in host:
-        problem = str(host.get("msg") or "this is no result of numa_cell_info")
+        problem = masked_message(str(host.get("msg") or "this is no result of numa_cell_info"))
         raise InputError(f"{option}.cells", None, f"{name}: {problem}", "give the result of numa.virt.numa_cell_info")
     guests = value["guests"]
     if isinstance(guests, Mapping) and "domains" not in guests:
-        problem = str(guests.get("msg") or "this is no result of numa_domain_info")
+        problem = masked_message(str(guests.get("msg") or "this is no result of numa_domain_info"))
         raise InputError(
             f"{option}.guests", None, f"{name}: {problem}", "give the result of numa.virt.numa_domain_info"
         )

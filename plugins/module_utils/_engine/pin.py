@@ -92,8 +92,10 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         config_changes = placement_changes(known.placement, document.placement)
         config_changes += spelling_change(known.config.spelling, document.spelling)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
-    if config_changes and request.backup:
-        _backup.check_directory(request.backup_dir)
+    if config_changes:
+        session.check_definable(document.placement)
+        if request.backup:
+            _backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     saved = None

@@ -14,34 +14,36 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_needs, _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
+from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed, result_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
-    Known,
-    Session,
-    read,
-    trouble_warnings,
-    usable,
-)
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew, read_present
+from ansible_collections.numa.virt.plugins.module_utils._engine.moves import move_of, room_of, stays_behind
+from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
+from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
     InputError,
-    NumaVirtError,
+    NotMovedError,
     UnsupportedError,
     shown,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
+from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
@@ -49,7 +51,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
     Placed,
     Plan,
-    Rejection,
     plan_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._policy import (
@@ -74,7 +75,8 @@ class PlacementRequest:
     """Options of numa_placement, read.
 
     ``entries`` are mappings with ``name``, ``xml`` and options of _policy.PolicyWish, None where ``select`` ("all",
-    "running" or a pattern of names) says which domains. ``task`` has options for all of them.
+    "running" or a pattern of names) says which domains. ``task`` has options for all of them. ``state`` is "defined",
+    "running" or "unchanged"; None means "running" for domains that are named, "unchanged" for those of ``select``.
     """
 
     entries: Sequence[Mapping[str, Any]] | None
@@ -82,7 +84,7 @@ class PlacementRequest:
     task: Mapping[str, Any]
     rules: Rules = field(default_factory=Rules)
     options: Options = field(default_factory=Options)
-    state: str = "running"
+    state: str | None = None
     partial: bool = False
     restart: bool = False
     shutdown_timeout: int = 120
@@ -92,6 +94,10 @@ class PlacementRequest:
     check_mode: bool = False
     lock_dir: str | None = None
     lock_timeout: float = 300.0
+
+    @property
+    def wanted_state(self) -> str:
+        return self.state or ("running" if self.entries is not None else "unchanged")
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,7 @@ class _Job:
     given: XmlDefinition | None
     request: one.Request
     plan: one.Plan
+    move: Move
 
 
 def place_domains(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     session = Session(connection)
     known = _read_all(session)
     guests = _guests(session, request, known)
-    made = _plan(session, request, guests, known)
+    made, there = _plan(session, request, guests, known)
     if made.rejections and not request.partial:
         first, more = made.rejections[0], len(made.rejections) - 1
         others = f" (and {more} more: see error.rejections)" if more else ""
@@ -139,45 +146,140 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
             f"{first.message}{others}; nothing was touched, partial=true places the others",
             rejections=plan_as_result(made)["rejections"],
         )
-    by_name = {each.name: each for each in made.placements}
-    jobs = [_job(session, request, guest, by_name[guest.name]) for guest in guests if guest.name in by_name]
-    if request.check_mode:
-        foretold = [(job.placed, foretell(session, job.request, job.plan, job.guest.known)) for job in jobs]
-        return result_of(session, made, foretold, _warnings(session, request, guests, known))
-    done, failures = [], []
-    for job in jobs:
-        try:
-            done.append((job.placed, carry_out(session, job.request, job.plan, job.given, job.guest.known)))
-        except NumaVirtError as error:  # noqa: PERF203 - the others are placed all the same
-            failures.append((job.guest.name, error))
-    result = result_of(session, made, done, _warnings(session, request, guests, known))
-    if failures:
-        raise guests_failed(failures, len(jobs), bool(result["changed"]))
+    tally: Tally[tuple[Placed, dict[str, Any]]] = Tally(len(made.placements))
+    jobs = _jobs(session, request, guests, made, there, tally)
+    _carry_out(session, request, jobs, room_of(made), tally)
+    tally.done.sort(key=lambda done: done[0].name)
+    result = result_of(session, made, tally.done, _warnings(session, request, guests, known))
+    tally.raise_failures(result)
     return result
 
 
-def _plan(session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: Mapping[str, Known]) -> Plan:
-    """The planner's answer. Raises InputError.
+def _jobs(
+    session: Session,
+    request: PlacementRequest,
+    guests: Sequence[_Guest],
+    made: Plan,
+    there: Mapping[str, Existing],
+    tally: Tally[Any],
+) -> list[_Job]:
+    """The plan for each guest that has a place. Raises all that can be said before the first write.
 
-    A guest that is on the host and has no place stays where it is: the others are planned around it.
+    One guest alone does not stop the others by what has become of it since it was read; nor by its state where nobody
+    has named it, or where ``partial`` was asked for.
     """
+    placements = {each.name: each for each in made.placements}
+    states = session.connection.states() if request.wanted_state == "unchanged" and guests else {}
+    jobs = []
+    for guest in guests:
+        if guest.name not in placements:
+            continue
+        place = partial(_job, session, request, placed=placements[guest.name], existing=there.get(guest.name))
+        state = states.get(str(guest.known.domain.uuid)) if guest.known is not None else None
+        try:
+            try:
+                jobs.append(place(guest=guest, state=state))
+            except GONE:
+                # It has ended, or is gone, since it was read: planned anew, as it is now.
+                jobs.append(place(guest=_read_anew(session, guest), state=None))
+        except GONE as error:
+            if guest.known is None:
+                raise
+            tally.fail(guest.name, error)
+        except InputError as error:
+            if error.fields["option"] != "state" or not (request.partial or request.entries is None):
+                raise
+            tally.fail(guest.name, error)
+    return jobs
+
+
+def _read_anew(session: Session, guest: _Guest) -> _Guest:
+    """The guest as it is now. Raises DomainNotFoundError."""
+    known = read_anew(session, guest.name)
+    if known is None and guest.given is None:
+        raise DomainNotFoundError("domains", guest.name, "went away while this run was planning", "run again")
+    return replace(guest, known=known)
+
+
+def _carry_out(
+    session: Session,
+    request: PlacementRequest,
+    jobs: Sequence[_Job],
+    room: Mapping[Pool, int],
+    tally: Tally[tuple[Placed, dict[str, Any]]],
+) -> None:
+    """Do every job, or foretell it, in the order in which guests leave and get CPUs and memory."""
+    by_name = {job.guest.name: job for job in jobs}
+    order = Order((job.move for job in jobs), room)
+    with unwinding_here(tally):
+        while tally.ended_by is None and (taken := order.take()) is not None:
+            name, waits = taken
+            job = by_name[name]
+            tally.left_over = tuple(order.left_over)
+            if waits:
+                tally.fail(name, _waits_in_vain(name, waits))
+                continue
+            failed = len(tally.failures)
+            with one_guest(session, tally, name, job.guest.known, request.backup_dir if request.backup else None):
+                if request.check_mode:
+                    result = foretell(session, job.request, job.plan, job.guest.known)
+                else:
+                    result = carry_out(session, job.request, job.plan, job.given, job.guest.known)
+                tally.done.append((job.placed, result))
+                actual = None if request.check_mode else result["actual"]
+                order.left(job.move, stays_behind(job.move, job.plan, actual))
+            if len(tally.failures) > failed:
+                order.failed(job.move)
+
+
+def _waits_in_vain(name: str, waits: Sequence[Wait]) -> NotMovedError:
+    some = "; ".join(str(wait) for wait in waits[:3]) + (f"; and {len(waits) - 3} more" if len(waits) > 3 else "")
+    return NotMovedError(
+        f"domain {name!r} was left as it is: it waits for {some}", waits_for=[wait.name for wait in waits]
+    )
+
+
+def _plan(
+    session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: dict[str, Known]
+) -> tuple[Plan, dict[str, Existing]]:
+    """The planner's answer, and what it was told of the guests that are there. Raises InputError."""
     host = session.host
     if any(guest.asked.devices for guest in guests):
         host = with_devices_of(host, session.connection.pci_devices())
-    asked = {guest.name: guest.asked for guest in guests}
-    rejections: dict[str, Rejection] = {}
-    bound = None
-    while True:
-        there = [_existing(session, each, name in asked) for name, each in known.items()]
-        made = plan(host, list(asked.values()), there, request.rules, request.options)
-        bound = bound if bound is not None else made.bound
-        rejections = {name: each for name, each in rejections.items() if name not in asked}
-        rejections.update({each.name: each for each in made.rejections})
-        staying = [name for name in asked if name in rejections and name in known]
-        if not staying or not request.partial:
-            return replace(made, rejections=tuple(each for _name, each in sorted(rejections.items())), bound=bound)
-        for name in staying:
-            del asked[name]
+    asked = [guest.asked for guest in guests]
+    there = _there(session, request, known, {guest.name for guest in guests})
+    if not request.partial:
+        return plan(host, asked, list(there.values()), request.rules, request.options), there
+    left_out = _there(session, request, known, frozenset())
+    there = {name: each for name, each in there.items() if name in left_out}
+    return plan_partial(host, asked, there, left_out, request.rules, request.options), there
+
+
+def _there(
+    session: Session, request: PlacementRequest, known: dict[str, Known], asked: AbstractSet[str]
+) -> dict[str, Existing]:
+    """What takes CPUs and memory now. A guest that has ended since it was read counts as it is then; one that is gone
+    is taken out of ``known``."""
+    found = {}
+    for name, each in list(known.items()):
+        now: Known | None = each
+        try:
+            found[name] = _existing(session, request, each, name in asked)
+            continue
+        except GONE:
+            now = read_anew(session, name)
+        if now is None:
+            del known[name]
+            continue
+        known[name] = now
+        try:
+            found[name] = _existing(session, request, now, name in asked)
+        except GONE:
+            # It runs, and nobody says where: as its definition says.
+            config = now.config if now.live is None or now.persistent else now.live
+            known[name] = replace(now, config=config, live=None)
+            found[name] = _existing(session, request, known[name], name in asked)
+    return found
 
 
 def _read_all(session: Session) -> dict[str, Known]:
@@ -186,20 +288,25 @@ def _read_all(session: Session) -> dict[str, Known]:
     persistent = session.connection.persistent_uuids() if any(domain.active for domain in domains) else set()
     known = {}
     for domain in domains:
-        with contextlib.suppress(DomainNotFoundError):
-            known[domain.name] = read(session, domain, not domain.active or str(domain.uuid) in persistent)
+        each = read_present(session, domain, not domain.active or str(domain.uuid) in persistent)
+        if each is not None:
+            known[domain.name] = each
     return known
 
 
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
     """What was asked for, each with its request to the planner. Raises InputError."""
     guests: dict[str, _Guest] = {}
+    given: list[tuple[str, XmlDefinition]] = []
     entries = request.entries if request.entries is not None else list(_selected(session, request, known))
     for number, entry in enumerate(entries):
         guest = _guest(session, request, entry, f"domains[{number}]", known)
         if guest.name in guests:
             raise InputError("domains", guest.name, "is named twice", "name each domain once")
         guests[guest.name] = guest
+        if guest.given is not None:
+            given.append((f"domains[{number}].xml", guest.given))
+    check_uuids(given, (each.domain for each in known.values()))
     return [guests[name] for name in sorted(guests)]
 
 
@@ -274,12 +381,13 @@ def _needs(definition: Definition) -> GuestNeeds:
     return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
 
 
-def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
+def _existing(session: Session, request: PlacementRequest, known: Known, asked_for: bool) -> Existing:
     """A domain that is there, by its real pins.
 
     Of a running guest that means what the hypervisor says; but one that this collection has placed is judged by its
     definition: where the guest differs from that, carrying the plan out mends it. If it is not in the plan, nothing
-    does, and it takes what its definition says as well as what it has.
+    does, and it takes what its definition says as well as what it has. Memory stays where it is until the guest ends:
+    it takes that too, unless this run restarts it.
     """
     live, intent = known.live, known.intent
     wish = wish_from_json(intent.policy) if intent is not None and intent.policy is not None else None
@@ -303,10 +411,21 @@ def _existing(session: Session, known: Known, asked_for: bool) -> Existing:
     page = asked.page_size if asked is not None else (needs.page_size or None)
     found = Existing.of(definition.shape, placement, page, asked)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
-    if measured:
+    if live is not None and definition is not live and not (asked_for and request.restart):
+        found = replace(found, held=measured or _bound_now(session, live))
+    if measured and not found.held:
         return replace(found, memory_on=measured)
     # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
     return found if found.nodeset is not None or asked is not None else replace(found, memory=0)
+
+
+def _bound_now(session: Session, live: Definition) -> tuple[tuple[int, int], ...]:
+    """Pairs (cell, KiB) of where a running guest's memory is bound until it ends, whatever its definition says."""
+    now = Existing.of(live.shape, session.driver.decode(live.placement))
+    if not session.driver.numatune or now.nodeset is None:
+        return ()
+    share = -(-now.memory // len(now.nodeset))
+    return tuple((cell, share) for cell in now.nodeset)
 
 
 def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
@@ -327,8 +446,15 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
     return pins_of({vcpu: cpus for vcpu, cpus in maps.items() if not everything <= cpus})
 
 
-def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Placed) -> _Job:
-    """The plan for one guest. Raises all that can be said before the first write."""
+def _job(
+    session: Session,
+    request: PlacementRequest,
+    guest: _Guest,
+    placed: Placed,
+    existing: Existing | None,
+    state: str | None,
+) -> _Job:
+    """The plan for one guest. Raises all that can be said before the first write. ``state`` is its state, if known."""
     given, meant, made_cells = guest.given, guest.meant, False
     if isinstance(meant, XmlDefinition):
         if placed.guest_cells and not _needs(meant).guest_cells:
@@ -339,7 +465,7 @@ def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Pla
         name=guest.name,
         xml=None,
         wish=_intent(session, placed, guest, meant),
-        state=request.state,
+        state=_own_state(request.wanted_state, guest.known, state),
         restart=request.restart,
         shutdown_timeout=request.shutdown_timeout,
         verify=request.verify,
@@ -349,7 +475,19 @@ def _job(session: Session, request: PlacementRequest, guest: _Guest, placed: Pla
         lock_dir=request.lock_dir,
         made_cells=made_cells,
     )
-    return _Job(guest, placed, given, own, one.plan_domain(session, own, given, guest.known, guest.name))
+    planned = one.plan_domain(session, own, given, guest.known, guest.name)
+    return _Job(
+        guest, placed, given, own, planned, move_of(session, guest.asked, placed, guest.known, existing, planned)
+    )
+
+
+def _own_state(wanted: str, known: Known | None, state: str | None) -> str:
+    """The state that numa_domain would be given: with "unchanged" a guest that runs goes on, no other is started."""
+    if wanted != "unchanged":
+        return wanted
+    if known is None or known.live is None:
+        return "defined"
+    return "running" if (state or known.domain.state()) in RUNS else "defined"
 
 
 def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definition) -> Intent:

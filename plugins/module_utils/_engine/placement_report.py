@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
-from ansible_collections.numa.virt.plugins.module_utils._errors import GuestsFailedError, NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import CellUse, Placed, Plan, plan_as_result
 
 _KEPT = ("name", "uuid", "changed", "state", "placement", "actual", "changes", "restart_required", "restart_reasons")
+_KEPT_IF_THERE = ("backup_file", "overwritten")
 
 
 def result_of(
@@ -24,7 +24,12 @@ def result_of(
 ) -> dict[str, Any]:
     """What numa_placement documents. ``done`` are placements with numa_domain's result for each."""
     domains = [
-        {**{name: result[name] for name in _KEPT}, "cells": list(placed.cells), "reason": placed.reason}
+        {
+            **{name: result[name] for name in _KEPT},
+            **{name: result[name] for name in _KEPT_IF_THERE if name in result},
+            "cells": list(placed.cells),
+            "reason": placed.reason,
+        }
         for placed, result in done
     ]
     changed = any(each["changed"] for each in domains)
@@ -47,17 +52,6 @@ def result_of(
             "after": _use_text(plan.after) + _texts(done, "after"),
         },
     }
-
-
-def guests_failed(failures: Sequence[tuple[str, NumaVirtError]], all_of_them: int, changed: bool) -> GuestsFailedError:
-    """The error of a task that got along without some of its guests. ``changed``: whether it changed the others."""
-    name, first = failures[0]
-    error = GuestsFailedError(
-        f"{len(failures)} of {all_of_them} domains failed, {name!r} first: {first}",
-        failures=[{**failure.as_result()["error"], "name": each, "msg": str(failure)} for each, failure in failures],
-    )
-    error.changed = changed or any(failure.changed for _name, failure in failures)
-    return error
 
 
 def _use_text(cells: Sequence[CellUse]) -> str:

@@ -139,6 +139,9 @@ def plan_domain(
     before = known.config if known is not None else None
     changes = _config_changes(before, document, target, redefined, basis if stored is not None else None, record)
     transient = known is not None and not known.persistent
+    redefines = bool(changes) and not transient
+    if redefines:
+        session.check_definable(document.placement)
     running = known is not None and known.live is not None
     state = known.domain.state() if running and known is not None else ("shut off" if known is not None else "absent")
     awake = running and state in _AWAKE
@@ -156,7 +159,7 @@ def plan_domain(
         restarts.append(
             Restart("definition", f"the {kind} guest keeps the devices and settings that it was {verb} with")
         )
-    backs_up = bool(changes) and not transient and known is not None and request.backup
+    backs_up = redefines and known is not None and request.backup
     if backs_up:
         _backup.check_directory(request.backup_dir)
     restarts_now = awake and bool(restarts) and request.restart and request.state == "running" and not transient
@@ -171,7 +174,7 @@ def plan_domain(
         record=record,
         before=before,
         config_changes=[] if transient else changes,
-        redefines=bool(changes) and not transient,
+        redefines=redefines,
         backs_up=backs_up,
         live=live,
         restarts=restarts,

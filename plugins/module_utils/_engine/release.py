@@ -30,14 +30,21 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, take_turns
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    GONE,
+    look_again_at,
+    overwritten,
+    overwritten_warning,
+    read_anew,
+    read_present,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import guests_failed
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
     keep_backup,
-    read,
     trouble_warnings,
     usable,
 )
@@ -79,20 +86,49 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         session = Session(connection)
         chosen = _chosen(session, request)
         warnings = trouble_warnings(each for each in chosen if each.trouble is not None and each.trouble.blocks)
-        jobs = [_plan(session, known) for known in chosen if known.trouble is None or not known.trouble.blocks]
-        if request.backup and any(job.config_changes for job in jobs):
+        chosen = [known for known in chosen if known.trouble is None or not known.trouble.blocks]
+        tally: Tally[dict[str, Any]] = Tally(len(chosen))
+        jobs = _jobs(session, request, chosen, tally)
+        if request.backup and any(job.config_changes for job in jobs.values()):
             _backup.check_directory(request.backup_dir)
-        results, failures = [], []
-        for job in jobs:
+
+        def turn(name: str) -> None:
+            job = jobs[name]
+            with one_guest(session, tally, name, job.known, request.backup_dir if request.backup else None):
+                tally.done.append(_result(job, *(_release(session, request, job) if not request.check_mode else ())))
+
+        take_turns(list(jobs), tally, turn)
+        result = _whole(session, request, tally.done, warnings)
+        tally.raise_failures(result)
+        return result
+
+
+def _jobs(session: Session, request: ReleaseRequest, chosen: Sequence[Known], tally: Tally[Any]) -> dict[str, _Job]:
+    """The plan for each guest. One that has ended since it was read is planned for as it is now.
+
+    One that is gone is nobody's business where nobody has named it.
+    """
+    jobs = {}
+    for known in chosen:
+        name = known.domain.name
+        try:
             try:
-                if not request.check_mode:
-                    _release(session, request, job)
-            except NumaVirtError as error:  # noqa: PERF203 - the others are released all the same
-                failures.append((job.known.domain.name, error))
-            else:
-                results.append(_result(job))
-    if failures:
-        raise guests_failed(failures, len(jobs), any(each["changed"] for each in results))
+                jobs[name] = _plan(session, known)
+            except GONE:
+                again = read_anew(session, name)
+                if again is None and request.names is None:
+                    continue
+                if again is None:
+                    raise
+                jobs[name] = _plan(session, again)
+        except GONE as error:
+            tally.fail(name, error)
+    return jobs
+
+
+def _whole(
+    session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]], warnings: Sequence[str]
+) -> dict[str, Any]:
     changed = [each for each in results if each["changed"]]
     return {
         "changed": bool(changed),
@@ -111,6 +147,7 @@ def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[
     found = list(session.connection.warnings)
     if request.names is None and not results and request.select not in ("all", "running"):
         found.append(f"select: {request.select!r}: no such domain on this host was placed by numa.virt")
+    found += [overwritten_warning(each["name"], each["overwritten"]) for each in results if "overwritten" in each]
     return found
 
 
@@ -123,9 +160,19 @@ def _chosen(session: Session, request: ReleaseRequest) -> list[Known]:
                 raise DomainNotFoundError(
                     "names", name, "there is no such domain on this host", "give the names of some"
                 )
-        return [usable(read(session, there[name])) for name in sorted(set(request.names))]
-    known = [read(session, domain) for name, domain in sorted(there.items()) if _matches(request.select, name)]
-    return [each for each in known if _placed_here(each) and (request.select != "running" or each.live is not None)]
+        found = []
+        for name in sorted(set(request.names)):
+            known = read_present(session, there[name])
+            if known is None:
+                raise DomainNotFoundError("names", name, "went away while it was read", "run again")
+            found.append(usable(known))
+        return found
+    known_ones = [read_present(session, domain) for name, domain in sorted(there.items()) if _matches(request, name)]
+    return [
+        each
+        for each in known_ones
+        if each is not None and _placed_here(each) and (request.select != "running" or each.live is not None)
+    ]
 
 
 def _placed_here(known: Known) -> bool:
@@ -133,7 +180,8 @@ def _placed_here(known: Known) -> bool:
     return known.record is not None or known.trouble is not None
 
 
-def _matches(select: str | None, name: str) -> bool:
+def _matches(request: ReleaseRequest, name: str) -> bool:
+    select = request.select
     return select in ("all", "running") or fnmatch.fnmatchcase(name, str(select))
 
 
@@ -163,27 +211,42 @@ def _release_change(definition: Definition) -> list[Change]:
     return release_change(record.intent if record is not None else None)
 
 
-def _release(session: Session, request: ReleaseRequest, job: _Job) -> None:
-    """The definition comes last: until it is done it says that there is something to do."""
+def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str | None, dict[str, Any] | None]:
+    """The definition comes last: until it is done it says that there is something to do.
+
+    Returns the file of the definition from before, and what of somebody else's was overwritten.
+    """
     steps = job.live.steps if job.live is not None else ()
+    if not steps and not job.config_changes:
+        return None, None
+    backup_file, lost = None, None
     if job.config_changes and request.backup:
-        keep_backup(request.backup_dir, job.known)
+        backup_file = keep_backup(request.backup_dir, job.known)
+    look_again_at(session, job.known, None, bool(steps))
     try:
         if job.live is not None:
             apply_live(session, job.known.domain, job.live)
         if job.config_changes:
-            job.known.domain.redefine(job.released.text)
+            if steps:
+                look_again_at(session, job.known, None, False)
+            domain = job.known.domain.redefine(job.released.text)
+            lost = overwritten(session, job.known, domain, backup_file)
     except NumaVirtError as error:
         error.changed = bool(steps)
         raise
+    return backup_file, lost
 
 
-def _result(job: _Job) -> dict[str, Any]:
+def _result(job: _Job, backup_file: str | None = None, lost: dict[str, Any] | None = None) -> dict[str, Any]:
     live_changes = [step.change for step in job.live.steps] if job.live is not None else []
     restarts = list(job.live.restarts) if job.live is not None else []
     changes = mark_restarts(merge(job.config_changes, live_changes), restarts)
     shown = job.released if job.config_changes else job.known.config
+    more: dict[str, Any] = {"backup_file": backup_file} if backup_file is not None else {}
+    if lost is not None:
+        more["overwritten"] = lost
     return {
+        **more,
         "name": job.known.domain.name,
         "uuid": job.known.domain.uuid,
         "changed": bool(changes),

@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -24,9 +25,14 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import (
     Record,
     Trouble,
 )
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
-from ansible_collections.numa.virt.plugins.module_utils._errors import DomainNotFoundError, UnreadableError, shown
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    NumaVirtError,
+    UnreadableError,
+    shown,
+)
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
 from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
@@ -43,7 +49,7 @@ from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain, Watch
 
 
 _OF_KIND = {
@@ -74,6 +80,16 @@ class Session:
         """_resolve.resolve() on this host."""
         return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
 
+    def check_definable(self, placement: Placement) -> None:
+        """Raises InputError for a placement that this version of libvirt would refuse to define."""
+        if placement.mixes_restrictive:
+            check_modes(placement, self.libvirt)
+
+    @cached_property
+    def libvirt(self) -> str | None:
+        """The version of the daemon, as "11.3.0", read when it first matters; None where there is none."""
+        return self.connection.versions()[1]
+
     def host_for(self, shape: Shape) -> Host:
         """The host as a domain sees it: on Xen, no more CPUs than its cpupool has. Raises InputError."""
         return self.host.in_pool(shape.pool)
@@ -97,6 +113,14 @@ class Session:
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
         return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+
+    @cached_property
+    def watch(self) -> Watch | None:
+        """Who else defines domains meanwhile, where the hypervisor tells of that."""
+        make = getattr(self.connection, "watch", None)
+        with contextlib.suppress(NumaVirtError):
+            return make() if make is not None else None
+        return None
 
     @cached_property
     def pages(self) -> Pages:

@@ -37,7 +37,7 @@ def findings_openmetrics(host: str, findings: Iterable[Mapping[str, Any]], summa
         f"# HELP {_BY_SEVERITY} How many things numa.virt.numa_domain_info found, by severity.",
     ]
     for severity, number in sorted(summary.items()):
-        lines.append(f"{_BY_SEVERITY}{_labels(host=host, severity=severity)} {number}")
+        lines.append(f"{_BY_SEVERITY}{_labels(host=host, severity=severity)} {int(number)}")
     return "\n".join([*lines, "# EOF", ""])
 
 

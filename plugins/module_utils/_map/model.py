@@ -19,12 +19,14 @@ from typing import Any
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._info_results import (
+    NOTES,
     InfoCell,
     InfoFinding,
     InfoGuest,
     read_cells,
     read_findings,
     read_guests,
+    read_list,
 )
 
 HUES = 8
@@ -144,7 +146,7 @@ def host_map(name: str, host: Mapping[str, Any], guests: Any, findings: Any = No
             for number, guest in enumerate(read)
         ),
         findings=tuple(MapFinding(number, each) for number, each in enumerate(read_findings(findings, option), 1)),
-        notes=tuple(str(note) for note in host.get("notes") or ()),
+        notes=tuple(str(note) for note in read_list(host.get("notes"), NOTES, option)),
         everything=everything,
     )
 

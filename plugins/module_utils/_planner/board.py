@@ -113,6 +113,7 @@ class Board:
     def take(self, guest: Guest, spot: Spot, sign: int = 1) -> None:
         """Count a guest in, or out with ``sign`` -1."""
         kind, mem, threads = guest.kind, self.mem[guest.pool], self.ground.threads
+        held = dict(guest.held)
         for cell, cpu, amount in spot.parts:
             if kind == SHARED:
                 self.joint[cell] -= sign * cpu
@@ -123,7 +124,7 @@ class Board:
                 self.unshared[cell] -= sign * (cores or -(-cpus // threads[cell]))
                 if self.ground.derived:
                     self.joint[cell] -= sign * cpus * UNIT
-            mem[cell] -= sign * amount
+            mem[cell] -= sign * max(0, amount - held.get(cell, 0))
             self.guests[cell] += sign
         for key in group_keys(guest.request):
             self.join(key, spot.cells, sign)
@@ -135,6 +136,15 @@ class Board:
             if not members[cell]:
                 del members[cell]
         self.groups[key] = members
+
+    def memory(self, guest: Guest) -> list[int]:
+        """What is free of each cell for this guest: what it holds already counts as free for it."""
+        free = self.mem[guest.pool]
+        if guest.held:
+            free = list(free)
+            for cell, amount in guest.held:
+                free[cell] += amount
+        return free
 
     def open_to(self, guest: Guest) -> int:
         """The cells that the request and its groups leave."""
@@ -148,7 +158,7 @@ class Board:
 
     def admits(self, guest: Guest, spot: Spot) -> bool:
         """Whether the spot fits now, groups included."""
-        mem = self.mem[guest.pool]
+        mem = self.memory(guest)
         return not spot.cells & ~self.open_to(guest) and all(
             self.room(cell, guest.kind) >= cpu and mem[cell] >= amount for cell, cpu, amount in spot.parts
         )

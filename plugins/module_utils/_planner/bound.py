@@ -48,7 +48,7 @@ class Kind(NamedTuple):
 def needs_of(ground: Ground, guest: Guest) -> tuple[int, ...]:
     """The least that a guest takes, wherever it is placed: joint, free, whole, then each pool of memory."""
     mem = [0] * len(ground.memory)
-    mem[guest.pool] = guest.mem
+    mem[guest.pool] = max(0, guest.mem - sum(amount for _cell, amount in guest.held))
     if guest.kind == SHARED:
         # The parts of a mirrored guest are each rounded down.
         return (max(0, guest.need - (len(ground.ids) if guest.mirrored else 0)), 0, 0, *mem)

@@ -4,26 +4,28 @@
 
 """What no plan could mend: options that name what the host has not, or that contradict each other.
 
-Everything here is an InputError, raised before anything is planned; what merely does not fit is a rejection.
+Everything here is an InputError, raised before anything is planned; what merely does not fit is a rejection. What this
+host could never hold is the one or the other, as the caller wants (Options.partial).
 This file must not import ansible, libvirt or lxml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
-from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer, reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     REQUIRE,
-    Ground,
     Guest,
     bits,
     count,
+    guest_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
     EMULATOR,
@@ -35,6 +37,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     Rules,
     check_ratio,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 
 
@@ -95,7 +98,7 @@ def check_names(requests: Sequence[Request], existing: Sequence[Existing]) -> No
 
 
 def check_request(host: Host, request: Request) -> None:
-    """Whether a request can be met on this host if it has it alone, but for its size. Raises InputError."""
+    """Whether a request can be met on a host that it has alone, but for its size. Raises InputError."""
     check_words(host, request)
     check_host(host, request)
 
@@ -256,34 +259,55 @@ def _check_devices(host: Host, request: Request) -> None:
         raise InputError(f"{option}.devices", "require", problem, "give devices=prefer, or leave the group out")
 
 
-def check_sizes(ground: Ground, guests: Iterable[Guest]) -> None:
-    """Whether each guest would have a place if it were alone. Raises InputError with what would."""
-    board = Occupancy(ground).board()
+def never(board: Board, request: Request) -> tuple[InputError, Rejection] | None:
+    """Why a host, whose board is empty, could not hold the guest: an error and a rejection; None where it could."""
+    ground = board.ground
+    try:
+        check_host(ground.host, request)
+    except InputError as error:
+        return error, impossible(request, error)
+    guest = guest_of(ground, request)
+    problem = _size_problem(board, guest)
+    if problem is None:
+        return None
+    found = reject(board, guest)
+    return problem, replace(found, message=f"{found.message}; this host could never hold it")
+
+
+def impossible(request: Request, error: InputError) -> Rejection:
+    """A guest that asks for what is not to be had, whatever else is there."""
+    text = error.message.replace(f"domains[{request.name}].", "", 1)
+    nearest = {"cell": None, "vcpus": 0, "memory": 0}
+    return Rejection(request.name, "host", None, 1, 0, "cells", nearest, f"{request.name}: {text}")
+
+
+def _size_problem(board: Board, guest: Guest) -> InputError | None:
+    """What is too large of a guest that has the host alone, with what would fit."""
+    ground = board.ground
     cells = range(len(ground.ids))
-    for guest in guests:
-        request = guest.request
-        mem = ground.memory[guest.pool]
-        one = guest.must or guest.allowed
-        if any(
-            one >> i & 1 and board.room(i, guest.kind) >= guest.need and mem[i] >= guest.mem for i in cells
-        ) and not (guest.mirrored or count(guest.must) > 1):
-            continue
-        if best(board, guest, steps=0) is not None:
-            continue
-        option = f"domains[{request.name}]"
-        open_cells = list(bits(guest.allowed))
-        cpu = sum(max(0, board.room(cell, guest.kind)) for cell in open_cells)
-        free = sum(mem[cell] for cell in open_cells)
-        near = offer(board, guest)
-        if cpu < guest.need:
-            what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
-            problem = f"{what} for {near.vcpus_at_most} are all that {ground.named(guest.allowed)} can give"
-            raise InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
-        if free < guest.mem:
-            kib = ground.kib(guest.pool, free)
-            problem = f"{kib} KiB are all that guests can have on {ground.named(guest.allowed)}"
-            raise InputError(f"{option}.memory", request.memory, problem, near.text)
-        raise InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
+    request = guest.request
+    mem = ground.memory[guest.pool]
+    one = guest.must or guest.allowed
+    if any(one >> i & 1 and board.room(i, guest.kind) >= guest.need and mem[i] >= guest.mem for i in cells) and not (
+        guest.mirrored or count(guest.must) > 1
+    ):
+        return None
+    if best(board, guest, steps=0) is not None:
+        return None
+    option = f"domains[{request.name}]"
+    open_cells = list(bits(guest.allowed))
+    cpu = sum(max(0, board.room(cell, guest.kind)) for cell in open_cells)
+    free = sum(mem[cell] for cell in open_cells)
+    near = offer(board, guest)
+    if cpu < guest.need:
+        what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
+        problem = f"{what} for {near.vcpus_at_most} are all that {ground.named(guest.allowed)} can give"
+        return InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
+    if free < guest.mem:
+        kib = ground.kib(guest.pool, free)
+        problem = f"{kib} KiB are all that guests can have on {ground.named(guest.allowed)}"
+        return InputError(f"{option}.memory", request.memory, problem, near.text)
+    return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 
 
 def _having(host: Host) -> str:

@@ -60,7 +60,7 @@ def preference_of_group(board: Board, guests: Sequence[Guest], cell: int) -> tup
 
 def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:
     """The best cell of the mask that holds all of the guest."""
-    mem, need, kind = board.mem[guest.pool], guest.need, guest.kind
+    mem, need, kind = board.memory(guest), guest.need, guest.kind
     open_cells = board.open_to(guest) & cells
     if guest.must:
         open_cells &= guest.must if count(guest.must) == 1 else 0
@@ -82,7 +82,7 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     A cell without free CPUs lends memory only, and only to a guest that does not bind its memory early: QEMU cannot
     bind memory off its CPU set. A group that shares one cell has no wide members. ``steps`` as for nearest_subset().
     """
-    ground, mem = board.ground, board.mem[guest.pool]
+    ground, mem = board.ground, board.memory(guest)
     room = [max(0, board.room(cell, guest.kind)) for cell in range(len(ground.ids))]
     if guest.request.together is not None or not all(room[cell] for cell in bits(guest.must)):
         return None
@@ -108,7 +108,8 @@ def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
         steps = {board.ground.threads[cell] for cell, room in zip(chosen, rooms) if room}
         step = steps.pop() if len(steps) == 1 else 1
     cpus = proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
-    free = [max(0, board.mem[guest.pool][cell]) for cell in chosen]
+    mem_free = board.memory(guest)
+    free = [max(0, mem_free[cell]) for cell in chosen]
     if guest.request.early:
         free = [amount if cpu else 0 for cpu, amount in zip(cpus, free)]
     mem = proportional(guest.mem, free, cpus)
@@ -139,7 +140,7 @@ def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
 
 
 def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, int]], steps: int) -> Spot | None:
-    mem = board.mem[guest.pool]
+    mem = board.memory(guest)
     cells = range(len(mem))
     room = [max(0, board.room(cell, guest.kind)) for cell in cells]
     free = [max(0, amount) for amount in mem]

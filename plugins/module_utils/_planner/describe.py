@@ -67,11 +67,15 @@ class Outcome:
         for amounts in occupancy.poured.values():
             self._pour(amounts, -1)
         for guest, spot in placed:
+            at = {part.cell for part in spot.parts if part.mem}
             if spot.width > 1 and not guest.mirrored:
                 loose[guest.name] = self._loose(guest, spot)
                 shared = guest.kind == SHARED
                 spot = spot._replace(parts=tuple(Part(c, 0 if shared else cpu, 0) for c, cpu, _mem in spot.parts))
-            board.take(guest, spot)
+            for cell, amount in guest.held:
+                # Where it stays it has that already.
+                board.mem[guest.pool][cell] += amount if cell in at else 0
+            board.take(replace(guest, held=()) if guest.held else guest, spot)
             for part in spot.parts if guest.kind == SHARED else ():
                 self.load[part.cell] += part.cpu
         poured = pour_all(list(board.joint), [list(pool) for pool in board.mem], loose.values())
@@ -97,7 +101,8 @@ class Outcome:
 
     def _loose(self, guest: Guest, spot: Spot) -> Loose:
         """What the pins of a new guest on several cells will not tell."""
-        ground, cpu = self.ground, ()
+        ground = self.ground
+        cpu: tuple[Piece, ...] = ()
         own = {part.cell: part.cpu for part in spot.parts if guest.kind != SHARED}
         if guest.kind == SHARED:
             mask = sum_of(ground.shared[cell] & ~self.owned for cell in bits(spot.cells))

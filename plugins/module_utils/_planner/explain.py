@@ -45,7 +45,7 @@ def _vcpus_in(guest: Guest, room: int) -> int:
 
 def offer(board: Board, guest: Guest) -> Offer:
     """What would fit on the one cell that comes nearest: as much of its vCPUs and memory as it has."""
-    ground, mem = board.ground, board.mem[guest.pool]
+    ground, mem = board.ground, board.memory(guest)
     best: tuple[int, int, int, int] | None = None
     total = 0
     for cell in bits(board.open_to(guest) & ground.with_cpus):
@@ -72,7 +72,7 @@ def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -
 
 def reject(board: Board, guest: Guest) -> Rejection:
     """What stands in the way of a guest that no repair could place: the scarcest constraint on its cells."""
-    ground, request = board.ground, guest.request
+    ground, request, mem = board.ground, guest.request, board.memory(guest)
     near = offer(board, guest)
     nearest = {"cell": near.cell, "vcpus": near.vcpus, "memory": near.memory}
     cells = board.open_to(guest)
@@ -85,7 +85,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
     outside = [
         ground.ids[cell]
         for cell in bits(guest.allowed & ~cells)
-        if board.room(cell, guest.kind) >= guest.need and board.mem[guest.pool][cell] >= guest.mem
+        if board.room(cell, guest.kind) >= guest.need and mem[cell] >= guest.mem
     ]
     if not cells or outside:
         kind, group = ("together", request.together) if request.together is not None else ("apart", request.apart)
@@ -94,7 +94,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
             text += f", and {ground.named(ground.indices(CpuSet(outside)))} would hold it"
         return result(kind, 1, 0, "cells", outside[0] if outside else None, text)
     rooms = [max(0, board.room(cell, guest.kind)) for cell in bits(cells)]
-    free_mem = [max(0, board.mem[guest.pool][cell]) for cell in bits(cells)]
+    free_mem = [max(0, mem[cell]) for cell in bits(cells)]
     unit = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}.get(guest.kind, "CPUs")
     scale = UNIT if guest.kind == SHARED else 1
     ids = [ground.ids[cell] for cell in bits(cells)]

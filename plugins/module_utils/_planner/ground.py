@@ -153,6 +153,8 @@ class Ground:
 
     def device_cells(self, request: Request) -> tuple[int, ...]:
         """The cell of each of the request's devices that the host's cells list."""
+        if not request.devices:
+            return ()
         where = {
             name: i for i, cell in enumerate(self.cells) for each in cell.devices for name in (each.name, each.address)
         }
@@ -174,7 +176,8 @@ class Ground:
 
 @dataclass(frozen=True, eq=False)
 class Guest:
-    """A request in the planner's numbers. ``home``: the cells where it is now, 0 where it has no place."""
+    """A request in the planner's numbers. ``home``: the cells where it is now, 0 where it has no place. ``held``: pairs
+    (cell, KiB or pages) of its pool that it has now and keeps until it ends, wherever it shall be."""
 
     request: Request
     kind: int
@@ -185,6 +188,7 @@ class Guest:
     must: int
     devices: tuple[int, ...]
     home: int = 0
+    held: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:

@@ -50,6 +50,8 @@ class Occupancy:
     #: Guests on several cells, and what each takes of them since pour() was called last: counted in ``load``, ``mem``
     loose: dict[str, Loose] = field(default_factory=dict)
     poured: dict[str, Poured] = field(default_factory=dict)
+    #: What guests hold where they shall not be: triples (pool, cell, amount), counted in ``mem``
+    holdings: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         cells = len(self.ground.ids)
@@ -71,6 +73,16 @@ class Occupancy:
         self.poured = pour_all(joint, mem, self.loose.values())
         for amounts in self.poured.values():
             self._add(amounts, 1)
+
+    def hold(self, each: Existing, but: int) -> None:
+        """Count in the memory that a guest still has, but not on the cells where it counts anyhow."""
+        for pool, cell, amount in self.holdings.pop(each.name, ()):
+            self.mem[pool][cell] -= amount
+        pool = _pool(self.ground, each)[0]
+        if each.held:
+            self.holdings[each.name] = [(pool, *pair) for pair in held_of(self.ground, each) if not but >> pair[0] & 1]
+        for pool, cell, amount in self.holdings.get(each.name, ()):
+            self.mem[pool][cell] += amount
 
     def drop(self, name: str) -> None:
         """Forget a guest on several cells."""
@@ -159,6 +171,7 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
         cpu = () if own else tuple(Piece((part.cell,), part.cpu) for part in mirrored)
         memory = tuple(Piece((part.cell,), part.mem) for part in mirrored)
     settle(occupancy, Loose(each.name, cpu, pool, memory, own, wish is not None))
+    occupancy.hold(each, sum(1 << cell for cell in {cell for piece in memory for cell in piece.cells}))
     if restricted:
         for cell in bits(cells):
             occupancy.guests[cell].append(each.name)
@@ -228,6 +241,12 @@ def _pool(ground: Ground, each: Existing) -> tuple[int, int]:
     if each.page_size is None or each.page_size not in ground.sizes:
         return 0, 1
     return ground.pool(each.page_size), each.page_size
+
+
+def held_of(ground: Ground, each: Existing) -> list[tuple[int, int]]:
+    """Pairs (cell, KiB or pages) of the memory that it has until it ends."""
+    size = _pool(ground, each)[1]
+    return [(ground.index[cell], -(-kib // size)) for cell, kib in each.held if cell in ground.index]
 
 
 def memory_pieces(ground: Ground, each: Existing, cells: int) -> tuple[Piece, ...]:

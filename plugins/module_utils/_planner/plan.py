@@ -21,11 +21,11 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.describe import
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Ground, Guest, bits, guest_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, loose_of, poured
-from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed, held_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan, Rejection
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 
 # Classes of priority that have a bound of their own.
@@ -50,11 +50,16 @@ def plan(
     check.check_rules(host, rules, options)
     check.check_names(requests, existing)
     for request in requests:
-        check.check_request(host, request)
-    table = _Table(Ground(host, rules), requests, existing)
-    check.check_sizes(table.ground, table.guests.values())
+        check.check_words(host, request)
+    ground = Ground(host, rules)
+    refused = _sift(Occupancy(ground).board(), requests, options)
+    if refused:
+        return _without(refused, host, requests, existing, rules, options)
+    table = _Table(ground, requests, existing)
     table.settle()
-    table.check_emulators()
+    lent = table.lent_to_others(options.partial)
+    if lent:
+        return _without(lent, host, requests, existing, rules, options)
     board = table.occupancy.board()
     new = table.new()
     placed = solve(board, new)
@@ -64,6 +69,35 @@ def plan(
         bound = _larger(bound, _bound(table.without(table.guests).board(), (), everyone))
         placed = _rebalance(table, board, placed, options)
     return _answer(table, placed, bound, options)
+
+
+def _sift(board: Board, requests: Sequence[Request], options: Options) -> list[Rejection]:
+    """Guests that a host, whose board is empty, could never hold.
+
+    Raises InputError with the first, unless they may be left out.
+    """
+    found = []
+    for request in requests:
+        never = check.never(board, request)
+        if never is not None:
+            if not options.partial:
+                raise never[0]
+            found.append(never[1])
+    return found
+
+
+def _without(
+    refused: Sequence[Rejection],
+    host: Host,
+    requests: Sequence[Request],
+    existing: Sequence[Existing],
+    rules: Rules,
+    options: Options,
+) -> Plan:
+    """The plan for the other guests."""
+    names = {each.name for each in refused}
+    made = plan(host, [each for each in requests if each.name not in names], existing, rules, options)
+    return replace(made, rejections=tuple(sorted([*made.rejections, *refused], key=lambda each: each.name)))
 
 
 @dataclass
@@ -82,7 +116,11 @@ class _Table:
     def __post_init__(self) -> None:
         self.there = {each.name: each for each in self.existing}
         for request in self.requests:
-            self.guests[request.name] = guest_of(self.ground, request, self._home(request.name))
+            guest = guest_of(self.ground, request, self._home(request.name))
+            each = self.there.get(request.name)
+            if each is not None and each.held and each.page_size == request.page_size:
+                guest = replace(guest, held=tuple(held_of(self.ground, each)))
+            self.guests[request.name] = guest
 
     def _home(self, name: str) -> int:
         """The cells where a guest is now; 0 for one that is new or may run anywhere."""
@@ -110,8 +148,10 @@ class _Table:
             else:
                 self.kept[guest.name] = found
                 _add_kept(self.occupancy, found)
+        self._hold()
         self._pour()
         self._make_grown_fit(waiting)
+        self._hold()
         self._lend_emulators()
 
     def without(self, names: Container[str]) -> Occupancy:
@@ -130,8 +170,18 @@ class _Table:
         self.occupancy = self.without(self.guests)
         for kept in self.kept.values():
             _add_kept(self.occupancy, kept)
+        self._hold()
         self._pour()
         self._lend_emulators()
+
+    def _hold(self) -> None:
+        """Memory that guests keep until they end; where it shall be of the same kind it counts already."""
+        for name, guest in self.guests.items():
+            each, kept = self.there.get(name), self.kept.get(name)
+            if each is not None:
+                same = kept is not None and each.page_size == guest.request.page_size
+                at = [part.cell for part in kept.spot.parts if part.mem] if kept is not None and same else []
+                self.occupancy.hold(each, sum(1 << cell for cell in at))
 
     def _pour(self) -> None:
         self.occupancy.pour()
@@ -170,16 +220,22 @@ class _Table:
                 del self.kept[guest.name]
                 _drop_kept(self.occupancy, kept)
 
-    def check_emulators(self) -> None:
-        """Raises InputError where emulator threads are sent to CPUs that belong to another guest."""
+    def lent_to_others(self, partial: bool) -> list[Rejection]:
+        """Guests whose emulator threads are sent to CPUs that belong to another one. Raises InputError with the first,
+        unless they may be left out."""
+        found = []
         for guest in self.guests.values():
             emulator = guest.request.emulator
-            if isinstance(emulator, CpuSet):
-                for cpu in emulator:
-                    owner = self.occupancy.owner.get(cpu, guest.name)
-                    if owner != guest.name:
-                        option = f"domains[{guest.name}].emulator"
-                        raise InputError(option, str(emulator), f"CPU {cpu} belongs to {owner}", "give other CPUs")
+            for cpu in emulator if isinstance(emulator, CpuSet) else ():
+                owner = self.occupancy.owner.get(cpu, guest.name)
+                if owner != guest.name:
+                    option = f"domains[{guest.name}].emulator"
+                    error = InputError(option, str(emulator), f"CPU {cpu} belongs to {owner}", "give other CPUs")
+                    if not partial:
+                        raise error
+                    found.append(check.impossible(guest.request, error))
+                    break
+        return found
 
     def new(self) -> list[Guest]:
         return [guest for name, guest in self.guests.items() if name not in self.kept]

@@ -98,7 +98,8 @@ class Existing:
     ``vcpu_cpus``: an element for each vCPU, None where it may run anywhere. ``helpers``: CPUs to which its IO threads
     are pinned. ``nodeset``: cells that its memory is bound to, None where nothing binds it. ``memory_on``: pairs (cell,
     KiB) where that has been measured. ``memnodes``: pairs (guest cell, cell) of its definition. ``wish``: what it was
-    placed for, where this collection placed it; a request of the same name takes its place.
+    placed for, where this collection placed it; a request of the same name takes its place. ``held``: pairs (cell, KiB)
+    where its memory lies until it ends, wherever its definition binds it; empty where it does not run, or is restarted.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Existing:
     memory_on: tuple[tuple[int, int], ...] = ()
     memnodes: tuple[tuple[int, int], ...] = ()
     wish: Request | None = None
+    held: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def of(
@@ -161,9 +163,11 @@ class Rules:
 class Options:
     """``rebalance`` allows to move guests that have a valid place; ``max_moves`` None sets no limit on moves.
 
-    Without ``even_out`` that is only to mend what is wrong, not to level cells or to empty one.
+    Without ``even_out`` that is only to mend what is wrong, not to level cells or to empty one. ``partial``: a guest
+    that this host could never hold is rejected as one is that does not fit now, and is no error.
     """
 
     rebalance: bool = False
     max_moves: int | None = None
     even_out: bool = True
+    partial: bool = False

@@ -106,7 +106,7 @@ class Search:
 
     def _holds(self, guest: Guest) -> bool:
         """Whether all cells together have room for it: others may go where it may not."""
-        board, mem = self.board, self.board.mem[guest.pool]
+        board, mem = self.board, self.board.memory(guest)
         cpu = amount = 0
         for cell in range(len(mem)):
             cpu += max(0, board.room(cell, guest.kind))
@@ -148,7 +148,7 @@ class Search:
     def _lacking(self, guest: Guest, cell: int) -> int:
         """How much is missing on a cell, in millionths of what the guest needs of each."""
         cpu = max(0, guest.need - self.board.room(cell, guest.kind)) * UNIT // max(1, guest.need)
-        mem = max(0, guest.mem - self.board.mem[guest.pool][cell]) * UNIT // max(1, guest.mem)
+        mem = max(0, guest.mem - self.board.memory(guest)[cell]) * UNIT // max(1, guest.mem)
         return cpu + mem
 
     def _clear(self, guest: Guest, cell: int) -> bool:

@@ -19,8 +19,20 @@ from numalab.build import Image, Say
 from numalab.errors import LabError
 from numalab.hosts import Host, RunPaths, qemu_command
 from numalab.images import cache_folder, ensure_image, locked
-from numalab.machine import Machine, check_name, load_machine, serial_tail, start, take_down, wait_until_ready
+from numalab.machine import (
+    HungError,
+    Machine,
+    check_name,
+    load_machine,
+    serial_tail,
+    start,
+    take_down,
+    wait_until_ready,
+)
 from numalab.process import OwnedProcess
+
+#: How many boots of one machine may hang before it is given up.
+HANGS = 2
 
 #: How long a machine may take to switch itself off, in seconds.
 _POWER_OFF_LIMIT = 300.0
@@ -40,16 +52,27 @@ def boot(host: Host, name: str, folder: Path, say: Say) -> tuple[Machine, bool]:
             return known, False
         take_down(name, folder)
         image, disk = ensure_disk(host, cache_folder(), say)
-        try:
-            started = time.monotonic()
-            machine = start(host, name, image, disk, RunPaths(folder / name))
-            wait_until_ready(machine, started, say)
-        except BaseException:
-            take_down(name, folder)
-            raise
+        started = time.monotonic()
+        machine = start_and_wait(host, name, folder, image, disk, say)
         ready = replace(machine, boot_seconds=round(time.monotonic() - started, 1))
         ready.save()
         return ready, True
+
+
+def start_and_wait(host: Host, name: str, folder: Path, image: Image, base: Path, say: Say) -> Machine:
+    """Start a machine and wait until it works; one that hangs is started again, twice at most. A failure ends it."""
+    for attempt in range(HANGS + 1):
+        try:
+            started = time.monotonic()
+            machine = start(host, name, image, base, RunPaths(folder / name))
+            wait_until_ready(machine, started, say)
+            return machine
+        except BaseException as error:  # noqa: PERF203 - a boot takes longer
+            take_down(name, folder)
+            if not isinstance(error, HungError) or attempt == HANGS:
+                raise
+            say(f"{error}; starting it again")
+    raise AssertionError("unreachable")
 
 
 def warm_disk_of(host: Host, image: Image) -> Path:
@@ -85,9 +108,7 @@ def _make_warm_disk(host: Host, image: Image, disk: Path, say: Say) -> None:
     with tempfile.TemporaryDirectory(prefix="numa-virt-lab-") as folder:
         paths = RunPaths(Path(folder) / host.name)
         try:
-            started = time.monotonic()
-            machine = start(host, host.name, image, image.disk, paths)
-            wait_until_ready(machine, started, say)
+            machine = start_and_wait(host, host.name, Path(folder), image, image.disk, say)
             _power_off(machine)
             draft = disk.with_suffix(".new")
             shutil.copyfile(paths.disk, draft)

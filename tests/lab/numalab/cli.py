@@ -9,25 +9,28 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Callable
 
-from numalab import ssh
+from numalab import belongings, ssh
 from numalab.bring_up import boot, ensure_disk
 from numalab.doctor import examine
 from numalab.errors import LabError, UnavailableError
 from numalab.hosts import HOSTS, Host, find_host
 from numalab.images import cache_folder, image_of, is_built, outdated, remove_image
 from numalab.inventory import inventory, inventory_name, to_yaml
-from numalab.machine import Machine, check_name, load_machines, run_folder, take_down
+from numalab.machine import Machine, check_name, load_machines, pause, run_folder, take_down, wake
 from numalab.packages import HOST_PACKAGES
 from numalab.recipes import Recipe
+
+#: What marks all that this command starts.
+_RUN = belongings.new_name()
 
 EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 3
@@ -179,19 +182,40 @@ def cmd_run(options: argparse.Namespace) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"inventory-{os.getpid()}.yml"
     already_up = {machine.name for machine in _running()}
-    try:
-        with ThreadPoolExecutor(len(hosts)) as pool:
+    with nullcontext() if options.keep else belongings.guarded(_RUN):
+        pool = ThreadPoolExecutor(len(hosts))
+        kept = False
+        try:
+            if options.keep:
+                _pause_all_but({host.name for host in hosts})
             booted = list(pool.map(lambda host: boot(host, host.name, folder, say), hosts))
-        _write_inventory(path, [machine for machine, _fresh in booted])
-        environment = {**os.environ, INVENTORY_VARIABLE: str(path)}
-        return subprocess.run(options.command, env=environment, check=False).returncode
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for host in hosts:
-            if host.name not in already_up:
-                take_down(host.name, folder)
-        path.unlink(missing_ok=True)
-        _refresh_inventory()
+            _write_inventory(path, [machine for machine, _fresh in booted])
+            environment = {**os.environ, INVENTORY_VARIABLE: str(path)}
+            status = subprocess.run(options.command, env=environment, check=False).returncode
+            # After a failure nobody knows what is left on them.
+            kept = options.keep and status == 0
+            return status
+        except belongings.StoppedError:
+            belongings.end(_RUN)
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not kept:
+                for host in hosts:
+                    if options.keep or host.name not in already_up:
+                        take_down(host.name, folder)
+            path.unlink(missing_ok=True)
+            _refresh_inventory()
+
+
+def _pause_all_but(names: set[str]) -> None:
+    """Have machines that nobody needs now take no processor time, and the others run."""
+    for machine in _running():
+        if machine.name in names:
+            wake(machine)
+        else:
+            say(f"{machine.name} is paused")
+            pause(machine)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -221,6 +245,11 @@ def _parser() -> argparse.ArgumentParser:
     remote.add_argument("command", nargs=argparse.REMAINDER)
     run = add("run", cmd_run)
     run.add_argument("host", nargs="+")
+    run.add_argument(
+        "--keep",
+        action="store_true",
+        help="leave the hosts up when the command succeeds; pause all others that are up",
+    )
     return parser
 
 
@@ -240,17 +269,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Run one command of the lab and return its exit status."""
     options = parse(arguments)
-    # A polite end of this process must also end what it started.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    os.environ[_RUN] = "1"
     try:
-        status: int = options.function(options)
-        return status
+        with belongings.stopped_by_signals():
+            status: int = options.function(options)
+            return status
     except UnavailableError as reason:
         say(f"the lab cannot run here: {reason}")
         return EXIT_UNAVAILABLE
     except LabError as error:
         say(f"error: {error}")
         return EXIT_FAILED
-    except KeyboardInterrupt:
+    except belongings.StoppedError as stopped:
         say("interrupted")
-        return 128 + signal.SIGINT
+        belongings.end(_RUN)
+        sys.stdout.flush()
+        # Threads that still boot a machine, or wait for another lab's image, hold nobody up.
+        os._exit(128 + stopped.number)

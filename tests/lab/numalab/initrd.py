@@ -22,7 +22,7 @@ _GATEWAY = "10.0.2.2"
 
 
 def init_script(modules: list[str]) -> str:
-    """Return the initrd's ``/init``: load these module files in order, raise the network, mount and go on."""
+    """Return the initrd's ``/init``: load these module files in order, bring up CPUs and network, mount and go on."""
     return "\n".join(
         [
             "#!/bin/busybox sh",
@@ -30,6 +30,8 @@ def init_script(modules: list[str]) -> str:
             "busybox mount -t proc proc /proc",
             "busybox mount -t sysfs sys /sys",
             *(f"busybox insmod /lib/modules/{module}" for module in modules),
+            # Some kernels start on one CPU: see boot.py. A CPU that is up stays so.
+            "for cpu in /sys/devices/system/cpu/cpu*/online; do echo 1 >$cpu; done",
             "busybox ifconfig lo 127.0.0.1 up",
             f"busybox ifconfig eth0 {_ADDRESS} netmask 255.255.255.0 up",
             f"busybox route add default gw {_GATEWAY}",

@@ -24,10 +24,14 @@ from numalab.build import Image, Say
 from numalab.errors import LabError
 from numalab.hosts import Host, RunPaths, find_host, qemu_command
 from numalab.monitor import Monitor, MonitorError
-from numalab.process import PATIENCE, OwnedProcess, running_pid
+from numalab.process import PATIENCE, OwnedProcess, processor_seconds, running_pid
 
 #: When to give a boot up, in seconds. No boot is expected to take so long: it only bounds a failure.
 BOOT_LIMIT = 600.0
+
+#: The processor time that a boot takes at most until sshd answers, in seconds, unless the machine hangs: five times
+#: what is usual. Unlike the time of day it hardly depends on what else runs here.
+BOOT_WORK = 240.0
 
 #: QEMU's word for a port that somebody else took between our choice and its start.
 _PORT_TAKEN = "Could not set up host forwarding rule"
@@ -49,6 +53,10 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+class HungError(LabError):
+    """A machine that will never be up: emulation loses a rewrite of code now and then."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,20 @@ def take_down(name: str, folder: Path) -> bool:
         return process.found
 
 
+def pause(machine: Machine) -> None:
+    """Have a machine stand still: it takes no processor time. Its clock stands still too."""
+    ssh.disconnect(machine.paths, machine.name)
+    with Monitor(machine.paths.monitor) as monitor:
+        monitor.execute("stop")
+
+
+def wake(machine: Machine) -> None:
+    """Have a machine go on that stood still; one that runs is left alone."""
+    with Monitor(machine.paths.monitor) as monitor:
+        if not monitor.execute("query-status")["running"]:
+            monitor.execute("cont")
+
+
 def create_overlay(base: Path, overlay: Path) -> None:
     """Make a qcow2 file that takes the writes to another image, whose name ends in its format."""
     base_format = base.suffix.lstrip(".")
@@ -196,12 +218,15 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
     answer = "sshd does not answer yet"
     answered = False
     while time.monotonic() < started + BOOT_LIMIT:
-        if machine.pid is None:
+        pid = machine.pid
+        if pid is None:
             raise LabError(f"{machine.name} died while it booted; the end of its serial log:\n{serial_tail(machine)}")
         if not answered:
             answered = _sshd_answers(machine.port)
             if answered:
                 say(f"  {time.monotonic() - started:5.1f} s  sshd of {machine.name} answers")
+            elif processor_seconds(pid) > BOOT_WORK:
+                raise HungError(f"{machine.name} hangs: no sshd after {processor_seconds(pid):.0f} s of processor time")
             else:
                 time.sleep(0.1)
             continue

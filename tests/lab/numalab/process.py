@@ -44,6 +44,15 @@ def running_pid(pid_file: Path) -> int | None:
     return pid if pid is not None and is_ours(pid, pid_file) else None
 
 
+def processor_seconds(pid: int, proc: Path = Path("/proc")) -> float:
+    """Return the processor time that a process has taken so far, in seconds; 0 for one that is gone."""
+    try:
+        fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class OwnedProcess:
     """A running QEMU of ours, held by a file descriptor: a signal can never reach another process in its place."""
 

@@ -13,6 +13,7 @@ from numalab import bring_up
 from numalab.bring_up import ensure_disk, warm_disk_of
 from numalab.build import Image
 from numalab.hosts import HOSTS
+from numalab.machine import HungError
 
 
 @pytest.fixture(name="image")
@@ -37,3 +38,23 @@ def test_a_host_that_does_not_warm_boots_from_its_image(image: Image, tmp_path: 
 def test_hosts_of_one_image_have_warm_disks_of_their_own(image: Image) -> None:
     hosts = [host for host in HOSTS.values() if host.warms]
     assert len({warm_disk_of(host, image) for host in hosts}) == len(hosts)
+
+
+def test_a_machine_that_hangs_is_started_again(image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(bring_up, "start", lambda *_: calls.append("start"))
+    monkeypatch.setattr(bring_up, "take_down", lambda *_: calls.append("end"))
+
+    def hangs(*_: object) -> None:
+        if calls.count("start") <= times:
+            raise HungError("it hangs")
+
+    monkeypatch.setattr(bring_up, "wait_until_ready", hangs)
+    times = 1
+    bring_up.start_and_wait(HOSTS["kvm"], "kvm", tmp_path, image, image.disk, print)
+    assert calls == ["start", "end", "start"]
+    calls.clear()
+    times = 9
+    with pytest.raises(HungError):
+        bring_up.start_and_wait(HOSTS["kvm"], "kvm", tmp_path, image, image.disk, print)
+    assert calls == ["start", "end"] * 3

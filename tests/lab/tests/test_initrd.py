@@ -14,8 +14,8 @@ def test_dependencies_keep_their_order_and_skip_what_is_built_in() -> None:
     assert parse_dependencies(listing) == ["/lib/modules/6/a.ko", "/lib/modules/6/b.ko"]
 
 
-def test_modules_are_loaded_before_the_network_and_the_disk_are_used() -> None:
+def test_modules_are_loaded_before_the_other_cpus_the_network_and_the_disk_are_used() -> None:
     lines = init_script(["a.ko", "b.ko"]).splitlines()
-    order = ["insmod /lib/modules/a.ko", "insmod /lib/modules/b.ko", "ifconfig eth0", "/dev/vda ]", "switch_root"]
+    order = ["insmod /lib/modules/a.ko", "insmod /lib/modules/b.ko", "/online", "eth0", "/dev/vda ]", "switch_root"]
     positions = [next(i for i, line in enumerate(lines) if text in line) for text in order]
     assert positions == sorted(positions)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, driver_named
-from ansible_collections.numa.virt.plugins.module_utils._errors import UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._placement import (
     Intent,
     MemoryBinding,
@@ -144,3 +144,54 @@ def test_features() -> None:
     assert (QEMU.start_paused, XEN.start_paused, TEST.start_paused) == (True, True, False)
     # The test driver's word on CPUs is invented, and its pin calls take no flags.
     assert not (TEST.cpu_map or TEST.full_maps or TEST.pin_flags or TEST.free_memory)
+
+
+def memory(mode: str) -> MemoryBinding:
+    return MemoryBinding(mode, cpus("0"))
+
+
+def halves(whole: str | None, *cells: str) -> Placement:
+    """Memory in these modes: all of it, and each cell of the guest."""
+    memnodes = tuple((number, memory(mode)) for number, mode in enumerate(cells))
+    return Placement(memory=memory(whole) if whole is not None else None, memnodes=memnodes)
+
+
+MIXED = [
+    (halves("strict", "strict", "restrictive"), "memory strict, memnode 0 strict, memnode 1 restrictive"),
+    (halves("restrictive", "strict"), "memory restrictive, memnode 0 strict"),
+    (halves(None, "restrictive"), "no memory, memnode 0 restrictive"),
+]
+
+
+@pytest.mark.parametrize("libvirt", ["9.4.0", "9.10.0", "11.3.0"])
+@pytest.mark.parametrize(("placement", "value"), MIXED)
+def test_restrictive_memory_beside_another_mode_is_refused_where_libvirt_does(
+    placement: Placement, value: str, libvirt: str
+) -> None:
+    with pytest.raises(InputError) as error:
+        check_modes(placement, libvirt)
+    assert str(error.value) == (
+        f"numatune of the definition: {value!r}: libvirt {libvirt} takes restrictive memory in all of these or in "
+        "none; give memory.mode with cells or cpuset, or change the definition"
+    )
+
+
+@pytest.mark.parametrize("libvirt", ["9.0.0", "9.3.0", None])
+@pytest.mark.parametrize("placement", [placement for placement, _value in MIXED])
+def test_an_older_libvirt_says_itself_what_it_refuses(placement: Placement, libvirt: str | None) -> None:
+    check_modes(placement, libvirt)
+
+
+@pytest.mark.parametrize(
+    "placement",
+    [
+        halves(None),
+        halves("restrictive"),
+        halves("restrictive", "restrictive", "restrictive"),
+        halves("preferred", "strict", "interleave"),
+        halves(None, "strict"),
+    ],
+)
+def test_restrictive_memory_everywhere_or_nowhere_is_taken(placement: Placement) -> None:
+    assert not placement.mixes_restrictive
+    check_modes(placement, "11.3.0")

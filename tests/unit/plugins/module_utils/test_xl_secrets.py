@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import MASK, find_secrets
+from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
+from ansible_collections.numa.virt.plugins.module_utils._xl_secrets import find_secrets
 from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import parse_document
 
 

@@ -217,6 +217,7 @@ class Hypervisor(Host):
         self.local = local and kind == "qemu"
         self.guests = {}
         self.log = []
+        self.watched = []
         self.failures = {}
         self.strays = {}
         self.obeys_shutdown = True
@@ -224,6 +225,7 @@ class Hypervisor(Host):
         self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
+        self.libvirt = "9.0.0"  # the daemon's version
 
     def connect(self):
         return FakeConnection(self)
@@ -340,7 +342,7 @@ class FakeConnection:
         return tuple(cpu not in self.hypervisor.offline for cpu in range(8))
 
     def versions(self):
-        return "7.2.0", "9.0.0"
+        return "7.2.0", self.hypervisor.libvirt
 
     def free_memory(self, cell):
         self.calls += 1
@@ -374,8 +376,12 @@ class FakeConnection:
         self.calls += 1
         return {guest.uuid: guest.state for guest in self.hypervisor.guests.values()}
 
+    def watch(self):
+        return FakeWatch(self.hypervisor)
+
     def define(self, xml):
         def real():
+            self.hypervisor.watched.append("define")
             guest = self.hypervisor.store(xml)
             self.hypervisor.log.append("define")
             return FakeDomain(self, guest)
@@ -387,6 +393,19 @@ class FakeConnection:
         self.calls += 1
         planned = self.hypervisor.failures.pop(name, None)
         return planned(real) if planned is not None else real()
+
+
+class FakeWatch:
+    """The interface of _libvirt_watch.Watch. A test that plays somebody else puts a word into ``watched``."""
+
+    def __init__(self, hypervisor):
+        self.hypervisor = hypervisor
+
+    def mark(self):
+        self.hypervisor.watched.clear()
+
+    def others(self, _uuid):
+        return next((each for each in self.hypervisor.watched if each != "define"), None)
 
 
 class FakeDomain:

@@ -860,7 +860,7 @@ def test_an_emulator_of_its_own_is_nothing_on_xen(xen):
 def test_xl(xl):
     for name in ("a", "b", "c"):
         xl.file(name)
-    done = quartet(xl, lambda **mode: xl.place_all(select="all", policy="dedicated", **mode))
+    done = quartet(xl, lambda **mode: xl.place_all(select="all", policy="dedicated", state="running", **mode))
     assert done["driver"] == "xl"
     given_out = union(cpus for guest in xl.guests.values() for cpus in guest.hard.values())
     assert len(given_out) == 6

@@ -41,6 +41,8 @@ def quartet(host, task, changes=True):
     assert host.everything() == before
     assert host.backup_files() == files
     done = task()
+    kept = [each.pop("backup_file") for each in done["domains"] if "backup_file" in each]
+    assert len(kept) == len(set(host.backup_files()) - set(files))
     assert foretold == done
     assert done["changed"] is changes
     after, files = host.everything(), host.backup_files()

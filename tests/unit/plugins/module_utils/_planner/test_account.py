@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,
+    cpus,
     host,
     pinned,
     there,
@@ -98,3 +101,36 @@ def test_a_plan_counts_as_what_is_read_of_it(case: Case, data: st.DataObject) ->
         assert (one.load, one.memory, one.pages, one.owned, one.guests) == (
             *(other.load, other.memory, other.pages, other.owned, other.guests),
         )
+
+
+def test_memory_that_still_lies_elsewhere_counts_there() -> None:
+    """And only until the guest ends; where the guest stays it counts once."""
+    request = Request("big", 2, 10 * GIB, cells=cpus("1"))
+    big = pinned("big", 2, "8-15", 10, nodeset=cpus("1"), wish=request, held=((0, 10 * GIB), (9, 1)))
+    new = Request("new", 2, 10 * GIB)
+    for requests in ([new], [new, request]):
+        found = plan(host(3), requests, [big])
+        assert {each.name: str(each.cells) for each in found.placements}["new"] == "2"
+        assert [use.memory[0] // GIB for use in found.before] == [10, 10, 0]
+    stays = replace(big, held=((1, 10 * GIB),))
+    assert [use.memory[0] // GIB for use in plan(host(3), [request], [stays]).before] == [0, 10, 0]
+    # It leaves cell 0 by this plan, and does not end.
+    leaves = pinned("big", 2, "0-7", 10, nodeset=cpus("0"), held=((0, 10 * GIB),))
+    found = plan(host(3), [request, new], [leaves])
+    assert {each.name: str(each.cells) for each in found.placements} == {"big": "1", "new": "2"}
+    assert [use.memory[0] // GIB for use in found.after] == [10, 10, 10]
+    # It may have its own memory again: other CPUs on its cell, and all of its cells.
+    for request, cells in ((Request("big", 2, 10 * GIB, "dedicated"), "0"), (Request("big", 20, 40 * GIB), "0-2")):
+        found = plan(host(3), [request], [leaves])
+        assert [str(each.cells) for each in found.placements] == [cells]
+        assert found.vcpus <= found.bound.vcpus and not found.notes
+        again = plan(host(3), [request], [replace(each, held=leaves.held) for each in applied([request], found)])
+        assert not again.changes and again.after == found.after
+    other_pages = replace(leaves, page_size=GIB)
+    assert plan(host(3, pages=4), [replace(request, vcpus=2, memory=GIB)], [other_pages]).after[0].pages[0][1] == 10
+
+
+def test_of_memory_that_is_held_a_bound_is_a_bound() -> None:
+    leaves = pinned("big", 8, "0-7", 16, nodeset=cpus("0"), held=((0, 16 * GIB),))
+    found = plan(host(1), [Request("big", 8, 16 * GIB, "dedicated")], [leaves])
+    assert found.vcpus == found.bound.vcpus == 8

@@ -301,3 +301,34 @@ def test_two_large_cells_do_not_lie_on_one() -> None:
     wide = Request("m", 3, 21 * GIB, "mirror", guest_cells=cells)
     with pytest.raises(InputError, match="no set of cells of this host holds it, even without other guests"):
         plan(host(3, memory=(16, 4, 4)), [wide])
+
+
+@pytest.mark.parametrize(
+    ("never", "constraint", "message"),
+    [
+        (Request("z", 40, GIB), "cpus", "z: needs 40 CPUs, and cells 0-2 have 16, at most 8 on cell 0; 8 vCPUs with "),
+        (Request("z", 1, 99 * GIB), "memory", "z: needs 103809024 KiB, and cells 0-2 have 50331648, at most "),
+        (replace(A, name="z", page_size=2048), "host", "z: page_size: 2048: the host has no such huge pages; "),
+        (replace(MIRROR, name="z", width=3), "host", "z: width: 3: the guest has 2 vCPUs; a cell needs one vCPU at "),
+        (replace(A, name="z", cells=cpus("2")), "host", "z: cells: '2': none of these cells has CPUs; cells with "),
+        (replace(OWN, name="z", emulator=cpus("1")), "host", "z: emulator: '1': CPU 1 belongs to o; give other CPUs"),
+    ],
+)
+def test_a_guest_that_can_never_fit_stands_in_no_others_way(never: Request, constraint: str, message: str) -> None:
+    group = [replace(A, name=name, together="t") for name in "bc"]
+    owner = replace(OWN, name="o")
+    there = applied([owner], plan(bare(), [owner]))
+    requests = [A, *group, never if never.policy == "mirror" else replace(never, together="t")]
+    found = plan(bare(), requests, there, options=Options(partial=True))
+    assert [(each.name, each.constraint) for each in found.rejections] == [("z", constraint)]
+    assert found.rejections[0].message.startswith(message)
+    alone = plan(bare(), [A, *group], there)
+    assert found.placements == alone.placements and found.bound == alone.bound
+    with pytest.raises(InputError):
+        plan(bare(), requests, there)
+
+
+def test_a_word_that_is_not_known_is_an_error_all_the_same() -> None:
+    for request in (replace(A, policy="best"), replace(A, cells=cpus("7")), replace(OWN, emulator=cpus("99"))):
+        with pytest.raises(InputError):
+            plan(bare(), [request], options=Options(partial=True))

@@ -1,0 +1,51 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one table of scenarios: which hosts each needs, on which systems, and where it stands in ``make test``.
+
+A lane runs its scenarios one after the other on hosts of its own, which stay up from one to the next and are paused
+where one does not need them. So those that share hosts stand together, and a lane begins with those that need few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: The systems that hosts run, the oldest first: Debian's versions, and what follows a kind's name in a host's.
+SYSTEMS = {"12": "", "13": "13"}
+
+#: Lanes run side by side: more than two would only wait for each other on two CPUs.
+LANES = ("lab-1", "lab-2")
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario of extensions/molecule: the kinds of its hosts, and the system and the lane of ``make test``."""
+
+    kinds: tuple[str, ...]
+    system: str
+    lane: str
+
+    def hosts(self, system: str) -> tuple[str, ...]:
+        """The names of its hosts, as the lab knows them."""
+        return tuple(kind + SYSTEMS[system] for kind in self.kinds)
+
+
+#: In the order in which a lane runs them. Both systems are seen with both hypervisors, and no host is booted for one
+#: scenario alone.
+SCENARIOS = {
+    "born": Scenario(("kvm",), "13", "lab-1"),
+    "promises": Scenario(("kvm",), "13", "lab-1"),
+    "moves": Scenario(("kvm",), "13", "lab-1"),
+    "survives": Scenario(("kvm",), "13", "lab-1"),
+    "saved": Scenario(("kvm",), "13", "lab-1"),
+    "fails": Scenario(("kvm",), "13", "lab-1"),
+    "demo": Scenario(("kvm",), "13", "lab-1"),
+    "xen": Scenario(("xen",), "13", "lab-2"),
+    "xl": Scenario(("xen",), "13", "lab-2"),
+    "both": Scenario(("kvm", "xen"), "12", "lab-2"),
+    "drift": Scenario(("kvm", "xen"), "12", "lab-2"),
+    "roles": Scenario(("kvm", "smt", "xen"), "12", "lab-2"),
+    "smt": Scenario(("smt",), "12", "lab-2"),
+}
