@@ -204,7 +204,7 @@ class LibvirtCallError(NumaVirtError):
 
 
 class PlacementFailedError(NumaVirtError):
-    """The guest could not be started on its cells, or was found elsewhere. What could be put back was: the line says."""
+    """The guest could not be started on its cells, or was found elsewhere. The line says what was put back."""
 
     code = "placement_failed"
 
@@ -256,6 +256,12 @@ class CutShortError(NumaVirtError):
     """A signal ended the run in the middle of a guest."""
 
     code = "interrupted"
+
+
+class GivenTwiceError(NumaVirtError):
+    """Somebody else gave CPUs to a guest while they were given to one of ours. ``overlaps`` say which, to whom."""
+
+    code = "given_twice"
 
 
 class RestartFailedError(NumaVirtError):

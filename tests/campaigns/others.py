@@ -4,8 +4,8 @@
 
 """Somebody else acts before every call of a run: edits, undefines, destroys, suspends, starts one of its guests.
 
-What they wrote is never overwritten unseen: it is in the definition, or the run says ``overwritten`` and names a file
-that holds their text. A guest of theirs that goes away fails nobody else. The next run converges.
+What they wrote is never overwritten unseen: it is in the definition, or the run says ``overwritten``. A guest that goes
+away fails nobody else. The next run converges.
 """
 
 from __future__ import annotations
@@ -112,10 +112,10 @@ def judge(
     for name in ("old0", "old2"):
         if runs.passwords(have.get(name, "")) != [runs.SECRET + name]:
             verdict.fault("another guest was lost", *called, name)
-    if act is edit and MARK not in have.get(VICTIM, ""):
-        kept = any(MARK in text for _path, _mode, text in runs.kept_files())
-        if "overwritten" not in json.dumps(result.data) or not kept:
-            verdict.fault("an edit was overwritten unseen", *called, result.message, f"kept in a file: {kept}")
+    # What nobody has read before it was overwritten is in no file.
+    said = '"overwritten": {' in json.dumps(result.data)
+    if act is edit and MARK not in have.get(VICTIM, "") and not said:
+        verdict.fault("an edit was overwritten unseen", *called, result.message)
     if module == "numa_domain_info" and result.code:
         verdict.fault("one guest fails all", *called, result.message)
     if VICTIM not in have:

@@ -69,7 +69,6 @@ class Attempt:
         self.known = known
         self.state_before = state
         self.backup_file: str | None = None
-        self.domain: Domain | None = known.domain if known is not None else None
         self.tried = False
         self.written: str | None = None
         self.restarts = False
@@ -82,9 +81,12 @@ class Attempt:
         if known is None:
             if domain is None:
                 return
-        elif domain is not None and (domain.active, domain.id) == (known.domain.active, known.domain.id):
-            if not known.persistent or self.session.definition(domain).text == known.config.text:
-                return
+        elif (
+            domain is not None
+            and (domain.active, domain.id) == (known.domain.active, known.domain.id)
+            and (not known.persistent or self.session.definition(domain).text == known.config.text)
+        ):
+            return
         raise ChangedMeanwhileError(
             f"domain {self.name!r} was changed by somebody else while this run was planning; nothing was touched, "
             "run again",
@@ -95,10 +97,8 @@ class Attempt:
         """Write a definition, and keep what the hypervisor made of it."""
         self.tried = True
         if self.known is not None:
-            self.domain = self.known.domain.redefine(text)
-        else:
-            self.domain = self.session.connection.define(text)
-        return self.domain
+            return self.known.domain.redefine(text)
+        return self.session.connection.define(text)
 
     def rewrite_image(self, domain: Domain, plan: SavedPlan) -> None:
         """Give the managed save image its placement. Where that is refused the definition is put back."""
@@ -114,7 +114,7 @@ class Attempt:
         self.applied += 1
 
     def tell(self, error: NumaVirtError) -> None:
-        """Let an error say what is now: ``changed``, ``state``, ``backup_file``, and in words where they are missing."""
+        """Let an error say what is now: ``changed``, ``state`` and ``backup_file``, and words where it has none."""
         if not self.tried:
             return
         error.backup_file = self.backup_file
@@ -156,7 +156,7 @@ class Attempt:
                 return f"it is {state} all the same, and was left as it is{self._where()}"
             words, state = self._end()
         elif started and state is not None:
-            words = f"it is {state} already, "
+            words = "it had ended already, "
         if state is None:
             return f"it is not known whether it runs, or what its definition is{self._where()}"
         ended = state in OFF
@@ -171,24 +171,24 @@ class Attempt:
 
     def _end(self) -> tuple[str, str | None]:
         """Destroy the guest that this run has started, or save it anew where it came out of an image."""
-        domain, refusal = self._own(), None
+        refusal = None
         if self.saved is not None:
-            return self._save_again(domain)
+            return self._save_again()
         try:
-            domain.destroy()
+            self._own().destroy()
         except NumaVirtError as error:
             refusal = reason_of(error)
         state = self._state()
         if state is None or (state in OFF and refusal is None):
-            return "it was destroyed, ", state
+            return "that start was ended, " if self.restarts else "it was destroyed, ", state
         if state in OFF:
             return f"it is {state}, ", state
         return f"it could NOT be destroyed ({refusal or 'it is there again'}) and is {state}, ", state
 
-    def _save_again(self, domain: Domain) -> tuple[str, str | None]:
+    def _save_again(self) -> tuple[str, str | None]:
         """Its memory is in no image any more: it goes into one again, or stays where it is."""
         try:
-            domain.save()
+            self._own().save()
         except NumaVirtError as error:
             state = self._state()
             if state is None or state not in OFF:
@@ -270,9 +270,11 @@ class Attempt:
         return f"{done}, and it was started again as it was before"
 
     def _own(self) -> Domain:
-        if self.domain is None:
-            raise AssertionError("a domain that was started has to be there")
-        return self.domain
+        """The domain as it is now: xl calls a guest by a number that each start gives anew. Raises NumaVirtError."""
+        domain = self.session.connection.domain(self.name)
+        if domain is None:
+            raise DomainNotFoundError("name", self.name, "it is not there any more")
+        return domain
 
     def _state(self) -> str | None:
         """Its state now; None where nobody says."""

@@ -34,7 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     name_of,
     plan_domain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -84,8 +84,8 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     else:
         given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
         name = name_of(request.name, given.shape.name if given is not None else None, "xml")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _place(connection, request, given, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_place(connection, request, given, name), said)
 
 
 def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:
@@ -105,13 +105,13 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     return foretell(session, request, plan, known)
 
 
-def foretell(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+def foretell(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
     state = plan.state_before.replace("absent", "shut off")
     if plan.starts or plan.resumes or plan.restarts_now:
         state = "running"
-    return _result(session, request, plan, known.domain if known else None, plan.document, found, None, state)
+    return _result(session, plan, known.domain if known else None, plan.document, found, None, state)
 
 
 def carry_out(
@@ -136,7 +136,7 @@ def carry_out(
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
-        stored = _stored(session, plan, known, domain, attempt)
+        stored = _stored(session, plan, known, domain)
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
@@ -145,7 +145,7 @@ def carry_out(
         if lost is not None:
             error.fields["overwritten"] = lost
         raise
-    result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state)
+    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state)
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
@@ -162,10 +162,10 @@ def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt)
         return certain(known).domain
     domain = attempt.define(plan.document.text)
     made = session.definition(domain)
-    if plan.record is not None and plan.record.source is not None and plan.record.stored is None:
-        if isinstance(made, XmlDefinition):
-            store_record(domain, replace(plan.record, stored=made.digest), live=False)
-            made = session.definition(domain)
+    record = plan.record
+    if record is not None and record.source is not None and record.stored is None and isinstance(made, XmlDefinition):
+        store_record(domain, replace(record, stored=made.digest), live=False)
+        made = session.definition(domain)
     attempt.written = made.text
     return domain
 
@@ -213,7 +213,7 @@ def _held_to(plan: Plan) -> Placement | None:
     return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
 
 
-def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, attempt: Attempt) -> Definition:
+def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
     """The definition after the run, of a transient domain the live one; read again only where it changed."""
     lasting = known is None or known.persistent
     if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
@@ -223,7 +223,6 @@ def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain, a
 
 def _result(
     session: Session,
-    request: Request,
     plan: Plan,
     domain: Domain | None,
     document: Definition,

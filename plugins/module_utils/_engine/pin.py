@@ -26,7 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import with_
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -72,8 +72,8 @@ class PinRequest:
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
     name = name_of(request.name, connection.configured_name, "config")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _pin(connection, request, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_pin(connection, request, name), said)
 
 
 def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, Any]:
@@ -104,11 +104,13 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
-    attempt = Attempt(session, name, known, known.domain.state() if known.live is not None else "shut off")
+    attempt = Attempt(session, name, known, "shut off")
     attempt.saved = saved
     observation = live.observation if live else None
     if not request.check_mode and changes:
         attempt.check_unchanged()
+        if known.live is not None:
+            attempt.state_before = known.domain.state()
         if config_changes and request.backup:
             attempt.backup_file = keep_backup(request.backup_dir, known)
         try:

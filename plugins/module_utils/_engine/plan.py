@@ -82,8 +82,8 @@ class Plan:
     starts: bool
     resumes: bool
     restarts_now: bool
-    trouble: tuple[str, ...] = ()
     saved: SavedPlan | None = None
+    trouble: tuple[str, ...] = ()
 
     @property
     def acts(self) -> bool:
@@ -182,8 +182,8 @@ def plan_domain(
         starts=starts,
         resumes=resumes,
         restarts_now=restarts_now,
-        trouble=tuple(trouble_warnings([known])) if known is not None else (),
         saved=saved,
+        trouble=tuple(trouble_warnings([known])) if known is not None else (),
     )
 
 

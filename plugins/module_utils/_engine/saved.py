@@ -40,21 +40,17 @@ class SavedPlan:
     changes: tuple[Change, ...]
 
 
-def plan_saved(
-    session: Session, known: Known, wanted: Placement | None, intent: Intent | None
-) -> SavedPlan | None:
+def plan_saved(session: Session, known: Known, wanted: Placement | None, intent: Intent | None) -> SavedPlan | None:
     """The plan for a domain's image; None where it runs, or has none. Writes nothing.
 
-    ``wanted`` None takes all of ours out, as a release does. Without an ``intent`` the record in the image stays. Raises
-    SavedImageError where the image cannot be looked at.
+    ``wanted`` None takes all of ours out, as a release does. Without an ``intent`` the record in the image stays.
+    Raises SavedImageError where the image cannot be looked at.
     """
     image = read_saved(session, known)
     return plan_image(session, image, wanted, intent) if image is not None else None
 
 
-def plan_image(
-    session: Session, image: XmlDefinition, wanted: Placement | None, intent: Intent | None
-) -> SavedPlan:
+def plan_image(session: Session, image: XmlDefinition, wanted: Placement | None, intent: Intent | None) -> SavedPlan:
     """The same for an image that has been read."""
     record = image.record
     if wanted is None:

@@ -177,8 +177,13 @@ class _MisplacedError(Exception):
 
 
 def shut_down(domain: Domain, seconds: int, attempt: Attempt) -> None:
-    """Ask the guest to shut down and wait until it has. Raises RestartFailedError; never destroys it."""
+    """Ask the guest to shut down and wait until it has. Raises RestartFailedError; never destroys it.
+
+    One that its user has paused is resumed for that: it would not hear.
+    """
     attempt.tried = True
+    if domain.state() == "paused" and domain.paused_by_user():
+        domain.resume()
     deadline = time.monotonic() + seconds
     refusal = ""
     try:

@@ -83,7 +83,10 @@ class XenHost(Host):
         assert program == "/usr/sbin/xl"
         if command in self.failures:
             return 1, "", self.failures.pop(command)
-        answer = getattr(self, "_" + command.replace("-", "_"))(*rest)
+        try:
+            answer = getattr(self, "_" + command.replace("-", "_"))(*rest)
+        except StopIteration:
+            return 1, "", f"xl: error: {rest[-1]} is an invalid domain identifier"
         self.after(command)
         return answer if isinstance(answer, tuple) else (0, answer, "")
 
