@@ -46,6 +46,7 @@ STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off
 
 # VIR_DOMAIN_PAUSED_*, as the end of a sentence
 _PAUSED = {
+    1: "by a user",
     2: "for a migration",
     3: "for a save",
     4: "for a dump",
@@ -55,6 +56,7 @@ _PAUSED = {
     8: "while it ends",
     9: "for a snapshot",
     10: "because it crashed",
+    11: "for its start",
     12: "for a migration in post-copy mode",
     13: "for a migration that failed in post-copy mode",
 }

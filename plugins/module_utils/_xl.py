@@ -235,7 +235,8 @@ class Domain:
         return True
 
     def why_paused(self) -> str:
-        return "for an error or a migration"
+        """Xen does not say who paused a guest."""
+        return "by a user"
 
     def jobs(self, _disks: Iterable[str]) -> list[str]:
         return []

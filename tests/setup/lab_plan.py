@@ -39,6 +39,7 @@ SCENARIOS = {
     "promises": Scenario(("kvm",), "13", "lab-1"),
     "moves": Scenario(("kvm",), "13", "lab-1"),
     "survives": Scenario(("kvm",), "13", "lab-1"),
+    "saved": Scenario(("kvm",), "13", "lab-1"),
     "fails": Scenario(("kvm",), "13", "lab-1"),
     "demo": Scenario(("kvm",), "13", "lab-1"),
     "xen": Scenario(("xen",), "13", "lab-1"),

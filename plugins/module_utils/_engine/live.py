@@ -169,7 +169,7 @@ def _plan_memory(
 
 def _memory_left_behind(session: Session, wanted: Placement, observation: Observation) -> list[Restart]:
     """Xen: what of the guest's memory lies, or where that cannot be seen may lie, elsewhere than it shall."""
-    if wanted.memory is None or wanted.memory.mode not in BINDING_MODES:
+    if wanted.memory is None or wanted.memory.automatic or wanted.memory.mode not in BINDING_MODES:
         return []
     if observation.memory is not None:
         away = [(cell, kib) for cell, kib in observation.memory.kib if kib and cell not in wanted.memory.nodeset]

@@ -542,6 +542,8 @@ class FakeDomain:
             if live:
                 self._must_run("store the intent")
             text = self.guest.live if live else self.guest.config
+            if text is None:
+                raise LibvirtCallError("store the intent", "transient domains have no persistent config", 55)
             root = etree.fromstring(text)
             metadata = root.find("metadata")
             if metadata is None:

@@ -456,6 +456,9 @@ def test_words_that_xl_has_not(host):
         for call in (
             domain.live_xml,
             domain.undefine,
+            domain.saved_xml,
+            domain.save,
+            lambda: domain.define_saved(""),
             lambda: domain.pin_emulator(CpuSet([1])),
             lambda: domain.pin_iothread(1, CpuSet([1])),
             lambda: domain.bind_memory(CpuSet([1])),
@@ -465,6 +468,7 @@ def test_words_that_xl_has_not(host):
         ):
             with pytest.raises(UnsupportedError):
                 call()
+        assert (domain.saved(), domain.jobs([]), domain.why_paused()) == (False, [], "by a user")
         assert connection.free_pages([4], 0, 4) == {}
         assert connection.free_memory(9) is None
         assert connection.domain("nobody") is None
