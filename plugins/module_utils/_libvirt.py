@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.numa.virt.plugins.module_utils import _libvirt_abi
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import daemon_of, open_files, peer
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     DomainNotFoundError,
@@ -76,6 +77,7 @@ class Connection:
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
+        before = open_files()
         try:
             self._conn = self._call("connect", libvirt.open, uri)
         except (LibvirtCallError, UnsupportedError) as error:
@@ -87,6 +89,8 @@ class Connection:
                 uri=displayable(uri),
                 reason=reason,
             ) from None
+        # libvirt knows its URI without asking the daemon.
+        self.daemon = daemon_of(str(self._conn.getURI()), peer(before))
 
     def __enter__(self) -> Connection:
         return self
@@ -115,11 +119,6 @@ class Connection:
     def uri(self) -> str:
         """The URI that libvirt chose."""
         return str(self._call("read the URI", self._conn.getURI))
-
-    @property
-    def where(self) -> str:
-        """The host by its name, empty for this machine."""
-        return urlsplit(str(self._conn.getURI())).hostname or ""
 
     @property
     def local(self) -> bool:

@@ -34,7 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     name_of,
     plan_domain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -84,8 +84,8 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     else:
         given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
         name = name_of(request.name, given.shape.name if given is not None else None, "xml")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _place(connection, request, given, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_place(connection, request, given, name), said)
 
 
 def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:

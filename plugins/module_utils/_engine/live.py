@@ -87,6 +87,9 @@ def plan_live(
         if scope is not None and vcpu not in scope.vcpus:
             continue
         shall = wanted.of_vcpu(vcpu)
+        if shall is None and now.of_vcpu(vcpu) is None and not session.driver.pins_each_vcpu:
+            # Never held to anything: what it lacks is not its own (isolcpus, from libvirt 10.4 on; a slice of systemd).
+            continue
         before: CpuSet | None = cpus
         if not session.driver.pins_each_vcpu and _online(cpus, everything) == _online(shall, everything):
             before = now.of_vcpu(vcpu) or everything  # somebody has put it there, and libvirt does not know

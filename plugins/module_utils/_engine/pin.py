@@ -32,7 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -84,12 +84,16 @@ class PinRequest:
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
     name = name_of(request.name, connection.configured_name, "config")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        session = Session(connection)
-        for _attempt in range(_ATTEMPTS - 1):
-            with contextlib.suppress(ChangedMeanwhileError):  # planned anew
-                return _pin(session, request, name)
-        return _pin(session, request, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_pin_as_it_is(Session(connection), request, name), said)
+
+
+def _pin_as_it_is(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
+    """Planned anew, as often as somebody else may well be in the way."""
+    for _attempt in range(_ATTEMPTS - 1):
+        with contextlib.suppress(ChangedMeanwhileError):
+            return _pin(session, request, name)
+    return _pin(session, request, name)
 
 
 def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:

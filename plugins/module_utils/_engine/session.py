@@ -112,7 +112,12 @@ class Session:
 
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
-        return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+        return self.processes.pid_of(domain.name, str(domain.uuid))
+
+    @cached_property
+    def processes(self) -> _proc.Processes:
+        """Which process is which guest's."""
+        return _proc.Processes(self.connection.daemon)
 
     @cached_property
     def watch(self) -> Watch | None:
@@ -188,7 +193,7 @@ def usable(known: Known) -> Known:
     mend = (
         "use that release, or take the record out with virsh metadata --remove"
         if trouble.kind == NEWER
-        else "mend it with the hypervisor's own tools, such as virsh edit"
+        else "mend it by hand (virsh edit, or the file of xl)"
     )
     raise UnreadableError("name", known.domain.name, trouble.problem, mend)
 
