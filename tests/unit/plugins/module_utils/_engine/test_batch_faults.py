@@ -142,7 +142,8 @@ def wrong_with(host, kind, path, fault, act, before, after, answer, error):
     if path == "looks" and before != after and act is None:
         wrong.append("it looked, and changed something")
     said = error.as_result() if error is not None else answer
-    if act is None and path != "looks" and fault == REFUSE and bool(said["changed"]) != (before != after):
+    differs = before != after or "shutdown" in getattr(host, "log", ())
+    if act is None and path != "looks" and fault == REFUSE and bool(said["changed"]) != differs:
         wrong.append(f"changed={said['changed']}")
     if act is None and path != "looks" and before != after and not said["changed"]:
         wrong.append("changed=False")
@@ -151,8 +152,11 @@ def wrong_with(host, kind, path, fault, act, before, after, answer, error):
             if each["code"] == "internal":
                 wrong.append(f"a defect: {each}")
             name = each["name"]
-            if act is None and fault != DIE and bool(each["changed"]) != (before.get(name) != after.get(name)):
-                wrong.append(f"{name}: changed={each['changed']}")
+            same = before.get(name) == after.get(name)
+            if act is None and not same and not each["changed"]:
+                wrong.append(f"{name}: changed=False")
+            if act is None and fault == REFUSE and each["changed"] and same and not differs:
+                wrong.append(f"{name}: changed=True")
     return wrong
 
 
