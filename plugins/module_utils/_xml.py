@@ -17,7 +17,8 @@ from typing import Optional, cast
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 
 __all__ = [
-    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize", "text_of",
+    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize",
+    "text_of",
 ]  # fmt: skip
 
 LXML_IMPORT_ERROR: str | None = None

@@ -83,15 +83,18 @@ class _Job:
 
 def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str, Any]:
     """Release guests. Returns what the module documents; raises NumaVirtError."""
-    with host_at_a_time(None if request.check_mode else request.lock_dir, where=connection.where):
+    hold = not request.check_mode
+    with host_at_a_time(request.lock_dir, daemon=connection.daemon, hold=hold) as said:
         session = Session(connection)
         chosen = _chosen(session, request)
         warnings = trouble_warnings(each for each in chosen if each.trouble is not None and each.trouble.blocks)
         chosen = [known for known in chosen if known.trouble is None or not known.trouble.blocks]
         tally: Tally[dict[str, Any]] = Tally(len(chosen))
         jobs = _jobs(session, request, chosen, tally)
-        if request.backup and any(job.config_changes for job in jobs.values()):
-            _backup.check_directory(request.backup_dir)
+        texts = [job.known.config.text for job in jobs.values() if job.config_changes]
+        if request.backup and texts:
+            needed = sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
+            _backup.check_directory(request.backup_dir, needed=needed)
 
         def turn(name: str) -> None:
             job = jobs[name]
@@ -99,7 +102,7 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
                 tally.done.append(_result(job, *(_release(session, request, job) if not request.check_mode else ())))
 
         take_turns(list(jobs), tally, turn)
-        result = _whole(session, request, tally.done, warnings)
+        result = _whole(session, request, tally.done, [*warnings, *said])
         tally.raise_failures(result)
         return result
 

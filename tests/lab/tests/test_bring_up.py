@@ -31,6 +31,13 @@ def test_a_host_boots_from_its_warm_disk(image: Image, tmp_path: Path) -> None:
     assert ensure_disk(HOSTS["kvm"], tmp_path, print) == (image, disk)
 
 
+def test_a_host_that_is_booted_once_is_not_warmed_first(image: Image, tmp_path: Path) -> None:
+    assert ensure_disk(HOSTS["kvm"], tmp_path, print, warm=False) == (image, image.disk)
+    disk = warm_disk_of(HOSTS["kvm"], image)
+    disk.touch()
+    assert ensure_disk(HOSTS["kvm"], tmp_path, print, warm=False) == (image, disk)
+
+
 def test_a_host_that_does_not_warm_boots_from_its_image(image: Image, tmp_path: Path) -> None:
     assert ensure_disk(HOSTS["xen"], tmp_path, print) == (image, image.disk)
 
