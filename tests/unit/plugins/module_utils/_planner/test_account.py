@@ -144,6 +144,9 @@ def test_caps_of_pins_hold_where_they_can() -> None:
     assert [use.load for use in plan(it, [], [wide, pinned("x", 2, "4-7")]).after] == [1, 5]
     assert pour([0, 3], [Piece((0, 1), 4, caps=(1, 4))]) == [[1, 3]]
     assert pour([4, -1], [Piece((0, 1), 4, caps=(1, 4)), Piece((0,), 1)]) == [[1, 3], [1]]
+    assert pour([4, 4], [Piece((0, 1), 4), Piece((0,), 4)]) == [[0, 4], [4]]
+    assert pour([4, 4], [Piece((0, 1), 3, caps=(4, 1)), Piece((0,), 4)]) == [[2, 1], [4]]
+    assert pour([4, 4, 4], [Piece((0, 1), 4), Piece((1, 2), 4), Piece((0,), 4)]) == [[0, 4], [0, 4], [4]]
 
 
 def test_a_split_guest_that_grows_beyond_its_cells_is_placed_anew() -> None:
