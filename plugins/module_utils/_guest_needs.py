@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from ansible_collections.numa.virt.plugins.module_utils import _domain_xml, _placement_xml, _xml
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
+from ansible_collections.numa.virt.plugins.module_utils._placement import MAX_CPUS
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import MappedCell
 from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
@@ -62,12 +63,16 @@ def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
     cells = root.findall("cpu/numa/cell")
     numbered = [(_xml.number(each, "id") if "id" in each.attrib else rank, each) for rank, each in enumerate(cells)]
     return tuple(
-        GuestCell(
-            CpuSet.parse(each.get("cpus", ""), "cpu/numa/cell/@cpus") if each.get("cpus") else CpuSet(),
-            _domain_xml.size(each, each.get("memory", ""), "definition"),
-        )
+        GuestCell(_vcpus(each), _domain_xml.size(each, each.get("memory", ""), "definition"))
         for _id, each in sorted(numbered, key=lambda pair: pair[0])
     )
+
+
+def _vcpus(cell: etree._Element) -> CpuSet:
+    vcpus = CpuSet.parse(cell.get("cpus", ""), "cpu/numa/cell/@cpus") if cell.get("cpus") else CpuSet()
+    if vcpus.mask >> MAX_CPUS:
+        raise XmlError("definition", f"<cell> names vCPUs above {MAX_CPUS - 1}", None, _xml.line_of(cell))
+    return vcpus
 
 
 def _number(address: etree._Element, name: str) -> int:

@@ -115,7 +115,7 @@ class InfoFinding:
         return (SEVERITIES.index(self.severity), self.code, *where, self.message, self.remedy)
 
 
-def read_cells(host: Mapping[str, Any], option: str = "map") -> list[InfoCell]:
+def read_cells(host: Any, option: str = "map") -> list[InfoCell]:
     """The cells in the result of numa_cell_info, in its order; at least one. Raises InputError."""
     said = host.get("cells") if isinstance(host, Mapping) else None
     cells = [_read(_cell_of, each, CELLS, option) for each in read_list(said, CELLS, option)]

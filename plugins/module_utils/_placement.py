@@ -69,6 +69,10 @@ class Placement:
         """The CPUs of one vCPU: its pin, or the domain's CPU set. None means every CPU."""
         return self._by_vcpu.get(vcpu, self.cpuset)
 
+    def pin_of(self, vcpu: int) -> CpuSet | None:
+        """The pin of one vCPU, None where it has none."""
+        return self._by_vcpu.get(vcpu)
+
     def of_iothread(self, iothread: int) -> CpuSet | None:
         return self._by_iothread.get(iothread, self.cpuset)
 

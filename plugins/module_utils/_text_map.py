@@ -20,6 +20,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
@@ -62,7 +63,7 @@ class _Column:
     label: str
     symbols: tuple[str, ...]
 
-    @property
+    @cached_property
     def width(self) -> int:
         return max(len(text) for text in (self.label, *self.symbols))
 

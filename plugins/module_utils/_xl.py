@@ -19,9 +19,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import NoReturn
 
-from ansible_collections.numa.virt.plugins.module_utils import _xl_output
-from ansible_collections.numa.virt.plugins.module_utils._backup import replace_file
+from ansible_collections.numa.virt.plugins.module_utils import _files, _xl_output
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     InputError,
@@ -29,7 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, set_text
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl_config import DEFAULT_POOL, MAX_TEXT, XlConfig
 
 URI = "xl"
 FOLDER = "/etc/xen"
@@ -41,7 +41,7 @@ class Connection:
 
     language = "xl"
     uri = URI
-    where = ""
+    daemon = Daemon("xl")
     local = True
 
     def __init__(self, config: str | None, command: XlCommand | None, folder: str = FOLDER) -> None:
@@ -235,7 +235,8 @@ class Domain:
         return True
 
     def why_paused(self) -> str:
-        return "for an error or a migration"
+        """Xen does not say who paused a guest."""
+        return "by a user"
 
     def jobs(self, _disks: Iterable[str]) -> list[str]:
         return []
@@ -268,7 +269,10 @@ class Domain:
         path = self.config.source
         config = XlConfig.parse(text, path)
         try:
-            replace_file(os.path.realpath(path), text)
+            folder, name = os.path.split(os.path.realpath(path))
+            with _files.directory(folder) as handle:
+                _files.remove_leftovers(handle, ours=False)
+                _files.replace_file(handle, name, text)
         except OSError as error:
             raise InputError(
                 "config", path, f"cannot be written: {error.strerror}", "run as a user who may, such as root"
@@ -336,7 +340,7 @@ class Domain:
 def _may_define(path: str, name: str) -> bool:
     """Whether a file that cannot be parsed could be that of a guest: by its own name, or by what stands in it."""
     try:
-        return os.path.basename(path) == f"{name}.cfg" or name in _read_file(path)
+        return os.path.basename(path) == f"{name}.cfg" or (os.path.isfile(path) and name in _read_file(path))
     except InputError:
         return True
 
@@ -351,9 +355,11 @@ def _checked_path(path: str) -> str:
 
 
 def _read_file(path: str) -> str:
-    """Its text, of which every byte can be had back. Raises InputError."""
+    """Its text, of which every byte can be had back; no more of it than is ever read. Raises InputError."""
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read()
+        # A character is four bytes at most: what is cut off here is too long in any case.
+        return _files.read_text(path, follow=True, most=4 * (MAX_TEXT + 1))
+    except _files.UnsafeFileError as error:
+        raise InputError("config", path, str(error.strerror), "give the path of a configuration file of xl") from None
     except OSError as error:
         raise InputError("config", path, f"cannot be read: {error.strerror}", "run as root") from None

@@ -91,6 +91,9 @@ class Reader:
         name = self.string("name")
         if not name:
             raise self.error("name", "the guest has no name", 'add name = "…"')
+        if name.endswith(" "):
+            # xl list fills names up with blanks: the running guest would have another name.
+            raise self.error("name", "the guest's name ends with a blank", "take it out: xl itself cannot show it")
         return name
 
     def uuid(self) -> str | None:

@@ -46,7 +46,7 @@ def placed_by(driver: Driver, placement_of: Said, vcpu: int) -> CpuSet | None:
     """The CPUs that a document gives a vCPU on this driver; None for every CPU."""
     if driver.pins_each_vcpu:
         # libxl stores <vcpu cpuset> and ignores it.
-        return dict(placement_of.placement.vcpu_pins).get(vcpu)
+        return placement_of.placement.pin_of(vcpu)
     return placement_of.placement.of_vcpu(vcpu)
 
 

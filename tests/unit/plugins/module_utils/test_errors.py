@@ -20,6 +20,9 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
     XmlError,
     certain,
+    few,
+    few_lines,
+    shown,
 )
 
 
@@ -52,6 +55,44 @@ def test_a_value_cannot_break_the_line_or_fill_the_screen() -> None:
     long = InputError("cpuset", "1," * 500, "is wrong").message
     assert len(long) < 250
     assert long.endswith("...: is wrong")
+
+
+def test_no_message_is_longer_than_a_screen_or_moves_the_cursor() -> None:
+    for text in ("x" * 10**6, "a\nb\r\x1b[2J\u202e\u2028\ud800" * 1000, "\0" * 5000):
+        error = NumaVirtError(f"{text} is wrong; give another")
+        assert str(error) == error.message == error.as_result()["msg"]
+        assert len(error.message) <= 1000 and error.message.isprintable()
+        assert error.message.endswith("is wrong; give another")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "x" * 10**6,
+        list(range(10**5)),
+        {str(number): number for number in range(10**5)},
+        10**400,
+        float("nan"),
+        object(),
+        None,
+        ("a", 1),
+        True,
+        1.5,
+    ],
+)
+def test_a_value_in_a_result_is_bounded(value: object) -> None:
+    error = InputError("cpuset", value, "is wrong", "give another")
+    assert len(error.message) < 300
+    assert len(json.dumps(error.as_result(), allow_nan=False)) < 3000
+
+
+def test_names_and_lists_in_messages() -> None:
+    assert shown("web1") == "web1" and shown(" é") == " é"
+    assert shown("a\nb\u202e") == "a\\nb\\u202e"
+    assert len(shown("x" * 1000)) == 200 == len(shown("\0" * 1000))
+    assert few(["a", "b"]) == "a, b" and few(list("abcde")) == "a, b, c and 2 more"
+    assert few_lines(["a\nb", "c"]) == ["a\\nb", "c"]
+    assert few_lines(str(number) for number in range(100))[19:] == ["19", "(and 80 more warnings)"]
 
 
 def test_of_another_option_it_is_the_same_error() -> None:

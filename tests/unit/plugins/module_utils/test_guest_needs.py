@@ -79,7 +79,10 @@ def test_cells_of_the_guest_by_their_ids() -> None:
     assert needs_of(domain(bare)).guest_cells == (GuestCell(CpuSet([0]), 1), GuestCell(CpuSet([1]), 2))
 
 
-@pytest.mark.parametrize("cell", ["id='x' memory='1'", "id='0'", "id='0' memory='1' cpus='0-'", "memory='1' unit='X'"])
+@pytest.mark.parametrize(
+    "cell",
+    ["id='x' memory='1'", "id='0'", "id='0' memory='1' cpus='0-'", "memory='1' unit='X'", "cpus='16384' memory='1'"],
+)
 def test_cells_that_cannot_be_read(cell: str) -> None:
     with pytest.raises(InputError):
         needs_of(domain(f"<cpu><numa><cell {cell}/></numa></cpu>"))

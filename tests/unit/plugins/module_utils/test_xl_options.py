@@ -179,3 +179,10 @@ def refusal_of(work):
     except XlConfigError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize("name", ["a ", " ", "a b  "])
+def test_a_name_that_xl_cannot_show(name):
+    with pytest.raises(XlConfigError, match="the guest's name ends with a blank; take it out"):
+        reader(f"name='{name}'").name()
+    assert reader("name=' a b'").name() == " a b"
