@@ -105,8 +105,7 @@ def _misplaced(known: Mapping[str, Any] | None, value: Any, called: str, depth: 
         return
     if depth > DEEPEST:
         yield called
-        return
-    if isinstance(value, str):
+    elif isinstance(value, str):
         if is_document(value):
             yield called
     elif isinstance(value, Mapping):
