@@ -38,6 +38,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     overwritten_warning,
     read_anew,
     read_present,
+    touched,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
@@ -236,7 +237,7 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
             domain = job.known.domain.redefine(job.released.text)
             lost = overwritten(session, job.known, domain, backup_file)
     except NumaVirtError as error:
-        error.changed = bool(steps)
+        error.changed = touched(session, job.known.domain.name, job.known) is not False
         raise
     return backup_file, lost
 
