@@ -38,6 +38,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     overwritten_warning,
     read_anew,
     read_present,
+    touched,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
@@ -55,6 +56,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
@@ -149,7 +151,7 @@ def _whole(
 def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]]) -> list[str]:
     found = list(session.connection.warnings)
     if request.names is None and not results and request.select not in ("all", "running"):
-        found.append(f"select: {request.select!r}: no such domain on this host was placed by numa.virt")
+        found.append(f"select: {displayable(request.select)!r}: no such domain on this host was placed by numa.virt")
     found += [overwritten_warning(each["name"], each["overwritten"]) for each in results if "overwritten" in each]
     return found
 
@@ -235,7 +237,7 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
             domain = job.known.domain.redefine(job.released.text)
             lost = overwritten(session, job.known, domain, backup_file)
     except NumaVirtError as error:
-        error.changed = bool(steps)
+        error.changed = touched(session, job.known.domain.name, job.known) is not False
         raise
     return backup_file, lost
 
