@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Many guests in one run, when something goes wrong or somebody else acts: what is on the host then, and what is said."""
+"""Many guests in one run, when something goes wrong or somebody else acts: what is on the host, and what is said."""
 
 from __future__ import annotations
 
