@@ -179,7 +179,7 @@ class Connection:
     def domain(self, name: str) -> Domain | None:
         """The domain of that name, or None."""
         try:
-            return Domain(self, self._call(f"look up domain {name!r}", self._conn.lookupByName, name))
+            return Domain(self, self._call(f"look up domain {displayable(name)!r}", self._conn.lookupByName, name))
         except DomainNotFoundError:
             return None
 

@@ -64,6 +64,7 @@ from ansible_collections.numa.virt.plugins.module_utils._policy import (
     wish_of,
     wish_to_json,
 )
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
@@ -568,5 +569,5 @@ def _warnings(
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
         ]
     if request.entries is None and not guests and request.select not in ("all", "running"):
-        found.append(f"select: {request.select!r}: there is no such domain on this host")
+        found.append(f"select: {displayable(request.select)!r}: there is no such domain on this host")
     return found

@@ -56,6 +56,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
@@ -150,7 +151,7 @@ def _whole(
 def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]]) -> list[str]:
     found = list(session.connection.warnings)
     if request.names is None and not results and request.select not in ("all", "running"):
-        found.append(f"select: {request.select!r}: no such domain on this host was placed by numa.virt")
+        found.append(f"select: {displayable(request.select)!r}: no such domain on this host was placed by numa.virt")
     found += [overwritten_warning(each["name"], each["overwritten"]) for each in results if "overwritten" in each]
     return found
 
