@@ -144,7 +144,8 @@ def sanity_oldest(session: nox.Session) -> None:
 def units_targets(session: nox.Session) -> None:
     """The unit tests on Pythons of targets, the oldest and the system's, with fewer examples, by ansible-test.
 
-    Others with `-- --python 3.12`, or all with `-- --python default`. Sanity tests compile and import on each.
+    Others with `-- --python 3.12`, or all with `-- --python default`; the long form is all, with all examples.
+    Sanity tests compile and import on each.
     """
     if not list((REPO / "tests" / "unit").rglob("test_*.py")):
         session.error("no unit tests yet")
@@ -152,6 +153,9 @@ def units_targets(session: nox.Session) -> None:
     mark = "tests/unit/plugins/module_utils/few_examples"
     if session.posargs:
         ansible_test(session, "units", "--venv", *session.posargs, mark=mark)
+        return
+    if LONG:
+        ansible_test(session, "units", "--venv", "--python", "default")
         return
     here = list(machine.target_pythons())
     system = str(session.run(machine.SYSTEM_PYTHON, "-c", VERSION, external=True, silent=True)).strip()
@@ -356,8 +360,9 @@ def demo(session: nox.Session) -> None:
 def benchmarks(session: nox.Session) -> None:
     """The benchmarks run and print their ratios. No time is judged; plans that are worse than simple ones are."""
     install(session, "units")
-    session.run("python", "benchmarks/planner/run.py", "--quick")
-    session.run("python", "benchmarks/run.py", "--quick", *session.posargs, env=machine.ansible_environment())
+    quick = [] if LONG else ["--quick"]
+    session.run("python", "benchmarks/planner/run.py", *quick)
+    session.run("python", "benchmarks/run.py", *quick, *session.posargs, env=machine.ansible_environment())
 
 
 #: Campaigns in tests/campaigns; its other files are what they share.
@@ -372,7 +377,8 @@ def campaigns(session: nox.Session) -> None:
     failed = []
     for name in CAMPAIGNS:
         try:
-            session.run("python", f"tests/campaigns/{name}.py", *session.posargs)
+            words = session.posargs or (["--long"] if LONG else [])
+            session.run("python", f"tests/campaigns/{name}.py", *words)
         except CommandFailed:  # noqa: PERF203 - the others run all the same
             failed.append(name)
     if failed:
@@ -436,7 +442,9 @@ def add_scenarios() -> None:
             session_.__doc__ = f"The scenario {name}, on real hosts with several cells that run Debian {system}."
             chosen = system == entry.system
             tags = ["lab", entry.lane] if chosen else ["lab", entry.lane, "matrix"]
-            nox.session(name=f"lab-{name}-{system}", tags=tags, default=chosen, python=False)(session_)
+            # Lists leave out what is no default; checks.py chooses by the tags.
+            default = chosen or WITHIN_CHECKS
+            nox.session(name=f"lab-{name}-{system}", tags=tags, default=default, python=False)(session_)
 
 
 add_scenarios()

@@ -9,7 +9,9 @@
 
 Needs nothing but Python: neither Ansible nor libvirt. Nothing here passes or fails by its time. It fails where the
 planner placed fewer vCPUs than a baseline, or more than its own bound: the last line of the quality table names the
-workloads.
+workloads. Of guests asked for one at a time it fails where the planner refused one that Nova's fitter would have placed
+in its stead, or had placed fewer vCPUs than Nova when the first was refused, or fewer on all streams together. On a
+single stream either may have more in the end: who takes in a guest that the other refuses has less room for the next.
 """
 
 from __future__ import annotations
@@ -32,15 +34,21 @@ os.symlink(REPO, Path(_TREE, "ansible_collections", "numa", "virt"))
 sys.path[:0] = [_TREE, str(Path(__file__).resolve().parent)]
 
 import baselines
+import nova
+import streams
 import workloads
 
 from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus
+from ansible_collections.numa.virt.plugins.module_utils._planner.ground import Ground, guest_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
 
 # Every host, use and bound once, and four times.
 QUICK, SEEDS = 90, 360
+STREAMS = 240
 
 
 def quality(seeds: int) -> list[int]:
@@ -68,6 +76,67 @@ def quality(seeds: int) -> list[int]:
     broken = f"on {len(worse)} of {seeds} workloads{f' {worse}' if worse else ''}"
     print(f"fewer vCPUs than a baseline, or more than the bound, {broken}; worst seed {worst[1]}\n")
     return worse
+
+
+def one_at_a_time(seeds: range) -> list[str]:
+    """Guests with CPUs of their own that come and go: vCPUs placed, in percent of those asked for. Returns what is
+    wrong."""
+    wrong: list[str] = []
+    rows: dict[tuple[str, bool], list[list[int]]] = defaultdict(list)
+    print(
+        "one at a time   streams  planner" + "".join(f" {name:>8}" for name in nova.STRATEGIES) + "   fewer than it on"
+    )
+    for seed in seeds:
+        stream = streams.stream(seed)
+        planner = streams.Planner(stream.host)
+        asked = sum(request.vcpus for request, _name in stream.events if request is not None)
+        results = [asked, *_follow(planner, stream)]
+        for strategy in nova.STRATEGIES:
+            placed, first = _follow(nova.Nova(stream.host, strategy), stream)
+            if first > results[2]:
+                wrong.append(f"stream {seed}: fewer vCPUs than Nova ({strategy}) until the first is refused")
+            results.append(placed)
+        wrong += [f"stream {seed}: {name} refused, and a cell has room" for name in planner.refused_with_room]
+        rows[stream.use, stream.leaving].append(results)
+    everyone = [row for each in rows.values() for row in each]
+    for (use, leaving), values in [*sorted(rows.items()), (("all", False), everyone)]:
+        asked, ours, _first, *theirs = (sum(column) for column in zip(*values))
+        behind = ", ".join(str(sum(row[3 + at] > row[1] for row in values)) for at in range(len(theirs)))
+        shares = "".join(f" {100 * each / asked:7.2f}%" for each in (ours, *theirs))
+        print(f"{use:6} {'they leave' if leaving else '':10} {len(values):5} {shares}   {behind}")
+    for at, strategy in enumerate(nova.STRATEGIES):
+        if sum(row[3 + at] for row in everyone) > sum(row[1] for row in everyone):
+            wrong.append(f"all streams: fewer vCPUs than Nova ({strategy})")
+    print()
+    return wrong
+
+
+def _follow(actor: streams.Planner | nova.Nova, stream: streams.Stream) -> tuple[int, int]:
+    """vCPUs placed, on the whole and until the first guest is refused."""
+    placed, first = 0, -1
+    for request, name in stream.events:
+        if request is None:
+            actor.leave(name)
+        elif actor.arrive(request):
+            placed += request.vcpus
+        elif first < 0:
+            first = placed
+    return placed, placed if first < 0 else first
+
+
+def out_of_proportion(seeds: range) -> None:
+    """Guests one at a time on cells whose CPUs and memory are out of proportion, in percent of the bound for all."""
+    print("out of proportion, one at a time: ", end="")
+    for policy in ("pack", "spread", "dedicated"):
+        quality = []
+        for seed in seeds:
+            stream = streams.odd_stream(seed, policy)
+            ground = Ground(stream.host, Rules())
+            guests = [guest_of(ground, request) for request, _name in stream.events if request is not None]
+            bound = most_vcpus(Occupancy(ground).board(), guests)
+            quality.append(_follow(streams.Planner(stream.host), stream)[0] / bound)
+        print(f"{policy} {100 * sum(quality) / len(quality):.2f}%  ", end="")
+    print("\n")
 
 
 def speed(sizes: tuple[int, ...], rounds: int) -> None:
@@ -139,9 +208,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     options = parser.parse_args()
     worse = quality(QUICK if options.quick else SEEDS)
+    wrong = one_at_a_time(range(STREAMS // 4 if options.quick else STREAMS))
+    out_of_proportion(range(20 if options.quick else 100))
     speed((125, 250, 500, 1000) if options.quick else (125, 250, 500, 1000, 2000, 4000), 1 if options.quick else 3)
     if worse:
         sys.exit(f"broken promise: fewer vCPUs than a baseline, or more than the bound, on workloads {worse}")
+    if wrong:
+        sys.exit("broken promise: " + "; ".join(wrong))
 
 
 if __name__ == "__main__":

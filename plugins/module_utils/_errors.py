@@ -258,6 +258,12 @@ class CutShortError(NumaVirtError):
     code = "interrupted"
 
 
+class GivenTwiceError(NumaVirtError):
+    """Somebody else gave CPUs to a guest while they were given to one of ours. ``overlaps`` say which, to whom."""
+
+    code = "given_twice"
+
+
 class RestartFailedError(NumaVirtError):
     """A restart was allowed, and the guest did not go along."""
 

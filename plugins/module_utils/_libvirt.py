@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.numa.virt.plugins.module_utils import _libvirt_abi
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import daemon_of, open_files, peer
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     DomainNotFoundError,
@@ -45,6 +46,7 @@ STATES = ("no state", "running", "blocked", "paused", "shutting down", "shut off
 
 # VIR_DOMAIN_PAUSED_*, as the end of a sentence
 _PAUSED = {
+    1: "by a user",
     2: "for a migration",
     3: "for a save",
     4: "for a dump",
@@ -54,6 +56,7 @@ _PAUSED = {
     8: "while it ends",
     9: "for a snapshot",
     10: "because it crashed",
+    11: "for its start",
     12: "for a migration in post-copy mode",
     13: "for a migration that failed in post-copy mode",
 }
@@ -74,6 +77,7 @@ class Connection:
         self.calls = 0
         # libvirt prints every error to stderr unless told not to, where it would become part of the module's output.
         libvirt.registerErrorHandler(_ignore_error, None)
+        before = open_files()
         try:
             self._conn = self._call("connect", libvirt.open, uri)
         except (LibvirtCallError, UnsupportedError) as error:
@@ -85,6 +89,8 @@ class Connection:
                 uri=displayable(uri),
                 reason=reason,
             ) from None
+        # libvirt knows its URI without asking the daemon.
+        self.daemon = daemon_of(str(self._conn.getURI()), peer(before))
 
     def __enter__(self) -> Connection:
         return self
@@ -113,11 +119,6 @@ class Connection:
     def uri(self) -> str:
         """The URI that libvirt chose."""
         return str(self._call("read the URI", self._conn.getURI))
-
-    @property
-    def where(self) -> str:
-        """The host by its name, empty for this machine."""
-        return urlsplit(str(self._conn.getURI())).hostname or ""
 
     @property
     def local(self) -> bool:
@@ -178,7 +179,7 @@ class Connection:
     def domain(self, name: str) -> Domain | None:
         """The domain of that name, or None."""
         try:
-            return Domain(self, self._call(f"look up domain {name!r}", self._conn.lookupByName, name))
+            return Domain(self, self._call(f"look up domain {displayable(name)!r}", self._conn.lookupByName, name))
         except DomainNotFoundError:
             return None
 

@@ -12,11 +12,11 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._backup import check_directory, make_file, replace_file
+from ansible_collections.numa.virt.plugins.module_utils import _files
+from ansible_collections.numa.virt.plugins.module_utils._backup import check_directory
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 
 DIRECTORY_MODE = 0o750
@@ -45,18 +45,25 @@ def look(directory: str, pages: Mapping[str, str], mark: str) -> list[PageFile]:
     ``mark`` near their beginning.
     """
     check_directory(directory, "dest")
-    return [PageFile(path, _text(path, mark), text) for path, text in _placed(directory, pages)]
+    found = [PageFile(path, _text(path, mark), text) for path, text in _placed(directory, pages)]
+    check_directory(
+        directory, "dest", sum(len(page.after.encode("utf-8", "surrogateescape")) for page in found if page.changed)
+    )
+    return found
 
 
 def write(directory: str, pages: Iterable[PageFile]) -> None:
     """Write the pages that differ, each whole or not at all. Raises InputError."""
     try:
-        _make_directory(os.path.abspath(directory))
-        for page in pages:
-            if page.before is None:
-                make_file(page.path, page.after, FILE_MODE)
-            elif page.changed:
-                replace_file(page.path, page.after)
+        _files.make_directory(directory, DIRECTORY_MODE)
+        with _files.directory(directory) as folder:
+            _files.remove_leftovers(folder)
+            for page in pages:
+                name = os.path.basename(page.path)
+                if page.before is None:
+                    _files.write_file(folder, name, page.after, FILE_MODE)
+                elif page.changed:
+                    _files.replace_file(folder, name, page.after)
     except OSError as error:
         raise InputError(
             "dest", directory, f"cannot be written to: {error.strerror}", "give another directory"
@@ -70,23 +77,13 @@ def _placed(directory: str, pages: Mapping[str, str]) -> list[tuple[str, str]]:
 def _text(path: str, mark: str) -> str | None:
     """What a file of ours holds; None where there is no file."""
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise InputError("dest", path, "is not a regular file", "give a directory of the map's own")
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            text = file.read()
+        text = _files.read_text(path)
     except FileNotFoundError:
         return None
+    except _files.UnsafeFileError as error:
+        raise InputError("dest", path, str(error.strerror), "give a directory of the map's own") from None
     except OSError as error:
         raise InputError("dest", path, f"cannot be read: {error.strerror}") from None
     if mark not in text[:_HEAD]:
         raise InputError("dest", path, "is no page of this module", "give a directory of the map's own")
     return text
-
-
-def _make_directory(directory: str) -> None:
-    """The directory and its missing parents, each 0750 whatever the umask."""
-    if os.path.isdir(directory):
-        return
-    _make_directory(os.path.dirname(directory))
-    os.mkdir(directory, DIRECTORY_MODE)
-    os.chmod(directory, DIRECTORY_MODE)

@@ -19,9 +19,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import NoReturn
 
-from ansible_collections.numa.virt.plugins.module_utils import _xl_output
-from ansible_collections.numa.virt.plugins.module_utils._backup import replace_file
+from ansible_collections.numa.virt.plugins.module_utils import _files, _xl_output
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     InputError,
@@ -41,7 +41,7 @@ class Connection:
 
     language = "xl"
     uri = URI
-    where = ""
+    daemon = Daemon("xl")
     local = True
 
     def __init__(self, config: str | None, command: XlCommand | None, folder: str = FOLDER) -> None:
@@ -235,7 +235,8 @@ class Domain:
         return True
 
     def why_paused(self) -> str:
-        return "for an error or a migration"
+        """Xen does not say who paused a guest."""
+        return "by a user"
 
     def jobs(self, _disks: Iterable[str]) -> list[str]:
         return []
@@ -268,7 +269,10 @@ class Domain:
         path = self.config.source
         config = XlConfig.parse(text, path)
         try:
-            replace_file(os.path.realpath(path), text)
+            folder, name = os.path.split(os.path.realpath(path))
+            with _files.directory(folder) as handle:
+                _files.remove_leftovers(handle, ours=False)
+                _files.replace_file(handle, name, text)
         except OSError as error:
             raise InputError(
                 "config", path, f"cannot be written: {error.strerror}", "run as a user who may, such as root"
@@ -352,10 +356,10 @@ def _checked_path(path: str) -> str:
 
 def _read_file(path: str) -> str:
     """Its text, of which every byte can be had back; no more of it than is ever read. Raises InputError."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise InputError("config", path, "is not a regular file", "give the path of a configuration file of xl")
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-            return file.read(MAX_TEXT + 1)
+        # A character is four bytes at most: what is cut off here is too long in any case.
+        return _files.read_text(path, follow=True, most=4 * (MAX_TEXT + 1))
+    except _files.UnsafeFileError as error:
+        raise InputError("config", path, str(error.strerror), "give the path of a configuration file of xl") from None
     except OSError as error:
         raise InputError("config", path, f"cannot be read: {error.strerror}", "run as root") from None

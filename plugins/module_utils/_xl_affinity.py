@@ -22,6 +22,7 @@ from collections.abc import Mapping
 from typing import Optional
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._xl_syntax import Atom, Statement, XlConfigError
 
 MAX_NUMBER = (1 << 31) - 1
@@ -91,4 +92,4 @@ def _range(match: re.Match[str], atom: Atom, source: str) -> range:
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else text[:57] + "...")
+    return repr(displayable(text if len(text) <= 60 else text[:57] + "..."))

@@ -15,9 +15,11 @@ import traceback
 from typing import Optional, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 __all__ = [
-    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize", "text_of",
+    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize",
+    "text_of",
 ]  # fmt: skip
 
 LXML_IMPORT_ERROR: str | None = None
@@ -148,7 +150,7 @@ def number(element: etree._Element, attribute: str, option: str = "xml") -> int:
     text = element.get(attribute)
     if text is None or not re.fullmatch(r"[0-9]{1,9}", text):
         name = local_name(element.tag)
-        problem = f"has no {attribute}" if text is None else f"has {attribute}={_short(text)!r}"
+        problem = f"has no {attribute}" if text is None else f"has {attribute}={displayable(_short(text))!r}"
         raise XmlError(option, f"<{name}> {problem}", f"{attribute} is a whole number", line_of(element))
     return int(text)
 

@@ -92,14 +92,18 @@ options:
   state:
     description:
       - V(defined) defines the domain and leaves it running or not.
-      - V(running) starts it too. A guest that somebody paused is resumed.
+      - V(running) starts it too. A guest that somebody paused is resumed; one that the hypervisor paused, for an I/O
+        error or a migration, is refused, and so is one that is shutting down, suspended to RAM or crashed.
+      - A guest with a managed save image goes on from there with its memory, on its new place. Where the driver lets
+        nobody change the place of an image (C(xen), C(test)), the run is refused before anything is touched.
     type: str
     choices: [defined, running]
     default: running
   restart:
     description:
       - Whether a running guest may be shut down and started again where its new placement needs that. It is asked to
-        shut down, never destroyed. Has an effect with O(state=running) only.
+        shut down, never destroyed. Has an effect with O(state=running) only. Refused while a block job, a backup or
+        another job of libvirt runs, which would end with the guest.
     type: str
     choices: [never, allowed]
     default: never
@@ -111,7 +115,8 @@ options:
   verify:
     description:
       - Whether to read back where the guest is, and to fail where that is outside its placement. A guest that this
-        run has started is then destroyed, and its previous definition is put back.
+        run has started is then destroyed, and its previous definition is put back. One that came out of a managed
+        save image is saved again instead.
     type: bool
     default: true
 seealso:
@@ -175,10 +180,17 @@ driver:
   type: str
   sample: qemu
 state:
-  description: The state of the domain after the run, in libvirt's words.
-  returned: success
+  description:
+    - The state of the domain after the run, in libvirt's words. After a failure it is what was found then, V(absent)
+      where no such domain is there, V(unknown) where nobody could look.
+  returned: success, and after a failure that came behind the first write
   type: str
   sample: running
+state_reason:
+  description: Why it is paused.
+  returned: when it is paused
+  type: str
+  sample: for an I/O error
 placement:
   description: The placement that was asked for, normalised.
   returned: success
@@ -352,7 +364,9 @@ changes:
       type: str
       sample: '3'
     applied:
-      description: Where, V(config) for the definition, V(live) for the running guest, V(both) for both.
+      description:
+        - Where, V(config) for the definition, V(live) for the running guest or its managed save image, V(both) for
+          both.
       returned: success
       type: str
       sample: both
@@ -391,7 +405,7 @@ restart_reasons:
   sample: []
 backup_file:
   description: The file with the previous definition.
-  returned: when a definition was replaced and O(backup=true)
+  returned: when a definition was replaced and O(backup=true), also where the run failed later
   type: str
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
 overwritten:

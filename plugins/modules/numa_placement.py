@@ -20,7 +20,9 @@ description:
   - Everything is planned before anything is written. Where one domain has no place, nothing is touched, unless
     O(partial).
   - What was asked for is kept with each domain, so that a later run without options keeps to it.
-  - Two runs of this module on one host wait for each other, so that no CPU is given away twice.
+  - Two runs of this module on one host wait for each other, whoever starts them, so that no CPU is given away twice.
+    Where it cannot take the lock that they share it is refused, and with a host that is reached by its name it warns,
+    see R(Who else is on the host,ansible_collections.numa.virt.docsite.who_else).
   - Guests that leave CPUs or memory are moved before those that get them. A guest that fails stops no other, but those
     that were to get what it has, or what it leaves only when it is restarted, are left as they are, and it is said whom
     they wait for. Two guests that run and would have to change places are not moved, move one of them elsewhere first.
@@ -151,7 +153,7 @@ options:
     default: true
   lock_timeout:
     description:
-      - Seconds to wait for other runs that change domains of this host.
+      - Seconds to wait for other runs that change domains of this host. V(0) does not wait.
     type: int
     default: 300
 notes:

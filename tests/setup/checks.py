@@ -174,7 +174,7 @@ def choose(tags: dict[str, list[str]], names: list[str], long: bool = False, mat
 def lanes_of(tags: dict[str, list[str]], wanted: list[str]) -> dict[str, list[str]]:
     """Which checks each lane runs, in which order; those that need no lab are in the lane without a name.
 
-    A matrix runs one system after the other, or hosts of two would be up at once.
+    One system comes after the other, so that hosts are not paused and woken for each scenario.
     """
     lanes: dict[str, list[str]] = {lane: [] for lane in (*LANES, "")}
     for name in wanted:

@@ -22,8 +22,9 @@ import time
 
 import machine
 
-sys.path.insert(0, str(machine.REPO / "tests" / "testd"))
+sys.path[:0] = [str(machine.REPO / "tests" / name) for name in ("testd", "lab")]
 import testd
+from numalab import belongings
 
 _RECAP = re.compile(r"^\S+\s+: (ok=\d+\s.*)$", re.MULTILINE)
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -129,4 +130,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    belongings.guard_this_process()
     sys.exit(main(sys.argv[1:]))

@@ -5,7 +5,7 @@
 """The one table of scenarios: which hosts each needs, on which systems, and where it stands in ``make test``.
 
 A lane runs its scenarios one after the other on hosts of its own, which stay up from one to the next and are paused
-where one does not need them. So those that share hosts stand together, and a lane begins with those that need few.
+where one does not need them. So those that share hosts stand together, and one system comes after the other.
 """
 
 from __future__ import annotations
@@ -39,10 +39,11 @@ SCENARIOS = {
     "promises": Scenario(("kvm",), "13", "lab-1"),
     "moves": Scenario(("kvm",), "13", "lab-1"),
     "survives": Scenario(("kvm",), "13", "lab-1"),
+    "saved": Scenario(("kvm",), "13", "lab-1"),
     "fails": Scenario(("kvm",), "13", "lab-1"),
     "demo": Scenario(("kvm",), "13", "lab-1"),
-    "xen": Scenario(("xen",), "13", "lab-2"),
-    "xl": Scenario(("xen",), "13", "lab-2"),
+    "xen": Scenario(("xen",), "13", "lab-1"),
+    "xl": Scenario(("xen",), "13", "lab-1"),
     "both": Scenario(("kvm", "xen"), "12", "lab-2"),
     "drift": Scenario(("kvm", "xen"), "12", "lab-2"),
     "roles": Scenario(("kvm", "smt", "xen"), "12", "lab-2"),

@@ -19,8 +19,9 @@ import tempfile
 
 import machine
 
-sys.path.insert(0, str(machine.REPO / "tests" / "testd"))
+sys.path[:0] = [str(machine.REPO / "tests" / name) for name in ("testd", "lab")]
 import testd
+from numalab import belongings
 
 TARGETS = machine.REPO / "tests" / "integration" / "targets"
 
@@ -74,4 +75,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    belongings.guard_this_process()
     sys.exit(main(sys.argv[1:]))

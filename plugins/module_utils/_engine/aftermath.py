@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, apply_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
-    ChangedMeanwhileError,
     DomainNotFoundError,
     NumaVirtError,
     PlacementFailedError,
@@ -74,24 +73,6 @@ class Attempt:
         self.restarts = False
         self.applied = 0
         self.saved: SavedPlan | None = None
-
-    def check_unchanged(self) -> None:
-        """The last look before the first write. Raises ChangedMeanwhileError where somebody else was faster."""
-        domain, known = self.session.connection.domain(self.name), self.known
-        if known is None:
-            if domain is None:
-                return
-        elif (
-            domain is not None
-            and (domain.active, domain.id) == (known.domain.active, known.domain.id)
-            and (not known.persistent or self.session.definition(domain).text == known.config.text)
-        ):
-            return
-        raise ChangedMeanwhileError(
-            f"domain {self.name!r} was changed by somebody else while this run was planning; nothing was touched, "
-            "run again",
-            domain=self.name,
-        )
 
     def define(self, text: str) -> Domain:
         """Write a definition, and keep what the hypervisor made of it."""

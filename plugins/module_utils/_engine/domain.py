@@ -34,7 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     name_of,
     plan_domain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -84,8 +84,8 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     else:
         given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
         name = name_of(request.name, given.shape.name if given is not None else None, "xml")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _place(connection, request, given, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_place(connection, request, given, name), said)
 
 
 def _place(connection: Connection, request: Request, given: XmlDefinition | None, name: str) -> dict[str, Any]:
@@ -111,7 +111,8 @@ def foretell(session: Session, _request: Request, plan: Plan, known: Known | Non
     state = plan.state_before.replace("absent", "shut off")
     if plan.starts or plan.resumes or plan.restarts_now:
         state = "running"
-    return _result(session, plan, known.domain if known else None, plan.document, found, None, state)
+    why = known.domain.why_paused() if known is not None and state == "paused" else None
+    return _result(session, plan, known.domain if known else None, plan.document, found, None, state, why)
 
 
 def carry_out(
@@ -140,12 +141,13 @@ def carry_out(
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
+        why = domain.why_paused() if state == "paused" else None
     except NumaVirtError as error:
         attempt.tell(error)
         if lost is not None:
             error.fields["overwritten"] = lost
         raise
-    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state)
+    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state, why)
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
@@ -229,6 +231,7 @@ def _result(
     observation: Observation | None,
     backup_file: str | None,
     state: str,
+    why: str | None,
 ) -> dict[str, Any]:
     live_changes = [step.change for step in plan.live.steps] if plan.live is not None and not plan.restarts_now else []
     if plan.saved is not None:
@@ -257,6 +260,8 @@ def _result(
     }
     if plan.trouble:
         result["warnings"] = list(plan.trouble)
+    if why is not None:
+        result["state_reason"] = why
     if backup_file is not None:
         result["backup_file"] = backup_file
     return result

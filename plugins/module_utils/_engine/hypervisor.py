@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Protocol, TypeVar
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCommand
 
 C = TypeVar("C")
@@ -134,8 +135,8 @@ class Connection(Protocol):
     def uri(self) -> str: ...
 
     @property
-    def where(self) -> str:
-        """The host by its name, empty for this machine."""
+    def daemon(self) -> Daemon:
+        """Who is at the other end."""
 
     @property
     def local(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _guest_needs, _proc
+from ansible_collections.numa.virt.plugins.module_utils import _guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
@@ -114,12 +114,12 @@ def _read_all(session: Session, domains: Sequence[Domain], required: set[str]) -
     persistent = connection.persistent_uuids() if running else set()
     states = connection.states() if running else {}
     looks = session.driver.name == "qemu" and connection.local
-    pids = _proc.find_process([str(domain.uuid) for domain in running]) if looks and running else {}
+    pids = {domain.uuid: session.pid_of(domain) for domain in running} if looks else {}
     pages = session.pages if running else None
     xen = xen_guests(session) if running else XenGuests({}, {})
     found = []
     for domain in domains:
-        lasting, pid = not domain.active or domain.uuid in persistent, pids.get(str(domain.uuid), 0)
+        lasting, pid = not domain.active or domain.uuid in persistent, pids.get(domain.uuid, 0)
         state = states.get(str(domain.uuid), "shut off")
         try:
             found.append(_read(session, domain, lasting, state, pid, pages, xen))

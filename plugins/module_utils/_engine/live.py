@@ -87,6 +87,9 @@ def plan_live(
         if scope is not None and vcpu not in scope.vcpus:
             continue
         shall = wanted.of_vcpu(vcpu)
+        if shall is None and now.of_vcpu(vcpu) is None and not session.driver.pins_each_vcpu:
+            # Never held to anything: what it lacks is not its own (isolcpus, from libvirt 10.4 on; a slice of systemd).
+            continue
         before: CpuSet | None = cpus
         if not session.driver.pins_each_vcpu and _online(cpus, everything) == _online(shall, everything):
             before = now.of_vcpu(vcpu) or everything  # somebody has put it there, and libvirt does not know
@@ -166,7 +169,7 @@ def _plan_memory(
 
 def _memory_left_behind(session: Session, wanted: Placement, observation: Observation) -> list[Restart]:
     """Xen: what of the guest's memory lies, or where that cannot be seen may lie, elsewhere than it shall."""
-    if wanted.memory is None or wanted.memory.mode not in BINDING_MODES:
+    if wanted.memory is None or wanted.memory.automatic or wanted.memory.mode not in BINDING_MODES:
         return []
     if observation.memory is not None:
         away = [(cell, kib) for cell, kib in observation.memory.kib if kib and cell not in wanted.memory.nodeset]

@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +25,14 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
+    look_again_at,
+    overwritten,
+    overwritten_warning,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -36,8 +42,10 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     trouble_warnings,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    ChangedMeanwhileError,
     InputError,
     NumaVirtError,
+    SavedImageError,
     UnsupportedError,
     certain,
 )
@@ -53,6 +61,10 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import observati
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+
+
+# So often a domain is planned for that somebody else changes meanwhile.
+_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -72,12 +84,19 @@ class PinRequest:
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
     """Pin one domain. Returns what the module documents; raises NumaVirtError."""
     name = name_of(request.name, connection.configured_name, "config")
-    with one_at_a_time(None if request.check_mode else request.lock_dir, name, where=connection.where):
-        return _pin(connection, request, name)
+    with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
+        return with_warnings(_pin_as_it_is(Session(connection), request, name), said)
 
 
-def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, Any]:
-    session = Session(connection)
+def _pin_as_it_is(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
+    """Planned anew, as often as somebody else may well be in the way."""
+    for _attempt in range(_ATTEMPTS - 1):
+        with contextlib.suppress(ChangedMeanwhileError):
+            return _pin(session, request, name)
+    return _pin(session, request, name)
+
+
+def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
     known = required_domain(session, name)
     to_config, to_live = _where(request, known)
     shape = known.config.shape
@@ -99,29 +118,33 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     saved = None
-    if to_config and config_changes and request.apply is None:
-        saved = _plan_saved(session, request, known, intent)
+    if to_config and request.apply is None:
+        saved = _plan_saved(session, request, known, intent, bool(config_changes))
         live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
     attempt = Attempt(session, name, known, "shut off")
-    attempt.saved = saved
+    attempt.saved, lost = saved, None
     observation = live.observation if live else None
     if not request.check_mode and changes:
-        attempt.check_unchanged()
-        if known.live is not None:
-            attempt.state_before = known.domain.state()
         if config_changes and request.backup:
             attempt.backup_file = keep_backup(request.backup_dir, known)
+        if known.live is not None:
+            attempt.state_before = known.domain.state()
+        look_again_at(session, known, None, bool(live and live.steps))
         try:
             if config_changes:
-                attempt.written = session.definition(attempt.define(document.text)).text
+                domain = attempt.define(document.text)
+                lost = overwritten(session, known, domain, attempt.backup_file)
+                attempt.written = session.definition(domain).text
             if saved is not None:
                 attempt.rewrite_image(known.domain, saved)
             if live is not None:
                 observation = apply_live(session, known.domain, live, attempt)
         except NumaVirtError as error:
             attempt.tell(error)
+            if lost is not None:
+                error.fields["overwritten"] = lost
             raise
     result: dict[str, Any] = {
         "changed": bool(changes),
@@ -139,12 +162,25 @@ def _pin(connection: Connection, request: PinRequest, name: str) -> dict[str, An
         result["backup_file"] = attempt.backup_file
     if known.trouble is not None:
         result["warnings"] = trouble_warnings([known])
+    if lost is not None:
+        result["overwritten"] = lost
+        result.setdefault("warnings", []).append(overwritten_warning(name, lost))
     return result
 
 
-def _plan_saved(session: Session, request: PinRequest, known: Known, intent: Intent | None) -> SavedPlan | None:
-    """A guest in a managed save image is pinned like one that runs. Raises SavedImageError."""
-    image = read_saved(session, known)
+def _plan_saved(
+    session: Session, request: PinRequest, known: Known, intent: Intent | None, acts: bool
+) -> SavedPlan | None:
+    """A guest in a managed save image is pinned like one that runs.
+
+    Raises SavedImageError where the image cannot be looked at, unless there is nothing else to do.
+    """
+    try:
+        image = read_saved(session, known)
+    except SavedImageError:
+        if acts:
+            raise
+        return None
     if image is None:
         return None
     wanted = overlay(session.driver.decode(image.placement), request.wish)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -30,11 +30,13 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GON
 from ansible_collections.numa.virt.plugins.module_utils._engine.moves import move_of, room_of, stays_behind
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
+    GivenTwiceError,
     InputError,
     NotMovedError,
     UnsupportedError,
@@ -53,6 +55,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     Plan,
     plan_as_result,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
 from ansible_collections.numa.virt.plugins.module_utils._policy import (
     GuestNeeds,
     PolicyWish,
@@ -61,6 +64,7 @@ from ansible_collections.numa.virt.plugins.module_utils._policy import (
     wish_of,
     wish_to_json,
 )
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
@@ -129,9 +133,9 @@ class _Job:
 
 def place_domains(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     """Plan and place. Returns what the module documents; raises NumaVirtError."""
-    lock_dir = None if request.check_mode else request.lock_dir
-    with host_at_a_time(lock_dir, request.lock_timeout, connection.where):
-        return _place(connection, request)
+    daemon, hold = connection.daemon, not request.check_mode
+    with host_at_a_time(request.lock_dir, request.lock_timeout, daemon, required=True, hold=hold) as said:
+        return with_warnings(_place(connection, request), said)
 
 
 def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
@@ -148,11 +152,47 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
         )
     tally: Tally[tuple[Placed, dict[str, Any]]] = Tally(len(made.placements))
     jobs = _jobs(session, request, guests, made, there, tally)
+    _check_room(request, jobs)
     _carry_out(session, request, jobs, room_of(made), tally)
     tally.done.sort(key=lambda done: done[0].name)
     result = result_of(session, made, tally.done, _warnings(session, request, guests, known))
     tally.raise_failures(result)
+    if result["changed"] and not request.check_mode:
+        _hold_against_host(session, request, made, there.values(), result)
     return result
+
+
+def _check_room(request: PlacementRequest, jobs: Iterable[_Job]) -> None:
+    """Whether there is room for the backups of all guests, before the first is touched. Raises InputError."""
+    texts = [job.guest.known.config.text for job in jobs if job.plan.backs_up and job.guest.known is not None]
+    if texts:
+        needed = sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
+        _backup.check_directory(request.backup_dir, needed=needed)
+
+
+def _hold_against_host(
+    session: Session, request: PlacementRequest, made: Plan, there: Iterable[Existing], result: dict[str, Any]
+) -> None:
+    """The plan against what is on the host now: another lock, or another tool, may have given the same CPUs away.
+
+    Raises GivenTwiceError.
+    """
+    online = session.host.online
+    before = foreseen(list(there), made.placements, online)
+    now = []
+    for each in _read_all(session).values():
+        with contextlib.suppress(*GONE):  # one that has ended since has given its CPUs back
+            now.append(_existing(session, request, each, False))
+    found = given_twice(now, {each.name for each in made.placements}, before, online)
+    if found:
+        error = GivenTwiceError(
+            f"CPUs were given twice, by somebody who does not wait for this run: {'; '.join(map(str, found[:3]))}"
+            f"{f' (and {len(found) - 3} more)' if len(found) > 3 else ''}; all was placed, and is there",
+            overlaps=[{"guests": list(each.guests), "cpus": str(each.cpus)} for each in found],
+            domains=result["domains"],
+        )
+        error.changed = True
+        raise error
 
 
 def _jobs(
@@ -529,5 +569,5 @@ def _warnings(
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
         ]
     if request.entries is None and not guests and request.select not in ("all", "running"):
-        found.append(f"select: {request.select!r}: there is no such domain on this host")
+        found.append(f"select: {displayable(request.select)!r}: there is no such domain on this host")
     return found

@@ -38,6 +38,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     overwritten_warning,
     read_anew,
     read_present,
+    touched,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
@@ -55,6 +56,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
@@ -82,15 +84,18 @@ class _Job:
 
 def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str, Any]:
     """Release guests. Returns what the module documents; raises NumaVirtError."""
-    with host_at_a_time(None if request.check_mode else request.lock_dir, where=connection.where):
+    hold = not request.check_mode
+    with host_at_a_time(request.lock_dir, daemon=connection.daemon, hold=hold) as said:
         session = Session(connection)
         chosen = _chosen(session, request)
         warnings = trouble_warnings(each for each in chosen if each.trouble is not None and each.trouble.blocks)
         chosen = [known for known in chosen if known.trouble is None or not known.trouble.blocks]
         tally: Tally[dict[str, Any]] = Tally(len(chosen))
         jobs = _jobs(session, request, chosen, tally)
-        if request.backup and any(job.config_changes for job in jobs.values()):
-            _backup.check_directory(request.backup_dir)
+        texts = [job.known.config.text for job in jobs.values() if job.config_changes]
+        if request.backup and texts:
+            needed = sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
+            _backup.check_directory(request.backup_dir, needed=needed)
 
         def turn(name: str) -> None:
             job = jobs[name]
@@ -98,7 +103,7 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
                 tally.done.append(_result(job, *(_release(session, request, job) if not request.check_mode else ())))
 
         take_turns(list(jobs), tally, turn)
-        result = _whole(session, request, tally.done, warnings)
+        result = _whole(session, request, tally.done, [*warnings, *said])
         tally.raise_failures(result)
         return result
 
@@ -146,7 +151,7 @@ def _whole(
 def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]]) -> list[str]:
     found = list(session.connection.warnings)
     if request.names is None and not results and request.select not in ("all", "running"):
-        found.append(f"select: {request.select!r}: no such domain on this host was placed by numa.virt")
+        found.append(f"select: {displayable(request.select)!r}: no such domain on this host was placed by numa.virt")
     found += [overwritten_warning(each["name"], each["overwritten"]) for each in results if "overwritten" in each]
     return found
 
@@ -232,7 +237,7 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
             domain = job.known.domain.redefine(job.released.text)
             lost = overwritten(session, job.known, domain, backup_file)
     except NumaVirtError as error:
-        error.changed = bool(steps)
+        error.changed = touched(session, job.known.domain.name, job.known) is not False
         raise
     return backup_file, lost
 

@@ -9,7 +9,8 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._changes import GUEST_CELLS, LIVE, Change
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
@@ -34,3 +35,8 @@ def diff_of(before: Definition | None, after: Definition, changes: Iterable[Chan
             old += f"running guest, {change.element}: {change.before}\n"
             new += f"running guest, {change.element}: {change.after}\n"
     return {"before": old, "after": new}
+
+
+def with_warnings(result: dict[str, Any], said: Sequence[str]) -> dict[str, Any]:
+    """A result that also warns of what was said beside it."""
+    return {**result, "warnings": [*result.get("warnings", ()), *said]} if said else result

@@ -46,6 +46,7 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages, XlCommand
 from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
+from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain, Watch
@@ -111,7 +112,12 @@ class Session:
 
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
-        return _proc.find_process([str(domain.uuid)]).get(str(domain.uuid), 0)
+        return self.processes.pid_of(domain.name, str(domain.uuid))
+
+    @cached_property
+    def processes(self) -> _proc.Processes:
+        """Which process is which guest's."""
+        return _proc.Processes(self.connection.daemon)
 
     @cached_property
     def watch(self) -> Watch | None:
@@ -260,7 +266,7 @@ def observe(
         memory = Memory(tuple(sorted((cell, kib) for cell, kib in own.items() if kib))) if own is not None else None
         return Observation(HYPERVISOR, tuple(sorted(maps.items())), memory=memory)
     everything, placement = session.host.online, live.placement
-    vcpus = range(live.shape.vcpus)
+    vcpus = live.online_vcpus if isinstance(live, XmlDefinition) else range(live.shape.starting_vcpus)
     return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in vcpus))
 
 

@@ -178,6 +178,13 @@ class Board:
         total = max(1, self.ground.memory[pool][cell])
         return max((used + cpu) * UNIT // capacity, (total - self.mem[pool][cell] + mem) * UNIT // total)
 
+    def misfit(self, cell: int, guest: Guest, need: int, mem: int) -> int:
+        """By how much more it needs of what is free of one of CPU and memory than of the other, in millionths."""
+        free = self.joint[cell]
+        if guest.kind != SHARED:
+            need, free = self.cpus(cell, guest.kind, need)[0], self.free[cell]
+        return abs(need * UNIT // max(1, free) - mem * UNIT // max(1, self.mem[guest.pool][cell]))
+
     def likeness(self, cell: int, guest: Guest, need: int, mem: int) -> int:
         """How much what the cell has free is like what the guest needs: the product of the two vectors.
 

@@ -7,6 +7,8 @@
 The order is that of the plan's objective: stay, least distance, no core shared, then the policy's own:
 ``pack`` opens no cell that it need not and takes the fullest; ``spread`` the one that is least loaded afterwards;
 ``dedicated`` the one with the fewest CPUs left over; ``mirror`` as ``pack``. Last the cell's id.
+Where cells have CPUs and memory out of proportion all but ``spread`` first look for one whose rest is as the guest is,
+so that it does not use up the one and leave the other for nobody.
 This file must not import ansible, libvirt or lxml, and must not take anything.
 """
 
@@ -18,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.board import Bo
 from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     REQUIRE,
     SHARED,
+    UNIT,
     Guest,
     bits,
     count,
@@ -26,6 +29,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
 from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE
 
+# Where cells are out of proportion: steps of what a guest needs more of the rest of one resource than of the other.
+_STEP = UNIT // 6
+
 
 def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tuple[int, ...]:
     """The smaller the better, for a guest (or a part of one) that needs this much of the cell."""
@@ -33,14 +39,15 @@ def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tu
     far = sum(board.ground.distance[cell][device] - LOCAL_DISTANCE for device in guest.devices)
     policy = guest.request.policy
     load = board.load(cell, guest, mem, need)
+    odd = board.misfit(cell, guest, need, mem) // _STEP if board.ground.uneven[guest.pool] else 0
     own: tuple[int, ...]
     if guest.kind == SHARED:
         shares = 0
-        own = (load, 0) if policy == "spread" else (0 if board.guests[cell] else 1, -load)
+        own = (load,) if policy == "spread" else (odd, 0 if board.guests[cell] else 1, -load)
     else:
         cpus, cores = board.cpus(cell, guest.kind, need)
         shares = 1 if (cores or -(-cpus // board.ground.threads[cell])) > board.unshared[cell] else 0
-        own = (board.free[cell] - cpus, -load)
+        own = (odd, board.free[cell] - cpus, -load)
     if board.balanced:
         own = (-board.likeness(cell, guest, need, mem),)
     return (away, far, shares, *own, cell)

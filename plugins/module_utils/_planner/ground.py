@@ -20,6 +20,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE, REMOTE_DISTANCE, Host
 
 UNIT = 1_000_000
+# How much more memory for each CPU one cell has than another, where cells are out of proportion.
+UNEVEN = 1.5
 # Where the host does not say how much memory it has.
 UNKNOWN = 1 << 60
 
@@ -96,6 +98,8 @@ class Ground:
         self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
         self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))
         self.memory = self._memory()
+        #: Of each pool: whether cells have so different amounts for each CPU that it matters who goes where
+        self.uneven = [self._is_uneven(pool) for pool in self.memory]
 
     def _cores(self, index: int) -> list[int]:
         cores, seen = [], 0
@@ -130,6 +134,10 @@ class Ground:
             row = pools[self.sizes.index(size)]
             row[self.index[cell_id]] = max(0, row[self.index[cell_id]] - number)
         return [ordinary, *pools]
+
+    def _is_uneven(self, pool: list[int]) -> bool:
+        each = [amount / count(cpus) for amount, cpus in zip(pool, self.usable) if cpus]
+        return bool(each) and max(each) > UNEVEN * min(each)
 
     def pool(self, page_size: int | None) -> int:
         return 0 if page_size is None else 1 + self.sizes.index(page_size)

@@ -38,8 +38,10 @@ HANGS = 2
 _POWER_OFF_LIMIT = 300.0
 
 
-def boot(host: Host, name: str, folder: Path, say: Say) -> tuple[Machine, bool]:
+def boot(host: Host, name: str, folder: Path, say: Say, warm: bool = True) -> tuple[Machine, bool]:
     """Boot a host under this name and wait until it works; return it, and whether it was booted just now.
+
+    ``warm`` says whether to make its warm disk first where there is none, which pays from the third boot on.
 
     A machine of that name and host that already works is returned as it is. One that fails to come up is ended.
     """
@@ -51,7 +53,7 @@ def boot(host: Host, name: str, folder: Path, say: Say) -> tuple[Machine, bool]:
                 raise LabError(f"{name} is up already, as the host {known.host.name}: choose another --name")
             return known, False
         take_down(name, folder)
-        image, disk = ensure_disk(host, cache_folder(), say)
+        image, disk = ensure_disk(host, cache_folder(), say, warm)
         started = time.monotonic()
         machine = start_and_wait(host, name, folder, image, disk, say)
         ready = replace(machine, boot_seconds=round(time.monotonic() - started, 1))
@@ -82,13 +84,13 @@ def warm_disk_of(host: Host, image: Image) -> Path:
     return image.directory / f"warm-{host.name}-{digest}.qcow2"
 
 
-def ensure_disk(host: Host, cache: Path, say: Say) -> tuple[Image, Path]:
+def ensure_disk(host: Host, cache: Path, say: Say, warm: bool = True) -> tuple[Image, Path]:
     """Return the host's image and the disk that it boots from, making first what is not in the cache.
 
-    That disk is the image's own where a host does not warm. Else libvirtd asks QEMU what it can do when it is first
-    needed, which takes half as long again as the boot, and keeps the answer on disk. So such a host is booted once,
-    asked, and switched off in good order; all later boots start from the disk that this leaves. The answer depends on
-    the CPU, so each host has a disk of its own.
+    That disk is the image's own where a host does not warm, or need not (``warm``) and has no warm one. Else libvirtd
+    asks QEMU what it can do when it is first needed, which takes half as long again as the boot, and keeps the answer
+    on disk. So such a host is booted once, asked, and switched off in good order; all later boots start from the disk
+    that this leaves. The answer depends on the CPU, so each host has a disk of its own.
     """
     image = ensure_image(host.recipe, cache, say)
     if not host.warms:
@@ -96,6 +98,8 @@ def ensure_disk(host: Host, cache: Path, say: Say) -> tuple[Image, Path]:
     disk = warm_disk_of(host, image)
     if disk.exists():
         return image, disk
+    if not warm:
+        return image, image.disk
     with locked(image.directory / f"{disk.name}.lock", say):
         if not disk.exists():
             say(f"first boot of the host {host.name}, to warm its disk (about a minute)")

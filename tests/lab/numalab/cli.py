@@ -188,7 +188,7 @@ def cmd_run(options: argparse.Namespace) -> int:
         try:
             if options.keep:
                 _pause_all_but({host.name for host in hosts})
-            booted = list(pool.map(lambda host: boot(host, host.name, folder, say), hosts))
+            booted = list(pool.map(lambda host: boot(host, host.name, folder, say, warm=not options.keep), hosts))
             _write_inventory(path, [machine for machine, _fresh in booted])
             environment = {**os.environ, INVENTORY_VARIABLE: str(path)}
             status = subprocess.run(options.command, env=environment, check=False).returncode
@@ -248,7 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--keep",
         action="store_true",
-        help="leave the hosts up when the command succeeds; pause all others that are up",
+        help="leave the hosts up when the command succeeds, make no warm disks, pause all others that are up",
     )
     return parser
 

@@ -27,11 +27,15 @@ from numalab.monitor import Monitor, MonitorError
 from numalab.process import PATIENCE, OwnedProcess, processor_seconds, running_pid
 
 #: When to give a boot up, in seconds. No boot is expected to take so long: it only bounds a failure.
-BOOT_LIMIT = 600.0
+BOOT_LIMIT = 900.0
 
 #: The processor time that a boot takes at most until sshd answers, in seconds, unless the machine hangs: five times
 #: what is usual. Unlike the time of day it hardly depends on what else runs here.
 BOOT_WORK = 240.0
+
+#: What systemd and the kernel write to the serial port when they will do nothing more. Where a machine is far too busy,
+#: systemd's own limits pass before it is up.
+_GIVEN_UP = ("Freezing execution", "Kernel panic")
 
 #: QEMU's word for a port that somebody else took between our choice and its start.
 _PORT_TAKEN = "Could not set up host forwarding rule"
@@ -227,6 +231,8 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
                 say(f"  {time.monotonic() - started:5.1f} s  sshd of {machine.name} answers")
             elif processor_seconds(pid) > BOOT_WORK:
                 raise HungError(f"{machine.name} hangs: no sshd after {processor_seconds(pid):.0f} s of processor time")
+            elif any(word in serial_tail(machine) for word in _GIVEN_UP):
+                raise HungError(f"{machine.name} has given up; the end of its serial log:\n{serial_tail(machine)}")
             else:
                 time.sleep(0.1)
             continue

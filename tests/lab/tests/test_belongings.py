@@ -27,7 +27,7 @@ sys.path.insert(0, lab)
 from numalab import cli
 from numalab.hosts import RunPaths
 
-def boot(host, name, runs, say):
+def boot(host, name, runs, say, warm):
     paths = RunPaths(runs / name)
     paths.directory.mkdir(parents=True)
     qemu = ["qemu-system-x86_64", "-S", "-M", "none", "-nodefaults", "-display", "none", "-daemonize"]
@@ -83,6 +83,29 @@ def test_nothing_outlives_a_run(
         wait_for(lambda: not belongings.belongings(mark))
     finally:
         belongings.end(mark, patience=1)
+
+
+#: A process that has itself guarded, as nox does, and leaves a daemon behind.
+GUARDED = """\
+import subprocess, sys, time
+sys.path.insert(0, sys.argv[1])
+from numalab import belongings
+belongings.guard_this_process()
+subprocess.run(["sh", "-c", "setsid sleep 1000 > /dev/null 2>&1 & echo $!"], check=True)
+time.sleep(0 if sys.argv[2] == "ends" else 1000)
+"""
+
+
+@pytest.mark.parametrize("number", [None, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_nothing_outlives_a_process_that_is_guarded(number: signal.Signals | None) -> None:
+    words = [sys.executable, "-c", GUARDED, str(LAB), "ends" if number is None else "stays"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout is not None
+        daemon = int(process.stdout.readline())
+        if number is not None:
+            assert runs(daemon)
+            process.send_signal(number)
+    wait_for(lambda: not runs(daemon))
 
 
 def test_they_belong_by_a_variable_or_by_an_ancestor(tmp_path: Path) -> None:

@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
-from numalab import bring_up
+from numalab import bring_up, machine
 from numalab.bring_up import ensure_disk, warm_disk_of
 from numalab.build import Image
-from numalab.hosts import HOSTS
+from numalab.hosts import HOSTS, RunPaths
 from numalab.machine import HungError
 
 
@@ -29,6 +30,13 @@ def test_a_host_boots_from_its_warm_disk(image: Image, tmp_path: Path) -> None:
     disk = warm_disk_of(HOSTS["kvm"], image)
     disk.touch()
     assert ensure_disk(HOSTS["kvm"], tmp_path, print) == (image, disk)
+
+
+def test_a_host_that_is_booted_once_is_not_warmed_first(image: Image, tmp_path: Path) -> None:
+    assert ensure_disk(HOSTS["kvm"], tmp_path, print, warm=False) == (image, image.disk)
+    disk = warm_disk_of(HOSTS["kvm"], image)
+    disk.touch()
+    assert ensure_disk(HOSTS["kvm"], tmp_path, print, warm=False) == (image, disk)
 
 
 def test_a_host_that_does_not_warm_boots_from_its_image(image: Image, tmp_path: Path) -> None:
@@ -58,3 +66,20 @@ def test_a_machine_that_hangs_is_started_again(image: Image, tmp_path: Path, mon
     with pytest.raises(HungError):
         bring_up.start_and_wait(HOSTS["kvm"], "kvm", tmp_path, image, image.disk, print)
     assert calls == ["start", "end"] * 3
+
+
+@pytest.mark.parametrize(
+    ("seconds", "serial", "says"),
+    [(500.0, "", "500 s of processor time"), (5.0, "systemd[1]: Freezing execution.\n", "has given up")],
+)
+def test_a_hung_machine_is_known_by_its_work_and_its_words(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, serial: str, says: str
+) -> None:
+    monkeypatch.setattr(machine, "running_pid", lambda _path: 1)
+    monkeypatch.setattr(machine, "_sshd_answers", lambda _port: False)
+    monkeypatch.setattr(machine, "processor_seconds", lambda _pid: seconds)
+    paths = RunPaths(tmp_path)
+    paths.serial.write_text(serial)
+    booting = machine.Machine("kvm", HOSTS["kvm"], 1, image, paths)
+    with pytest.raises(HungError, match=says):
+        machine.wait_until_ready(booting, time.monotonic(), print)

@@ -23,7 +23,6 @@ from ansible_collections.numa.virt.plugins.module_utils._backup import (
     check_directory,
     default_directory,
     keep,
-    replace_file,
     save,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -151,7 +150,7 @@ def test_a_path_is_made_of_a_uuid_only(tmp_path, text):
 def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, step, error, raised):
     kept = save(str(tmp_path), UUID, XML)
 
-    def fail(*_arguments):
+    def fail(*_arguments, **_folders):
         raise error
 
     monkeypatch.setattr(os, step, fail)
@@ -166,7 +165,7 @@ def test_a_failure_in_the_middle_leaves_nothing(tmp_path, monkeypatch, step, err
 
 
 def test_even_a_temporary_file_that_cannot_be_removed_hides_no_failure(tmp_path, monkeypatch):
-    def fail(*_arguments):
+    def fail(*_arguments, **_folders):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "rename", fail)
@@ -291,17 +290,83 @@ def test_the_default_of_a_person(monkeypatch, state_home, directory):
     assert _backup.default_directory() == (directory or "/home/me/.local/state/numa.virt/backup")
 
 
-def test_a_file_is_replaced_for_its_owner(tmp_path, monkeypatch):
-    path = tmp_path / "web1.cfg"
-    path.write_text("old")
-    path.chmod(0o640)
-    owners = []
-    monkeypatch.setattr(os, "fchown", lambda _handle, *owner: owners.append(owner))
-    replace_file(str(path), "new\r\n")
-    assert owners == []
-    monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 1)
-    replace_file(str(path), "new\udce9\r\n")
-    assert owners == [(path.stat().st_uid, path.stat().st_gid)]
-    assert path.read_bytes() == b"new\xe9\r\n"
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert os.listdir(tmp_path) == ["web1.cfg"]
+# --- other users
+
+
+def test_a_newest_that_would_never_end_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / f"{UUID}.29990101T000000.000000000.xml")
+    assert Path(keep(str(tmp_path), UUID, XML)).read_text(encoding="utf-8") == XML
+    (tmp_path / f"{OTHER}.29990101T000000.000000000.xml").symlink_to(save(str(tmp_path), UUID, XML))
+    assert not Path(keep(str(tmp_path), OTHER, XML)).is_symlink(), "a link is no backup"
+
+
+def test_a_newest_of_somebody_else_is_not_believed(tmp_path, monkeypatch):
+    theirs = save(str(tmp_path), UUID, XML)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    os.chown(tmp_path, 0, -1)
+    monkeypatch.setattr(_backup._files, "unsafe", lambda _there: None)
+    os.chown(theirs, 54321, -1)
+    assert keep(str(tmp_path), UUID, XML) != theirs
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "problem"),
+    [
+        (0o777, None, r"can be written to by everybody \(mode 0777\)"),
+        (0o1777, None, None),
+        (0o770, None, None),
+        (0o700, 54321, r"belongs to another user \(uid 54321\)"),
+    ],
+)
+def test_a_directory_where_others_could_put_files_of_theirs(tmp_path, mode, owner, problem):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    folder.chmod(mode)
+    if owner is not None:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a directory away")
+        os.chown(folder, owner, -1)
+    if problem is None:
+        check_directory(str(folder))
+        save(str(folder), UUID, XML)
+        return
+    with pytest.raises(InputError, match=f"^backup_dir: '{folder}': it {problem}; give a directory of your own$"):
+        check_directory(str(folder))
+    with pytest.raises(InputError, match=f"a backup cannot be written there: {problem}; give another directory$"):
+        save(str(folder), UUID, XML)
+    assert list(folder.iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(tmp_path):
+    kept = save(str(tmp_path), UUID, XML)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    for again in (keep, save):
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path), UUID], env=environment, check=False, stderr=subprocess.PIPE
+        )
+        if done.returncode == 1 and b"ModuleNotFoundError" in done.stderr:
+            pytest.skip("the collection cannot be imported outside of this process")
+        assert len(os.listdir(tmp_path)) == 2
+        kept = again(str(tmp_path), UUID, XML)
+        assert os.path.basename(kept) in os.listdir(tmp_path)
+        assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
+        for name in os.listdir(tmp_path):
+            if again is save and os.path.join(tmp_path, name) != kept:
+                os.unlink(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"f_flag": os.ST_RDONLY}, "is on a file system that is read-only"),
+        ({"f_bfree": 10, "f_bavail": 10}, "is on a file system with 40 KiB free"),
+        ({"f_ffree": 0, "f_favail": 0}, "is on a file system that takes no more files"),
+    ],
+)
+def test_a_disk_that_takes_nothing_is_seen_before_anything_is_written(tmp_path, monkeypatch, values, problem):
+    real = os.statvfs(tmp_path)
+    there = {name: getattr(real, name) for name in dir(real) if name.startswith("f_")}
+    monkeypatch.setattr(os, "statvfs", lambda _path: type("There", (), {**there, **values}))
+    with pytest.raises(InputError, match=f"^backup_dir: '.*': {tmp_path} {problem}; give a directory of your own$"):
+        check_directory(str(tmp_path / "backup"))
+    assert list(tmp_path.iterdir()) == []

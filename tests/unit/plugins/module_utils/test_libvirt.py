@@ -334,3 +334,73 @@ def test_whether_guests_are_to_be_seen_here(connection, uri, local):
     assert connection.local is local
     assert connection.calls == before  # no round trip
     connection._conn = native
+
+
+def native(domain, **calls):
+    """Let some calls of libvirt's be answered as another driver would."""
+
+    class Native:
+        def __getattr__(self, name):
+            return calls[name] if name in calls else getattr(domain._real, name)
+
+    domain._real = domain._domain
+    domain._domain = Native()
+    return domain
+
+
+def fails(code):
+    def call(*_arguments):
+        raise failure(code, "no")
+
+    return call
+
+
+def test_why_a_guest_is_paused(domain):
+    domain.start(paused=False)
+    domain._domain.suspend()
+    assert (domain.state(), domain.paused_by_user(), domain.why_paused()) == ("paused", True, "by a user")
+    for reason, said in ((5, "for an I/O error"), (99, "for an error or a migration")):
+        assert native(domain, state=lambda reason=reason: (3, reason)).why_paused() == said
+        assert not domain.paused_by_user()
+        domain._domain = domain._real
+
+
+def test_a_managed_save_image(domain):
+    assert not domain.saved()
+    domain.start(paused=False)
+    domain.save()
+    assert (domain.saved(), domain.state()) == (True, "shut off")
+    for call in (domain.saved_xml, lambda: domain.define_saved(XML)):
+        with pytest.raises(UnsupportedError):
+            call()
+    written = []
+    native(
+        domain,
+        managedSaveGetXMLDesc=lambda flags: f"<domain flags='{flags}'/>",
+        managedSaveDefineXML=lambda xml, flags: written.append((xml, flags)),
+        hasManagedSaveImage=fails(libvirt.VIR_ERR_NO_SUPPORT),
+    )
+    assert domain.saved_xml() == f"<domain flags='{libvirt.VIR_DOMAIN_SAVE_IMAGE_XML_SECURE}'/>"
+    domain.define_saved("<domain/>")
+    assert written == [("<domain/>", 0)]
+    assert not domain.saved()  # a driver that has no such thing
+    domain._domain = domain._real
+    domain._domain.managedSaveRemove(0)
+
+
+def test_jobs_that_an_end_would_end(domain):
+    domain.start(paused=False)
+    assert domain.jobs(["vda"]) == []  # the test driver has none
+    jobs = {"vda": {"type": libvirt.VIR_DOMAIN_BLOCK_JOB_TYPE_COPY}, "vdb": {}, "vdc": {"type": 77}}
+    native(
+        domain,
+        jobInfo=lambda: [libvirt.VIR_DOMAIN_JOB_UNBOUNDED, 0, 0],
+        blockJobInfo=lambda disk, flags: jobs[disk] if disk in jobs else fails(libvirt.VIR_ERR_OPERATION_INVALID)(),
+    )
+    assert domain.jobs(["vda", "vdb", "vdc", "hda"]) == [
+        "a job of libvirt (a backup, a dump or a migration)",
+        "a block job (copy) on disk vda",
+        "a block job (unknown) on disk vdc",
+    ]
+    native(domain, jobInfo=lambda: [libvirt.VIR_DOMAIN_JOB_NONE, 0, 0])
+    assert domain.jobs([]) == []

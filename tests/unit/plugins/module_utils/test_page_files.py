@@ -55,6 +55,12 @@ def test_what_is_there_keeps_its_mode_and_what_is_the_same_is_not_written(tmp_pa
     assert not any(page.changed for page in look(str(tmp_path), newer, MARK))
 
 
+def test_a_page_that_would_never_end(tmp_path):
+    os.mkfifo(tmp_path / "a.html")
+    with pytest.raises(InputError, match="is not a regular file"):
+        look(str(tmp_path), PAGES, MARK)
+
+
 def test_files_of_others_stay(tmp_path):
     (tmp_path / "a.html").write_text("mine", encoding="utf-8")
     (tmp_path / "b.html").write_text("mine too", encoding="utf-8")
@@ -78,16 +84,43 @@ def test_a_directory_that_is_none(tmp_path):
 
 
 def test_a_file_that_cannot_be_read(tmp_path, monkeypatch):
-    def refuse(path):
+    def refuse(*_arguments):
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(_page_files.os, "lstat", refuse)
+    monkeypatch.setattr(_page_files._files, "read_text", refuse)
     with pytest.raises(InputError, match=r"index.html': cannot be read: Permission denied$"):
         _page_files._text(str(tmp_path / "index.html"), MARK)
 
 
-def test_a_write_that_fails_leaves_nothing(tmp_path):
+def test_a_write_that_fails_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_arguments, **_folders):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     found = look(str(tmp_path), PAGES, MARK)
-    with pytest.raises(InputError, match=r"^dest: .*: cannot be written to: No such file or directory; give another"):
-        write(str(tmp_path), [PageFile(str(tmp_path / "gone" / "a.html"), None, "x"), *found])
+    monkeypatch.setattr(os, "rename", fail)
+    with pytest.raises(InputError, match=r"^dest: .*: cannot be written to: No space left on device; give another"):
+        write(str(tmp_path), found)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_pages_is_seen_before_any_is_written(tmp_path):
+    with pytest.raises(InputError, match=r"^dest: '.*': .* is on a file system with \d+ KiB free"):
+        look(str(tmp_path), {"a.html": Large(PAGES["a.html"])}, MARK)
+
+
+class Large(str):
+    """A page of 1 EiB."""
+
+    def encode(self, *_arguments):
+        return range(1 << 60)
+
+
+def test_a_page_that_became_a_link_meanwhile_is_not_followed(tmp_path):
+    write(str(tmp_path), look(str(tmp_path), PAGES, MARK))
+    found = look(str(tmp_path), {"a.html": f"<{MARK}> 2"}, MARK)
+    (tmp_path / "target").write_text("mine")
+    (tmp_path / "a.html").unlink()
+    (tmp_path / "a.html").symlink_to("target")
+    with pytest.raises(InputError, match="cannot be written to: Too many levels of symbolic links"):
+        write(str(tmp_path), found)
+    assert (tmp_path / "target").read_text() == "mine"

@@ -21,9 +21,18 @@ import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._proc import Memory, Thread, find_process, memory, threads
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
+from ansible_collections.numa.virt.plugins.module_utils._proc import (
+    Memory,
+    Processes,
+    Thread,
+    find_process,
+    memory,
+    threads,
+)
 
 RECORDED = str(Path(__file__).resolve().parents[2] / "fixtures" / "proc")
+SCOPE = "0::/machine.slice/machine-qemu\\x2d1\\x2dweb1.scope/libvirt/emulator\n"
 KVM, TCG = "8e3ddba4-e5b7-4a6a-92ab-55b72c978b3f", "bc5a328a-d54e-4d14-97d2-0a9e982beb6a"
 
 
@@ -57,6 +66,7 @@ def test_guests_are_found_by_uuid():
 def test_command_lines(tmp_path, cmdline, found):
     (tmp_path / "12").mkdir()
     (tmp_path / "12" / "cmdline").write_bytes(cmdline.replace(b"%s", KVM.encode()))
+    (tmp_path / "12" / "cgroup").write_text(SCOPE)
     (tmp_path / "13").mkdir()  # ended in between
     (tmp_path / "self").mkdir()
     assert find_process([KVM], str(tmp_path)) == ({KVM: 12} if found else {})
@@ -66,7 +76,223 @@ def test_of_a_tracer_and_its_guest_the_guest_is_taken(tmp_path):
     for pid in ("9", "10"):
         (tmp_path / pid).mkdir()
         (tmp_path / pid / "cmdline").write_bytes(b"qemu\0-uuid\0" + KVM.encode() + b"\0")
+        (tmp_path / pid / "cgroup").write_text(SCOPE)
     assert find_process([KVM], str(tmp_path)) == {KVM: 10}
+
+
+# --- which process is believed
+
+
+class Machine:
+    """A /run and a /proc of a daemon of this user, whom its tests take for root or for another."""
+
+    def __init__(self, folder, monkeypatch, uid=None):
+        self.uid = os.geteuid() if uid is None else uid
+        self.proc, self.pids = folder / "proc", folder / "libvirt" / "qemu"
+        self.proc.mkdir()
+        self.pids.mkdir(parents=True)
+        self.scans = 0
+        monkeypatch.setattr(_proc, "ROOT", str(self.proc))
+        real = _proc.find_process
+
+        def counted(*arguments):
+            self.scans += 1
+            return real(*arguments)
+
+        monkeypatch.setattr(_proc, "find_process", counted)
+
+    def process(self, pid=12, uuid=KVM, cgroup=SCOPE, started=None):
+        folder = self.proc / str(pid)
+        folder.mkdir(exist_ok=True)
+        (folder / "cmdline").write_bytes(b"qemu\0-uuid\0" + uuid.encode() + b"\0")
+        if cgroup is not None:
+            (folder / "cgroup").write_text(cgroup)
+        if started is not None:
+            (self.proc / "stat").write_text("cpu 1 2\nbtime 1000\nprocesses 5\n")
+            ticks = int((started - 1000) * os.sysconf("SC_CLK_TCK"))
+            (folder / "stat").write_text(f"{pid} (a) b) S {' '.join(['0'] * 18)} {ticks} 0 0\n")
+
+    def write(self, text="12", name="web1", mode=0o644):
+        path = self.pids / f"{name}.pid"
+        path.write_text(text)
+        path.chmod(mode)
+        os.utime(path, (5000, 5000))
+
+    def pid_of(self, name="web1", uuid=KVM):
+        return self.processes.pid_of(name, uuid)
+
+    @property
+    def processes(self):
+        return Processes(Daemon("qemu", "", str(self.pids.parent / "libvirt-sock"), self.uid))
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Root's daemon; where the tests are another user's, its files are still theirs."""
+    machine = Machine(tmp_path, monkeypatch, 0)
+    real = os.fstat
+    if os.geteuid() != 0:
+        monkeypatch.setattr(os, "fstat", lambda handle: os.stat_result([*real(handle)[:4], 0, *real(handle)[5:]]))
+    return machine
+
+
+def test_the_daemons_own_file_says_it_and_nothing_else_is_looked_at(root):
+    root.process()
+    root.process(13)  # calls itself the same
+    root.write("12\n")
+    assert (root.pid_of(), root.scans) == (12, 0)
+
+
+@pytest.mark.parametrize("started", [900, 5000, 5050])
+def test_a_process_that_began_before_its_file_was_written(root, started):
+    root.process(started=started)
+    root.write()
+    assert (root.pid_of(), root.scans) == (12, 0)
+
+
+def test_a_pid_that_was_used_again_is_not_believed(root):
+    root.process(started=5100, cgroup="0::/system.slice/libvirtd.service\n")
+    root.write()
+    assert (root.pid_of(), root.scans) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "cgroup",
+    [
+        "0::/system.slice/libvirtd.service\n",  # cgroup_controllers = [] in qemu.conf
+        "12:cpuset:/machine/qemu-1-web1.libvirt-qemu/emulator\n0::/x\n",
+        None,
+    ],
+)
+def test_by_its_file_a_guest_needs_no_group_of_its_own(root, cgroup):
+    root.process(cgroup=cgroup)
+    root.write()
+    assert root.pid_of() == 12
+
+
+@pytest.mark.parametrize(
+    "cgroup",
+    [
+        "0::/user.slice/user-1000.slice/user@1000.service/machine-qemu\\x2d1\\x2dweb1.scope\n",
+        "0::/user.slice/user-1000.slice/session-1.scope\n",
+    ],
+)
+def test_what_a_user_who_has_logged_in_runs_is_no_guest_of_roots(root, cgroup):
+    root.process(cgroup=cgroup)
+    root.write()
+    assert (root.pid_of(), root.scans) == (0, 1)
+
+
+@pytest.mark.parametrize("cgroup", ["0::/system.slice/cron.service\n", "", "x\n", None])
+def test_without_a_file_only_what_is_in_a_guests_group_is_believed(root, cgroup):
+    root.process(cgroup=cgroup)
+    assert root.pid_of() == 0
+    root.process(13)
+    assert root.pid_of() == 13
+
+
+def test_all_processes_are_looked_at_once(root):
+    root.process()
+    processes = root.processes
+    assert [processes.pid_of("web1", KVM), processes.pid_of("web2", TCG), processes.pid_of("web1", KVM)] == [12, 0, 12]
+    assert root.scans == 1
+
+
+@pytest.mark.parametrize("text", ["", "x", "-12", "12 13", "99999999999", "12\0", "\u0661"])
+def test_a_file_that_holds_no_pid(root, text):
+    root.process(12, cgroup=None)
+    root.write(text)
+    assert root.pid_of() == 0
+
+
+@pytest.mark.parametrize("name", ["", "../qemu/web1", "a/b", "a\0b", "x" * 300, "\udc80"])
+def test_a_name_is_no_path(root, name):
+    root.process(cgroup=None)
+    root.write()
+    assert root.pid_of(name) == 0
+
+
+@pytest.mark.parametrize("trap", ["link", "fifo", "open file", "open folder", "link to a folder", "another guest's"])
+def test_what_others_could_have_put_there_is_not_believed(root, tmp_path, trap):
+    root.process(cgroup="0::/system.slice/x.service\n")
+    root.write()
+    path = root.pids / "web1.pid"
+    if trap == "link":
+        path.rename(tmp_path / "mine")
+        path.symlink_to(tmp_path / "mine")
+    elif trap == "fifo":
+        path.unlink()
+        os.mkfifo(path)
+    elif trap == "open file":
+        path.chmod(0o666)
+    elif trap == "open folder":
+        root.pids.chmod(0o777)
+    elif trap == "link to a folder":
+        root.pids.rename(tmp_path / "elsewhere")
+        root.pids.symlink_to(tmp_path / "elsewhere")
+    else:
+        root.process(uuid=TCG, cgroup="0::/system.slice/x.service\n")
+    assert root.pid_of() == 0
+
+
+def test_files_of_another_user_are_not_believed(root, monkeypatch):
+    root.process(cgroup=None)
+    root.write()
+    real = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda handle: os.stat_result([*real(handle)[:4], 54321, *real(handle)[5:]]))
+    assert root.pid_of() == 0
+
+
+def test_of_a_daemon_of_a_user_its_owner_is_believed(tmp_path, monkeypatch):
+    """A session has no groups of its own; its files are in another folder."""
+    machine = Machine(tmp_path, monkeypatch, 54321)
+    real_stat, real_fstat = os.stat, os.fstat
+    owner = [54321]
+
+    def owned(there):
+        return os.stat_result([*there[:4], owner[0], *there[5:]])
+
+    monkeypatch.setattr(os, "stat", lambda path: owned(real_stat(path)))
+    monkeypatch.setattr(os, "fstat", lambda handle: owned(real_fstat(handle)))
+    machine.process(cgroup="0::/user.slice/user-54321.slice/session-1.scope\n")
+    machine.pids = machine.pids / "run"
+    machine.pids.mkdir()
+    machine.write()
+    daemon = Daemon("qemu", "", str(tmp_path / "libvirt" / "libvirt-sock"), 54321)
+    assert (Processes(daemon).pid_of("web1", KVM), machine.scans) == (12, 0)
+    (machine.pids / "web1.pid").unlink()
+    assert (Processes(daemon).pid_of("web1", KVM), machine.scans) == (12, 1)
+    owner[0] = 1000
+    assert Processes(daemon).pid_of("web1", KVM) == 0
+    owner[0] = 54321
+    machine.write("99")
+    assert Processes(daemon).pid_of("web1", TCG) == 0
+    assert not _proc._lives_with(99, 54321, True), "it has ended"
+
+
+def test_a_daemon_without_a_socket_has_no_files(root):
+    assert Processes(Daemon("qemu")).pid_of("web1", KVM) == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process of another user")
+def test_a_process_of_another_user_does_not_pass_for_a_guest():
+    """With the kernel's own files: the arguments and the names of threads are right, and whose it is is not."""
+    program = "import ctypes,sys; ctypes.CDLL(None).prctl(15, b'CPU 0/KVM'); print(flush=True); sys.stdin.read()"
+    child = subprocess.Popen(
+        ["/usr/bin/python3", "-c", program, "-uuid", KVM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        user=65534,
+        cwd="/",
+    )
+    try:
+        child.stdout.readline()
+        assert [thread.vcpu for thread in threads(child.pid)] == [0]
+        assert find_process([KVM]) == {}
+        assert Processes(Daemon("qemu", "", "/nowhere/libvirt-sock", 0)).pid_of("web1", KVM) == 0
+        assert find_process([KVM], owner=65534) == {KVM: child.pid}
+    finally:
+        child.communicate()
 
 
 def test_a_system_without_proc(tmp_path):
@@ -305,12 +531,17 @@ def test_memory_where_opening_is_refused(monkeypatch):
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel's own files are Linux's")
+def _user_of(pid):
+    return os.stat(f"/proc/{pid}").st_uid
+
+
 def test_of_this_very_process():
     command = [sys.executable, "-c", "print(flush=True); input()", "-uuid", KVM]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         child.stdout.readline()  # the kernel shows a command line only some time after exec()
-        assert find_process([KVM]).get(KVM) == child.pid
+        assert find_process([KVM], owner=_user_of(child.pid)).get(KVM) == (child.pid if os.geteuid() else None)
+        assert find_process([KVM]) == {}, "anybody may call a process so"
         (thread,) = threads(child.pid)
         assert thread.cpus == CpuSet(os.sched_getaffinity(child.pid))
         found = _proc.memory(child.pid)

@@ -50,10 +50,10 @@ def tasks(uri: str, folder: str) -> list[dict[str, Any]]:
         given = {**({"uri": uri} if module != "numa_map_page" else {}), **arguments}
         if module in ("numa_domain", "numa_placement", "numa_release", "vcpu_pin"):
             given.setdefault("backup_dir", os.path.join(folder, "backups"))
-        # Jinja must not see braces of ours.
-        found.append(
-            {"name": f"{module} {len(found)}", f"numa.virt.{module}": given, "ignore_errors": True, **keywords}
-        )
+        # In variables, as in the plays of people: what is written into the play itself, Ansible shows as it stands.
+        written = {option: "{{ given." + option + " }}" for option in given}
+        task = {"name": f"{module} {len(found)}", f"numa.virt.{module}": written, "vars": {"given": given}}
+        found.append({**task, "ignore_errors": True, **keywords})
 
     bad = document()
     other = bad.replace("<vcpu>1", "<vcpu>2")
@@ -80,7 +80,7 @@ def tasks(uri: str, folder: str) -> list[dict[str, Any]]:
         for option in options:
             add(module, {option: bad})
     # A role is given the same: it checks what it is given before any module sees it.
-    for given in ({"pack_domains": [{"xml": bad}]}, {"pack_domains": bad}, {"pack_domains": [], "pack_devices": bad}):
+    for given in ({"pack_domains": [{"xml": bad}]}, {"pack_domains": [bad]}, {"pack_domains": bad}):
         role = {"name": "numa.virt.pack"}
         variables = {"pack_uri": uri, **given}
         found.append({"name": f"role {len(found)}", "ansible.builtin.include_role": role, "vars": variables})
@@ -108,6 +108,8 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
         "ANSIBLE_LOG_PATH": os.path.join(folder, "controller.log"),
         "ANSIBLE_INJECT_INVOCATION": "true",
         "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_PIPELINING": "true",
+        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "true",
         "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree,ansible.builtin.junit",
         "JUNIT_OUTPUT_DIR": os.path.join(folder, "junit"),
         "ANSIBLE_CALLBACK_TREE_DIR": os.path.join(folder, "tree"),

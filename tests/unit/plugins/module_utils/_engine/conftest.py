@@ -6,10 +6,17 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils import _lock
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
 )
+
+
+@pytest.fixture(autouse=True)
+def no_lock_of_this_machine(tmp_path, monkeypatch):
+    """Stand-ins of root's daemons have a lock of their own."""
+    monkeypatch.setattr(_lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
 
 
 @pytest.fixture

@@ -297,8 +297,8 @@ def walk(
 ) -> list[str]:
     """Go a path once for each of its calls, struck there. Returns what was found wrong, in words; empty is good.
 
-    ``make`` makes a new host each time. ``judged`` adds to what judge() finds. A path that is struck may become longer: it
-    is followed to its end.
+    ``make`` makes a new host each time. ``judged`` adds to what judge() finds. A path that is struck may become
+    longer: it is followed to its end.
     """
     wrong: list[str] = []
     for at in range(1, _LONGEST):

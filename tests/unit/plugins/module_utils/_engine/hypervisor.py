@@ -21,6 +21,7 @@ from lxml import etree
 
 from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
@@ -214,6 +215,10 @@ class Hypervisor(Host):
         self.backups = str(folder / "backups")
         self.proc = str(folder / "proc")
         os.mkdir(self.proc)
+        # Where its daemon listens, and keeps a file for each guest.
+        self.pids = str(folder / "run" / "libvirt" / "qemu")
+        os.makedirs(self.pids, mode=0o755)
+        self.daemon = Daemon(kind, "", str(folder / "run" / "libvirt" / "libvirt-sock"), os.geteuid())
         self.local = local and kind == "qemu"
         self.guests = {}
         self.log = []
@@ -232,9 +237,7 @@ class Hypervisor(Host):
 
     def see_processes(self, monkeypatch):
         """Let the engine read our /proc instead of the machine's."""
-        for name in ("find_process", "threads", "memory"):
-            real = getattr(_proc, name)
-            monkeypatch.setattr(_proc, name, lambda what, real=real: real(what, self.proc))
+        monkeypatch.setattr(_proc, "ROOT", self.proc)
 
     def add(self, xml, running=False, persistent=True):
         guest = self.store(xml)
@@ -293,6 +296,10 @@ class Hypervisor(Host):
                 file.write(f"Name:\t{name}\nCpus_allowed_list:\t{cpus}\nMems_allowed_list:\t{nodeset}\n")
         with open(os.path.join(self.proc, str(guest.pid), "cmdline"), "wb") as file:
             file.write(b"\0".join((b"qemu-system-x86_64", b"-uuid", guest.uuid.encode(), b"")))
+        with open(os.path.join(self.proc, str(guest.pid), "cgroup"), "w", encoding="utf-8") as file:
+            file.write(f"0::/machine.slice/machine-qemu\\x2d1\\x2d{guest.name}.scope/libvirt/emulator\n")
+        with open(self._pid_file(guest), "w", encoding="utf-8") as file:
+            file.write(str(guest.pid))
         first = CpuSet.parse(nodeset).ranges()[0][0]
         with open(os.path.join(self.proc, str(guest.pid), "numa_maps"), "w", encoding="utf-8") as file:
             policy = f"bind:{nodeset}" if binds else "default"
@@ -303,7 +310,12 @@ class Hypervisor(Host):
         guest.image = guest.live
         self.end(guest)
 
+    def _pid_file(self, guest):
+        return os.path.join(self.pids, f"{guest.name}.pid")
+
     def end(self, guest):
+        if os.path.exists(self._pid_file(guest)):
+            os.unlink(self._pid_file(guest))
         guest.live, guest.state, guest.where = None, "shut off", {}
         if guest.config is None:
             self.guests.pop(guest.name, None)
@@ -321,7 +333,7 @@ class FakeConnection:
     warnings = ()
 
     def __init__(self, hypervisor):
-        self.where = ""
+        self.daemon = hypervisor.daemon
         self.local = hypervisor.local
         self.hypervisor = hypervisor
         self.calls = 1  # connecting is one
@@ -530,6 +542,8 @@ class FakeDomain:
             if live:
                 self._must_run("store the intent")
             text = self.guest.live if live else self.guest.config
+            if text is None:
+                raise LibvirtCallError("store the intent", "transient domains have no persistent config", 55)
             root = etree.fromstring(text)
             metadata = root.find("metadata")
             if metadata is None:

@@ -151,8 +151,12 @@ def test_whatever_call_fails(make, kind, way, fault):
     assert not found, "\n".join(found)
 
 
+# What others do is seen by the same code everywhere: all paths on one host, and those that differ on the others.
+SOME = [each for each in ALL if each.id.startswith("qemu-") or each.values[1].title in ("start", "restart", "pin both")]
+
+
 @pytest.mark.parametrize("act", ACTS)
-@pytest.mark.parametrize(("kind", "way"), ALL)
+@pytest.mark.parametrize(("kind", "way"), SOME)
 def test_whoever_acts_meanwhile(make, kind, way, act):
     found = walk(lambda: make(kind), way, ACT, act)
     assert not found, "\n".join(found)

@@ -18,6 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils import _lock
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
+    GivenTwiceError,
     DomainNotFoundError,
     GuestsFailedError,
     InputError,
@@ -808,6 +809,36 @@ def test_a_domain_that_another_run_holds_holds_the_host(testdriver, tmp_path):
     locks = str(tmp_path / "lock")
     with _lock.one_at_a_time(locks, "other"), pytest.raises(BusyError):
         testdriver.place_all(*given("a"), lock_dir=locks, lock_timeout=0)
+
+
+def test_a_cpu_that_somebody_else_gives_away_meanwhile_fails_the_run(qemu):
+    """One that waits for no lock of ours: both guests are named, and what was done is said."""
+    stranger = document("stranger", "kvm", tune="<cputune><vcpupin vcpu='0' cpuset='0'/></cputune>", vcpus=1)
+
+    def meanwhile(real):
+        qemu.add(stranger, running=True)
+        return real()
+
+    qemu.failures["define"] = meanwhile
+    with pytest.raises(GivenTwiceError) as error:
+        qemu.place_all({"xml": document("db", "kvm")}, policy="dedicated", state="defined")
+    assert str(error.value) == (
+        "CPUs were given twice, by somebody who does not wait for this run: CPUs 0 of 'db' are also 'stranger''s; all "
+        "was placed, and is there"
+    )
+    assert error.value.changed
+    assert error.value.fields["overlaps"] == [{"guests": ["db", "stranger"], "cpus": "0"}]
+    assert [each["name"] for each in error.value.fields["domains"]] == ["db"]
+    # The next run sees it before it plans, and mends it.
+    assert qemu.place_all("db", policy="dedicated", state="defined")["changed"]
+    assert not qemu.place_all("db", policy="dedicated", state="defined")["changed"]
+
+
+def test_what_the_plan_knew_is_no_news(qemu):
+    """A guest that stays on its old CPUs until its restart, and one that may run anywhere."""
+    qemu.add(document("anywhere", "kvm"), running=True)
+    qemu.add(document("a", "kvm", vcpu=" cpuset='0-1'", vcpus=2), running=True)
+    assert qemu.place_all("a", {"xml": document("db", "kvm")}, policy="dedicated", state="defined")["changed"]
 
 
 # Secrets

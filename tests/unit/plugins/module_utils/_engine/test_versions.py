@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 
@@ -66,3 +67,20 @@ def test_an_older_libvirt_is_given_what_it_takes(qemu):
     done = qemu.place(xml=mixed(), state="defined")
     assert done["changed"]
     assert "mode='restrictive'" in qemu.definition().replace('"', "'")
+
+
+def test_a_guest_that_was_never_held_to_anything_is_not_put_on_isolated_cpus(new):
+    new.strays = {0: CpuSet.parse("0-5"), 1: CpuSet.parse("0-5")}  # what libvirt 10.4 gives with isolcpus=6-7
+    done = new.place(xml=document(kind="kvm"))
+    assert done["changed"]
+    assert done["actual"]["vcpus"] == {"0": "0-5", "1": "0-5"}
+    before = new.everything()
+    again = new.place("web1")
+    assert (again["changed"], again["changes"], again["restart_required"]) == (False, [], False)
+    assert new.everything() == before
+
+
+def test_a_pin_that_is_taken_away_still_gives_every_cpu_back(new):
+    new.place(xml=document(kind="kvm", tune="<cputune><vcpupin vcpu='1' cpuset='3'/></cputune>"))
+    assert new.pin(pins="1", state="absent")["changed"]
+    assert str(new.guests["web1"].where[1]) == "0-7"

@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils import _xl
+from ansible_collections.numa.virt.plugins.module_utils import _files, _xl
 from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -371,9 +371,15 @@ def test_a_file_that_cannot_be_read(host, monkeypatch):
     host.file(text="name = 'web1'\nvcpus = 2 3\n")
     with pytest.raises(InputError, match=r"web1.cfg: line 2: "):
         host.place("web1", cells=[1])
-    monkeypatch.setattr(_xl, "open", _denied, raising=False)
+    monkeypatch.setattr(_files, "read_text", _denied)
     with pytest.raises(InputError, match=r"config: .*web1.cfg.*: cannot be read: Permission denied; run as root"):
         host.place("web1", cells=[1])
+
+
+def test_a_file_that_would_never_end_is_passed_over(host):
+    host.file()
+    os.mkfifo(os.path.join(host.folder, "fifo.cfg"))
+    assert host.place("web1", cells=[1])["changed"]
 
 
 def test_a_file_of_others_that_cannot_be_read_is_passed_over(host):
@@ -388,7 +394,7 @@ def test_a_file_of_others_that_cannot_be_read_is_passed_over(host):
 
 def test_a_file_that_cannot_be_written(host, monkeypatch):
     host.file()
-    monkeypatch.setattr(_xl, "replace_file", _denied)
+    monkeypatch.setattr(_files, "replace_file", _denied)
     with pytest.raises(InputError, match=r"config: .*web1.cfg.*: cannot be written: Permission denied; run as"):
         host.place("web1", cells=[1])
     assert host.log == []
@@ -450,6 +456,9 @@ def test_words_that_xl_has_not(host):
         for call in (
             domain.live_xml,
             domain.undefine,
+            domain.saved_xml,
+            domain.save,
+            lambda: domain.define_saved(""),
             lambda: domain.pin_emulator(CpuSet([1])),
             lambda: domain.pin_iothread(1, CpuSet([1])),
             lambda: domain.bind_memory(CpuSet([1])),
@@ -459,6 +468,7 @@ def test_words_that_xl_has_not(host):
         ):
             with pytest.raises(UnsupportedError):
                 call()
+        assert (domain.saved(), domain.jobs([]), domain.why_paused()) == (False, [], "by a user")
         assert connection.free_pages([4], 0, 4) == {}
         assert connection.free_memory(9) is None
         assert connection.domain("nobody") is None

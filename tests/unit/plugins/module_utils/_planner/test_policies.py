@@ -11,7 +11,7 @@ from dataclasses import replace
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, MemoryBinding, MemoryIntent
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, GuestCell, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan, plan_as_result
 from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
@@ -313,3 +313,29 @@ def test_a_group_goes_to_the_cell_that_its_policy_likes_best() -> None:
     # Near the device of one of them.
     group = [Request("a", 2, GIB, together="t"), Request("b", 1, GIB, devices=("gpu",), together="t")]
     assert set(where(plan(host(3, devices=((2, "gpu"),)), group, there)).values()) == {"2"}
+
+
+def uneven() -> Host:
+    """Cell 0 has many CPUs and little memory, cell 1 few CPUs and much memory."""
+    it = host(2, 8, 1, (8, 32))
+    few = it.cells[1]
+    return replace(it, cells=(it.cells[0], replace(few, cpus=cpus("8-9"), cores=few.cores[:2])), online=cpus("0-9"))
+
+
+def test_out_of_proportion_cells_get_the_guests_that_are_like_what_is_left() -> None:
+    """One at a time, with memory where the CPUs are: filling cell 0 first would leave its CPUs without memory."""
+    asked = [("a", 1, 6), ("b", 7, 6), ("c", 1, 12)]
+    for policy in ("pack", "dedicated"):
+        guests: list[Existing] = []
+        cells = []
+        for name, vcpus, gib in asked:
+            request = Request(name, vcpus, gib * GIB, policy, binds_early=True)
+            found = plan(uneven(), [request], guests)
+            cells += where(found).values()
+            guests += applied([request], found)
+        assert cells == ["1", "0", "1"]
+    # Cells that are in proportion are filled one after the other, whatever the guests are like.
+    half = [Request("a", 1, 7 * GIB), Request("b", 6, GIB), Request("c", 1, GIB)]
+    it = host(2, 8, 1, (16, 23))
+    first = plan(it, half[:1])
+    assert set(where(plan(it, half, applied(half, first))).values()) == {"0"}
