@@ -18,8 +18,8 @@ from ansible_collections.numa.virt.plugins.module_utils import _lock
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
-    GivenTwiceError,
     DomainNotFoundError,
+    GivenTwiceError,
     GuestsFailedError,
     InputError,
     LibvirtCallError,
