@@ -236,9 +236,8 @@ class XlConfig:
     def _masked(self, start: int, end: int, secrets: Iterable[Secret]) -> str:
         parts = []
         for secret in secrets:
-            if start <= secret.start and secret.end <= end:
-                parts += [self.text[start : secret.start], MASK]
-                start = secret.end
+            parts += [self.text[start : secret.start], MASK]
+            start = max(start, secret.end)
         return "".join((*parts, self.text[start:end]))
 
     def _secrets(self) -> list[Secret]:

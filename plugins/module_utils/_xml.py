@@ -33,6 +33,8 @@ except ImportError:
 # An encoding that a text document declares is no longer true once it is a Python string.
 _DECLARATION = re.compile(r"[ \t\r\n]*<\?xml[ \t\r\n][^>]*\?>")
 
+MAX_ATTRIBUTES = 1000
+
 # libxml2's own messages quote the document, which may hold secrets: what stands between two quotes too many is a name
 # to it. So these are ours, by libxml2's number of the error (xmlParserErrors in libxml/xmlerror.h).
 _OTHER_END = 76
@@ -97,6 +99,10 @@ def parse(text: str, option: str = "xml", lenient: bool = False) -> etree._Eleme
         root = etree.fromstring(encoded, _parser(recover=True))
     if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(option, "has a document type declaration", "remove <!DOCTYPE …>: entities and DTDs are refused")
+    for each in root.iter(etree.Element):
+        # lxml looks at all of them for each of them.
+        if len(each.attrib) > MAX_ATTRIBUTES:
+            raise XmlError(option, f"an element has more than {MAX_ATTRIBUTES} attributes", None, line_of(each))
     return root
 
 

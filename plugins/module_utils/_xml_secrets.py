@@ -82,12 +82,12 @@ class _Place(NamedTuple):
     element: etree._Element
     attribute: str | None = None
     tail: bool = False
+    given: str = ""  # the attribute's: get() refuses names which libvirt takes
 
     @property
     def value(self) -> str:
         if self.attribute is not None:
-            # Not get(): that refuses names which libvirt takes.
-            return dict(_attributes(self.element))[self.attribute]
+            return self.given
         return (self.element.tail if self.tail else self.element.text) or ""
 
     def mask(self) -> None:
@@ -130,7 +130,7 @@ def _of_metadata(app: etree._Element) -> Iterator[_Place]:
     if not any(_secrets.suspect(each) for each in said):
         return
     for element in elements:
-        yield from (_Place(element, name) for name, _value in _attributes(element))
+        yield from (_Place(element, name, given=value) for name, value in _attributes(element))
     for each in app.iter():
         if (each.text or "").strip():
             yield _Place(each)
@@ -150,7 +150,7 @@ def _of_passthrough(element: etree._Element) -> Iterator[_Place]:
         else:
             secret = named or (_secrets.suspect(value) if before is None else _secrets.secret_argument(before, value))
         if secret:
-            yield _Place(element, name)
+            yield _Place(element, name, given=value)
     yield from _of_text(element, named)
 
 
@@ -164,7 +164,7 @@ def _of_element(element: etree._Element) -> Iterator[_Place]:
             or (tag, name) in _secrets.SECRET_PLACES
             or (name == "value" and named)
         ):
-            yield _Place(element, name)
+            yield _Place(element, name, given=value)
     known = tag in _secrets.SECRET_ELEMENTS or f"{above}/{tag}" in _secrets.SECRET_ELEMENTS
     if tag == "entry" and parent is not None and parent.get("type") == "fwcfg":
         known = True

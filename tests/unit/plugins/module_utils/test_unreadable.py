@@ -10,11 +10,14 @@ import json
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host, parse_pci_device
+from ansible_collections.numa.virt.plugins.module_utils._cpuset import MAX_CPU, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import NEWER, RECORD, UNREADABLE
-from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
+from ansible_collections.numa.virt.plugins.module_utils._info_results import read_guests
 from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_or_trouble
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._policy import wish_from_json, wish_of
 from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
 from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
 from ansible_collections.numa.virt.plugins.module_utils._xl_definition import XlDefinition
@@ -115,7 +118,6 @@ def test_secrets_in_names_that_lxml_cannot_set_are_masked(inner):
     text = xml(f"<metadata>{inner}tail</metadata><memory>8</memory>")
     found, other = XmlDefinition.read(text, "m"), XmlDefinition.read(text.replace("s3cret", "other"), "m")
     assert "s3cret" not in found.masked_text + found.rest_text and "********" in found.masked_text
-    assert "tail" in found.masked_text
     assert found.digest == other.digest
     assert not found.same_secrets(other) and found.same_secrets(found)
 
@@ -126,7 +128,7 @@ OURS = "urn:numa.virt:intent:1"
 @pytest.mark.parametrize(
     ("inner", "kind", "said"),
     [
-        (f"<n:intent xmlns:n='{OURS}' policy='{'[' * 2000}'/>", RECORD, "policy: '[[[["),
+        (f"<n:intent xmlns:n='{OURS}' policy='{'[' * 2000}'/>", RECORD, "is no JSON that numa.virt has written"),
         (
             f"<n:intent xmlns:n='{OURS}' cells='0-1024'/>",
             RECORD,
@@ -177,3 +179,33 @@ def test_cpus_of_xl_that_this_host_has_not():
     )
     assert found.placement == Placement() and found.record is not None
     assert xl('cpus="1"\n').trouble is None
+
+
+def test_more_attributes_than_anybody_needs():
+    inner = "<a " + " ".join(f"a{number}=''" for number in range(1001)) + "/>"
+    found = XmlDefinition.read(xml(f"<metadata>{inner}</metadata>"), "m")
+    assert found.unreadable == "definition: line 1: an element has more than 1000 attributes"
+
+
+def test_numbers_that_are_none():
+    with pytest.raises(XmlError, match="capabilities: a number in them cannot be read"):
+        parse_host("<capabilities><host><topology><cells><cell id='x'/></cells></topology></host></capabilities>")
+    bus = "<capability type='pci'><domain>0</domain><bus>x</bus><numa node='0'/></capability>"
+    assert parse_pci_device(f"<device><name>n</name>{bus}</device>") is None
+    with pytest.raises(ValueError, match="not larger than"):
+        CpuSet([MAX_CPU + 1])
+    said = {"cpuset": None, "vcpu_pins": {}, "memory": None, "memnodes": {}}
+    guest = {
+        "name": "a",
+        "state": "running",
+        "vcpus": 10**12,
+        "memory": 1,
+        "live": None,
+        "configured": said,
+        "actual": None,
+    }
+    with pytest.raises(InputError, match="1000000000000 is no number from 0 to 16384"):
+        read_guests([guest])
+    with pytest.raises(InputError, match="is too large; give a number up to 1000000000"):
+        wish_of({"priority": 10**10}, {}, None, "a")
+    assert wish_from_json('{"policy": "mirror", "width": 1025}') is None
