@@ -21,7 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_D
 
 UNIT = 1_000_000
 # How much more memory for each CPU one cell has than another, where cells are out of proportion.
-UNEVEN = 1.5
+UNEVEN = 2
 # Where the host does not say how much memory it has.
 UNKNOWN = 1 << 60
 
