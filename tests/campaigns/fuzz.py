@@ -203,7 +203,6 @@ def read_options(given: dict[str, Any]) -> None:
     works: Iterable[Callable[[], Any]] = (
         lambda: options.intent_from_options(given),
         lambda: more.entries_of(given["domains"]),
-        lambda: more.documents_of(given["domains"]),
         lambda: more.rules_of(given),
         lambda: policy.wish_of(given, {}, None, "web1"),
         lambda: more.size_in_kib(given["cpu_ratio"], "reserved_memory"),
