@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable, hidden, is_document
+from ansible_collections.numa.virt.plugins.module_utils._secrets import DEEPEST, displayable, hidden, is_document
 
 Spec = Mapping[str, Mapping[str, Any]]
 
@@ -74,19 +74,21 @@ def _forms(text: str) -> tuple[str, ...]:
     return text, repr(text)[1:-1], repr(repr(text))[2:-2], json.dumps(text)[1:-1]
 
 
-def _shown(known: Mapping[str, Any], value: Any) -> Any:
+def _shown(known: Mapping[str, Any], value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if known.get("opaque"):
+    if known.get("opaque") or depth > DEEPEST:
         return hidden(value)
     if isinstance(value, Mapping):
         options = known.get("options", {})
         return {
-            displayable(key): _shown(options.get(key, {}), each) if _is_known(options, key) else _unknown(each)
+            displayable(key): _shown(options.get(key, {}), each, depth + 1)
+            if _is_known(options, key)
+            else _unknown(each)
             for key, each in value.items()
         }
     if isinstance(value, (list, tuple)):
-        return [_shown(known, each) for each in value]
+        return [_shown(known, each, depth + 1) for each in value]
     return displayable(value)
 
 
@@ -98,31 +100,34 @@ def _unknown(value: Any) -> Any:
     return value if value is None or isinstance(value, bool) else hidden(value)
 
 
-def _misplaced(known: Mapping[str, Any] | None, value: Any, called: str) -> Iterator[str]:
+def _misplaced(known: Mapping[str, Any] | None, value: Any, called: str, depth: int = 0) -> Iterator[str]:
     if known is None or known.get("opaque"):
         return
-    if isinstance(value, str):
+    if depth > DEEPEST:
+        yield called
+    elif isinstance(value, str):
         if is_document(value):
             yield called
     elif isinstance(value, Mapping):
         options = known.get("options")
         for key, each in value.items():
             if options is None or key in options:
-                yield from _misplaced((options or {}).get(key, {}), each, f"{called}.{displayable(key)}")
+                yield from _misplaced((options or {}).get(key, {}), each, f"{called}.{displayable(key)}", depth + 1)
             if is_document(str(key)):
                 yield called
     elif isinstance(value, (list, tuple)):
         for number, each in enumerate(value):
-            yield from _misplaced(known, each, f"{called}[{number}]")
+            yield from _misplaced(known, each, f"{called}[{number}]", depth + 1)
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        for key, each in value.items():
-            yield from _texts(key)
-            yield from _texts(each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, str):
-        yield value
+    """Every text in a value, however deep."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            waiting += [*each.keys(), *each.values()]
+        elif isinstance(each, (list, tuple)):
+            waiting += each
+        elif isinstance(each, str):
+            yield each

@@ -167,6 +167,7 @@ def _parts(secret: str) -> Iterator[str]:
 
 # --- what users give
 
+DEEPEST = 20
 _LONGEST = 200
 _SET = re.compile(r"[\s0-9,^!-]*")
 _TAG = re.compile(r"<[?!/]?\s*[A-Za-z!-][^<>]*>|</|/>|<!--|<\?xml|^\s*(?:[\[{]\s*)+[\"']")
@@ -180,14 +181,19 @@ def is_document(text: str) -> bool:
     return "\n" in text.strip() or _TAG.search(text) is not None
 
 
-def displayable(value: Any) -> Any:
-    """A value of an option, with all that may be secret in it replaced by words. Numbers, None and names stay."""
+def displayable(value: Any, depth: int = 0) -> Any:
+    """A value of an option, with all that may be secret in it replaced by words. Numbers, None and names stay.
+
+    ``depth`` counts what it is in: no option is nested deeper than DEEPEST.
+    """
+    if depth > DEEPEST:
+        return hidden(value)
     if isinstance(value, str):
         return _displayable_text(value)
     if isinstance(value, Mapping):
-        return {displayable(key): displayable(each) for key, each in value.items()}
+        return {displayable(key, depth + 1): displayable(each, depth + 1) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(displayable(each) for each in value)
+        return type(value)(displayable(each, depth + 1) for each in value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
     text = str(value)

@@ -199,10 +199,14 @@ def read_xl_output(text: str) -> None:
 
 
 def read_options(given: dict[str, Any]) -> None:
-    options, more, policy = ours("_options"), ours("_placement_options"), ours("_policy")
+    options, more, policy, shown = (ours(each) for each in ("_options", "_placement_options", "_policy", "_arguments"))
+    known = shown.known_spec({name: {} for name in given}, {"domains": more.ENTRY_OPTIONS}, ("xml",))
     works: Iterable[Callable[[], Any]] = (
         lambda: options.intent_from_options(given),
         lambda: more.entries_of(given["domains"]),
+        lambda: shown.shown_arguments(known, given),
+        lambda: shown.misplaced(known, given),
+        lambda: shown.without_values("got: x", given),
         lambda: more.rules_of(given),
         lambda: policy.wish_of(given, {}, None, "web1"),
         lambda: more.size_in_kib(given["cpu_ratio"], "reserved_memory"),

@@ -209,7 +209,7 @@ class Attempt:
         except NumaVirtError as error:
             again = look(self.session, self.name)
             if again is None:
-                return f"it is not known whether the previous definition is back{self._where()}", False
+                return f"it is not known whether its definition is the previous one again{self._where()}", False
             if _text(again.known) != before:
                 where = f"; it is in {self.backup_file}" if self.backup_file else ""
                 return f"and the previous definition could NOT be put back ({error}){where}", False

@@ -36,7 +36,7 @@ def plan_partial(
     first = made = _around_those_who_stay(host, requests, there, left_out, rules, options)
     asked = {request.name: request for request in requests}
     # Each round but the last one places a guest more.
-    for _round in requests if made.rejections else ():
+    while made.rejections:
         done = {each.name: each for each in made.placements}
         after = {
             name: existing_of(asked[name], done[name], there.get(name)) if name in done else there[name]

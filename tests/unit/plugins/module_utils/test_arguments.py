@@ -85,6 +85,15 @@ def test_no_document_where_none_belongs(arguments):
     assert misplaced(KNOWN, arguments) is None
 
 
+def test_what_is_nested_deeper_than_any_option_is_neither_taken_nor_shown():
+    deep = SECRET
+    for _level in range(2000):
+        deep = [deep]
+    assert misplaced(KNOWN, {"pins": deep}).startswith("pins[0]")
+    assert SECRET not in str(shown_arguments(KNOWN, {"pins": deep}))
+    assert without_values("got: a", {"pins": deep}) == "got: a"
+
+
 def test_messages_lose_values():
     arguments = {"names": f"a,password={SECRET}", "pins": {"x": f"token '{SECRET}'"}, "n": 3, "l": (f"key={SECRET}",)}
     for each in (f"password={SECRET}", f"token '{SECRET}'", f"key={SECRET}"):

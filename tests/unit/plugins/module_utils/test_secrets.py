@@ -140,6 +140,13 @@ def test_what_may_not_be_shown(value):
     assert SECRET not in str(displayable(value))
 
 
+def test_what_is_too_deep_is_not_shown():
+    deep = "web1"
+    for _level in range(2000):
+        deep = {"a": deep}
+    assert "(not shown: 1 elements)" in str(displayable(deep)) and "web1" not in str(displayable(deep))
+
+
 def test_what_stands_in_its_place():
     assert displayable("a=b") == "(not shown: 3 characters)"
     assert [hidden(each) for each in ([1, 2], {}, 7)] == [

@@ -103,13 +103,16 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
             [{"hosts": "localhost", "connection": "local", "gather_facts": False, "vars": variables, "tasks": each}],
             file,
         )
+    configuration = os.path.join(folder, "ansible.cfg")
+    with open(configuration, "w", encoding="utf-8") as file:
+        file.write("[defaults]\n")
     environment = {
         **os.environ,
+        "ANSIBLE_CONFIG": configuration,
         "ANSIBLE_LOG_PATH": os.path.join(folder, "controller.log"),
         "ANSIBLE_INJECT_INVOCATION": "true",
         "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_PIPELINING": "true",
-        "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "true",
         "ANSIBLE_CALLBACKS_ENABLED": "ansible.builtin.tree,ansible.builtin.junit",
         "JUNIT_OUTPUT_DIR": os.path.join(folder, "junit"),
         "ANSIBLE_CALLBACK_TREE_DIR": os.path.join(folder, "tree"),

@@ -234,11 +234,13 @@ def test_another_uuid_is_refused_and_its_own_accepted(testdriver):
     assert testdriver.domain().UUIDString() == own
 
 
-def test_the_uuid_of_another_domain_is_refused_by_libvirt_and_nothing_changes(testdriver):
+@pytest.mark.parametrize("check", [True, False])
+def test_the_uuid_of_another_domain_is_refused_and_nothing_changes(testdriver, check):
     testdriver.place(xml=document(), cells=[0])
     before = testdriver.everything()
-    with pytest.raises(LibvirtCallError, match="cannot define the domain"):
-        testdriver.place(xml=document("db1", uuid=f"<uuid>{testdriver.domain().UUIDString()}</uuid>"), cells=[0])
+    xml = document("db1", uuid=f"<uuid>{testdriver.domain().UUIDString()}</uuid>")
+    with pytest.raises(InputError, match="is the UUID of domain 'web1' too"):
+        testdriver.place(xml=xml, cells=[0], check=check)
     assert testdriver.everything() == before
 
 

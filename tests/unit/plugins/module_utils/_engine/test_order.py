@@ -177,6 +177,12 @@ def test_memory_in_a_circle():
     ]
 
 
+def test_who_has_not_had_their_turn():
+    order = Order([own("a", "0", "1"), own("b", "1", "2")], {})
+    assert order.take() == ("b", ())
+    assert list(order.left_over) == ["a"]
+
+
 def test_nobody_to_move():
     assert run([]) == []
 

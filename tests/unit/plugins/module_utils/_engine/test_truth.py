@@ -335,3 +335,54 @@ def test_what_xen_chooses_itself_needs_no_restart(xen):
     xen.log.clear()
     again = xen.place(xml=xml, restart=True, shutdown_timeout=1)
     assert (again["changed"], again["restart_required"], xen.log) == (False, False, [])
+
+
+def dies_at(host, name, faults):
+    """The daemon dies at a call, and stays dead."""
+
+    def dies(_real):
+        faults.dead = True
+        raise LibvirtCallError("do it", "Connection reset by peer", 38)
+
+    host.failures[name] = dies
+
+
+def test_a_write_that_nobody_heard_of_again_may_have_been_done(qemu):
+    there(qemu)
+    dies_at(qemu, "define", Faults(qemu))
+    with pytest.raises(LibvirtCallError, match="it is not known whether domain 'web1' was changed, or runs") as error:
+        qemu.place("web1", cells=[1])
+    assert (error.value.changed, error.value.state) == (True, "unknown")
+    assert error.value.backup_file in str(error.value)
+
+
+@pytest.mark.parametrize("call", ["destroy", "define", "undefine"])
+def test_a_daemon_that_dies_while_things_are_put_back(qemu, call):
+    new = call == "undefine"
+    if not new:
+        there(qemu)
+
+    def fails(_real):
+        dies_at(qemu, call, faults)
+        raise LibvirtCallError("resume", "the monitor is gone", 1)
+
+    qemu.failures["resume"] = fails
+    faults = Faults(qemu)
+    with pytest.raises(PlacementFailedError, match="not known whether") as error:
+        qemu.place("web1", xml=document(kind="kvm", uuid=UUID) if new else None, cells=[1])
+    assert (error.value.changed, error.value.state) == (True, "unknown")
+    assert "is back" not in str(error.value)
+
+
+def test_a_restart_whose_answers_are_lost_says_so(qemu):
+    there(qemu, state="running")
+
+    def fails(_real):
+        dies_at(qemu, "start", faults)
+        raise LibvirtCallError("start the domain", "no memory", 1)
+
+    qemu.failures["start"] = fails
+    faults = Faults(qemu)
+    with pytest.raises(PlacementFailedError, match="not known whether") as error:
+        qemu.place("web1", cells=[1], restart=True, shutdown_timeout=1)
+    assert (error.value.changed, error.value.state) == (True, "unknown")

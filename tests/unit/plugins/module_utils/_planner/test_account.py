@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Piece, pour
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
@@ -134,3 +135,36 @@ def test_of_memory_that_is_held_a_bound_is_a_bound() -> None:
     leaves = pinned("big", 8, "0-7", 16, nodeset=cpus("0"), held=((0, 16 * GIB),))
     found = plan(host(1), [Request("big", 8, 16 * GIB, "dedicated")], [leaves])
     assert found.vcpus == found.bound.vcpus == 8
+
+
+def test_caps_of_pins_hold_where_they_can() -> None:
+    """What the plan made of a guest whose pins hold one CPU of cell 0: no more than that counts there."""
+    it = host(2, 4, 1)
+    wide = pinned("w", 4, "3-7", wish=Request("w", 4, GIB))
+    assert [use.load for use in plan(it, [], [wide, pinned("x", 2, "4-7")]).after] == [1, 5]
+    assert pour([0, 3], [Piece((0, 1), 4, caps=(1, 4))]) == [[1, 3]]
+    assert pour([4, -1], [Piece((0, 1), 4, caps=(1, 4)), Piece((0,), 1)]) == [[1, 3], [1]]
+    assert pour([4, 4], [Piece((0, 1), 4), Piece((0,), 4)]) == [[0, 4], [4]]
+    assert pour([4, 4], [Piece((0, 1), 3, caps=(4, 1)), Piece((0,), 4)]) == [[2, 1], [4]]
+    assert pour([4, 4, 4], [Piece((0, 1), 4), Piece((1, 2), 4), Piece((0,), 4)]) == [[0, 4], [0, 4], [4]]
+
+
+def test_a_split_guest_that_grows_beyond_its_cells_is_placed_anew() -> None:
+    it = host(3, 4, 1)
+    wide = pinned("w", 6, "0-7", wish=Request("w", 6, GIB))
+    found = plan(it, [Request("w", 8, GIB)], [wide, pinned("x", 1, "0-3")])
+    assert found.moves == ("w",) and "it has grown" in found.placements[0].reason
+
+
+def test_a_mirrored_guest_counts_by_its_cells_while_its_pins_say_so() -> None:
+    wish = Request("m", 4, 3 * GIB, "mirror", width=2)
+    whole = Existing(
+        "m", tuple(cpus(cpu) for cpu in ("0-7", "0-7", "8-15", "8-15")), 3 * GIB, nodeset=cpus("0-1"), wish=wish
+    )
+    full = pinned("x", 1, "0-7", 15)
+    for guest, memory in (
+        (whole, [15 * GIB + 3 * GIB // 2, 3 * GIB // 2]),
+        (replace(whole, memory=2 * GIB), [16 * GIB, GIB]),
+        (replace(whole, vcpu_cpus=(cpus("0-15"),) * 4), [16 * GIB, 2 * GIB]),
+    ):
+        assert [use.memory[0] for use in plan(host(), [], [guest, full]).after] == memory

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.numa.virt.plugins.module_utils._planner import partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import existing_of, plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan, Rejection
 from ansible_collections.numa.virt.plugins.module_utils._topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, pinned
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, actions, cases
@@ -79,3 +82,21 @@ def test_the_run_after_a_partial_one_changes_nothing(case: Case, data: st.DataOb
     again = planned(it, requests, afterwards(requests, found, there), rules)
     assert not again.changes, actions(again)
     assert [each.name for each in again.rejections] == [each.name for each in found.rejections]
+
+
+def test_what_one_plan_misses_the_plan_of_its_result_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = partial.plan, []
+
+    def once_blind(*args: Any) -> Plan:
+        made = real(*args)
+        calls.append(made)
+        if len(calls) > 1:
+            return made
+        missed = Rejection("b", "cpus", None, 2, 0, "CPUs", {}, "b: was not seen")
+        return replace(made, placements=made.placements[:1], rejections=(missed,))
+
+    monkeypatch.setattr(partial, "plan", once_blind)
+    found = planned(host(), [A, replace(A, name="b")])
+    assert [(each.name, each.action) for each in found.placements] == [("a", "place"), ("b", "place")]
+    assert not found.rejections and found.bound.by_priority == ((0, 4, 4),)
+    assert len(calls) == 2

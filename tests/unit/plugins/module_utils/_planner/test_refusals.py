@@ -12,6 +12,7 @@ import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import plan_as_result
@@ -326,6 +327,13 @@ def test_a_guest_that_can_never_fit_stands_in_no_others_way(never: Request, cons
     assert found.placements == alone.placements and found.bound == alone.bound
     with pytest.raises(InputError):
         plan(bare(), requests, there)
+
+
+def test_a_request_is_checked_without_a_plan() -> None:
+    check_request(bare(), A)
+    for request in (replace(A, cells=cpus("7")), replace(A, page_size=2048)):
+        with pytest.raises(InputError):
+            check_request(bare(), request)
 
 
 def test_a_word_that_is_not_known_is_an_error_all_the_same() -> None:
