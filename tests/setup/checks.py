@@ -33,8 +33,8 @@ sys.path.append(str(machine.REPO / "tests" / "lab"))
 from numalab import belongings
 
 LOGS = machine.CACHE / "checks"
-#: Seconds after which a check is ended. None may take more than half of it, 20 minutes, where the machine is not busy with
-#: other things; one that is can be half as fast.
+#: Seconds after which a check is ended. None may take more than half of it, 20 minutes, on a quiet machine; one that is
+#: busy with other things can be half as fast.
 TIME_LIMIT = 40 * 60
 #: The same for a long form.
 LONG_LIMIT = 4 * 60 * 60
