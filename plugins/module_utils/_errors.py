@@ -311,8 +311,8 @@ def _bounded(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, (list, tuple, set, frozenset)):
-        few_of_them = [_bounded(each) for each in list(value)[:_MOST_ITEMS]]
-        return [*few_of_them, *["..."] * (len(value) > _MOST_ITEMS)]
+        few_of_them = [_bounded(each) for each in list(value)[:_MOST_ITEMS]] + ["..."] * (len(value) > _MOST_ITEMS)
+        return tuple(few_of_them) if isinstance(value, tuple) else few_of_them
     if isinstance(value, dict):
         return {cut(str(key)): _bounded(each) for key, each in list(value.items())[:_MOST_ITEMS]}
     return value if value is None else cut(str(value), MAX_LINE)

@@ -139,7 +139,8 @@ def masked_uri(text: str) -> str:
 
 
 def _masked_pair(match: re.Match[str]) -> str:
-    if not suspect(f"{match['name']}=") or match["value"].strip("\"'") == MASK:
+    # "Cannot recv data: Connection reset by peer" gives away nothing; data=… may be the whole secret.
+    if not suspect(match["name"] + match["sign"].strip()) or match["value"].strip("\"'") == MASK:
         return match[0]
     return f"{match['name']}{match['sign']}{MASK}"
 

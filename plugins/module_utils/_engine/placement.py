@@ -39,6 +39,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     GivenTwiceError,
     InputError,
     NotMovedError,
+    NumaVirtError,
     UnsupportedError,
     shown,
 )
@@ -175,14 +176,20 @@ def _hold_against_host(
 ) -> None:
     """The plan against what is on the host now: another lock, or another tool, may have given the same CPUs away.
 
-    Raises GivenTwiceError.
+    Raises GivenTwiceError, and what a call raises, which says too that all was placed before.
     """
     online = session.host.online
     before = foreseen(list(there), made.placements, online)
     now = []
-    for each in _read_all(session).values():
-        with contextlib.suppress(*GONE):  # one that has ended since has given its CPUs back
-            now.append(_existing(session, request, each, False))
+    try:
+        for each in _read_all(session).values():
+            with contextlib.suppress(*GONE):  # one that has ended since has given its CPUs back
+                now.append(_existing(session, request, each, False))
+    except NumaVirtError as error:
+        error.changed = True
+        error.fields["domains"] = result["domains"]
+        error.add("; all was placed before, and nobody has looked whether somebody else was given the same CPUs")
+        raise
     found = given_twice(now, {each.name for each in made.placements}, before, online)
     if found:
         error = GivenTwiceError(
