@@ -185,10 +185,10 @@ def _hold_against_host(
         for each in _read_all(session).values():
             with contextlib.suppress(*GONE):  # one that has ended since has given its CPUs back
                 now.append(_existing(session, request, each, False))
-    except NumaVirtError as error:
-        error.changed = True
-        error.fields["domains"] = result["domains"]
-        error.add("; all was placed before, and nobody has looked whether somebody else was given the same CPUs")
+    except NumaVirtError as blind:
+        blind.changed = True
+        blind.fields["domains"] = result["domains"]
+        blind.add("; all was placed before, and nobody has looked whether somebody else was given the same CPUs")
         raise
     found = given_twice(now, {each.name for each in made.placements}, before, online)
     if found:
