@@ -36,6 +36,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
     Hypervisor,
     TestDriver,
 )
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import FEW
 
 REFUSE, DIE, LOSE, ACT = "refuse", "die", "lose", "act"
 # What somebody else did to a definition is to be found by this word.
@@ -301,7 +302,7 @@ def walk(
     longer: it is followed to its end.
     """
     wrong: list[str] = []
-    for at in range(1, _LONGEST):
+    for at in range(1, _LONGEST, 5 if FEW else 1):
         host = make()
         way.prepare(host)
         if hasattr(host, "log"):
