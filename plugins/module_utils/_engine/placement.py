@@ -14,19 +14,25 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_needs, _proc
+from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
-from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew, read_present
+from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
+    all_existing,
+    asked_of,
+    existing,
+    needs_of,
+    read_all,
+)
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.moves import move_of, room_of, stays_behind
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
@@ -44,7 +50,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     shown,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
@@ -58,9 +64,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
 from ansible_collections.numa.virt.plugins.module_utils._policy import (
-    GuestNeeds,
     PolicyWish,
-    request_of,
     wish_from_json,
     wish_of,
     wish_to_json,
@@ -141,7 +145,7 @@ def place_domains(connection: Connection, request: PlacementRequest) -> dict[str
 
 def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     session = Session(connection)
-    known = _read_all(session)
+    known = read_all(session)
     guests = _guests(session, request, known)
     made, there = _plan(session, request, guests, known)
     if made.rejections and not request.partial:
@@ -182,9 +186,9 @@ def _hold_against_host(
     before = foreseen(list(there), made.placements, online)
     now = []
     try:
-        for each in _read_all(session).values():
+        for each in read_all(session).values():
             with contextlib.suppress(*GONE):  # one that has ended since has given its CPUs back
-                now.append(_existing(session, request, each, False))
+                now.append(existing(session, each, False, request.restart))
     except NumaVirtError as blind:
         blind.changed = True
         blind.fields["domains"] = result["domains"]
@@ -294,51 +298,12 @@ def _plan(
     if any(guest.asked.devices for guest in guests):
         host = with_devices_of(host, session.connection.pci_devices())
     asked = [guest.asked for guest in guests]
-    there = _there(session, request, known, {guest.name for guest in guests})
+    there = all_existing(session, known, {guest.name for guest in guests}, request.restart)
     if not request.partial:
         return plan(host, asked, list(there.values()), request.rules, request.options), there
-    left_out = _there(session, request, known, frozenset())
+    left_out = all_existing(session, known, frozenset(), request.restart)
     there = {name: each for name, each in there.items() if name in left_out}
     return plan_partial(host, asked, there, left_out, request.rules, request.options), there
-
-
-def _there(
-    session: Session, request: PlacementRequest, known: dict[str, Known], asked: AbstractSet[str]
-) -> dict[str, Existing]:
-    """What takes CPUs and memory now. A guest that has ended since it was read counts as it is then; one that is gone
-    is taken out of ``known``."""
-    found = {}
-    for name, each in list(known.items()):
-        now: Known | None = each
-        try:
-            found[name] = _existing(session, request, each, name in asked)
-            continue
-        except GONE:
-            now = read_anew(session, name)
-        if now is None:
-            del known[name]
-            continue
-        known[name] = now
-        try:
-            found[name] = _existing(session, request, now, name in asked)
-        except GONE:
-            # It runs, and nobody says where: as its definition says.
-            config = now.config if now.live is None or now.persistent else now.live
-            known[name] = replace(now, config=config, live=None)
-            found[name] = _existing(session, request, known[name], name in asked)
-    return found
-
-
-def _read_all(session: Session) -> dict[str, Known]:
-    """Every domain of the host, by name. One that goes away meanwhile is left out."""
-    domains = session.connection.domains()
-    persistent = session.connection.persistent_uuids() if any(domain.active for domain in domains) else set()
-    known = {}
-    for domain in domains:
-        each = read_present(session, domain, not domain.active or str(domain.uuid) in persistent)
-        if each is not None:
-            known[domain.name] = each
-    return known
 
 
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
@@ -380,7 +345,7 @@ def _left_alone(session: Session, request: PlacementRequest, known: Known) -> st
     stored = known.intent.policy if known.intent is not None else None
     try:
         wish = wish_of({}, request.task, stored, known.domain.name)
-        asked = _asked(session, wish, known.config.shape, _needs(known.config))
+        asked = asked_of(session, wish, known.config.shape, needs_of(known.config))
         if stored is not None and wish == wish_from_json(stored):
             check_request(session.host, replace(asked, devices=()))
     except InputError as error:
@@ -413,84 +378,7 @@ def _guest(
     wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
     if wish.policy == "mirror" and not session.driver.numatune:
         raise UnsupportedError(session.driver.name, "mirror", "it cannot bind cells of a guest", "policy")
-    return _Guest(name, wish, given, there, meant, _asked(session, wish, meant.shape, _needs(meant)))
-
-
-def _asked(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Asked:
-    sizes = sorted({pool.size for cell in session.host.cells for pool in cell.huge_pools})
-    default_page = 2048 if 2048 in sizes or not sizes else sizes[0]
-    asked = request_of(wish, shape, needs, default_page, session.driver.emulator)
-    # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
-    return asked if session.driver.numatune else replace(asked, binds_early=True)
-
-
-def _needs(definition: Definition) -> GuestNeeds:
-    return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
-
-
-def _existing(session: Session, request: PlacementRequest, known: Known, asked_for: bool) -> Existing:
-    """A domain that is there, by its real pins.
-
-    Of a running guest that means what the hypervisor says; but one that this collection has placed is judged by its
-    definition: where the guest differs from that, carrying the plan out mends it. If it is not in the plan, nothing
-    does, and it takes what its definition says as well as what it has. Memory stays where it is until the guest ends:
-    it takes that too, unless this run restarts it.
-    """
-    live, intent = known.live, known.intent
-    wish = wish_from_json(intent.policy) if intent is not None and intent.policy is not None else None
-    definition = known.config if live is None or (intent is not None and known.persistent) else live
-    placement = session.driver.decode(definition.placement)
-    if live is not None and definition is live and session.driver.full_maps:
-        placement = replace(placement, cpuset=None, vcpu_pins=_real_pins(session, known))
-    elif session.driver.pins_each_vcpu:
-        # Without a pin of its own a vCPU may run anywhere, whatever <vcpu cpuset> says.
-        placement = replace(placement, cpuset=None, vcpu_pins=definition.placement.vcpu_pins)
-    if not session.driver.numatune:
-        placement = replace(placement, memory=None, memnodes=())
-    if live is not None and definition is not live and session.driver.full_maps and not asked_for:
-        strays = {vcpu: cpus for vcpu, cpus in _real_pins(session, known) if cpus != placement.of_vcpu(vcpu)}
-        pins = {vcpu: cpus | (placement.of_vcpu(vcpu) or cpus) for vcpu, cpus in strays.items()}
-        placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
-    needs = GuestNeeds()
-    with contextlib.suppress(InputError):  # a device or a size that only its driver understands
-        needs = _needs(definition)
-    asked = _asked(session, wish, definition.shape, needs) if wish is not None else None
-    page = asked.page_size if asked is not None else (needs.page_size or None)
-    found = Existing.of(definition.shape, placement, page, asked)
-    measured = _measured(session, known) if found.nodeset is None and live is not None else ()
-    if live is not None and definition is not live and not (asked_for and request.restart):
-        found = replace(found, held=measured or _bound_now(session, live))
-    if measured and not found.held:
-        return replace(found, memory_on=measured)
-    # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
-    return found if found.nodeset is not None or asked is not None else replace(found, memory=0)
-
-
-def _bound_now(session: Session, live: Definition) -> tuple[tuple[int, int], ...]:
-    """Pairs (cell, KiB) of where a running guest's memory is bound until it ends, whatever its definition says."""
-    now = Existing.of(live.shape, session.driver.decode(live.placement))
-    if not session.driver.numatune or now.nodeset is None:
-        return ()
-    share = -(-now.memory // len(now.nodeset))
-    return tuple((cell, share) for cell in now.nodeset)
-
-
-def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
-    """Pairs (cell, KiB) of a running guest's memory; empty where that cannot be seen."""
-    if session.xen is not None:
-        pages = session.pages or {}
-        return tuple(sorted((cell, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
-    if session.driver.name == "qemu" and session.connection.local:
-        pid = session.pid_of(known.domain)
-        memory = _proc.memory(pid) if pid else None
-        return memory.kib if memory is not None else ()
-    return ()
-
-
-def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]:
-    maps = known.domain.vcpu_maps()
-    everything = session.host.online
-    return pins_of({vcpu: cpus for vcpu, cpus in maps.items() if not everything <= cpus})
+    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, needs_of(meant)))
 
 
 def _job(
@@ -504,7 +392,7 @@ def _job(
     """The plan for one guest. Raises all that can be said before the first write. ``state`` is its state, if known."""
     given, meant, made_cells = guest.given, guest.meant, False
     if isinstance(meant, XmlDefinition):
-        if placed.guest_cells and not _needs(meant).guest_cells:
+        if placed.guest_cells and not needs_of(meant).guest_cells:
             given, made_cells = XmlDefinition(_guest_needs.with_guest_cells(meant.root, placed.guest_cells)), True
         elif given is None and guest.known is not None and meant is not guest.known.config:
             given = meant  # the cells were made for a place that it leaves
