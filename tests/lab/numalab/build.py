@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from numalab.guests import build_guests
+from numalab.guests import build_firmware, build_guests
 from numalab.hypervisor import take_hypervisor, unpack_kernel
 from numalab.initrd import build_initrd
 from numalab.recipes import Recipe
@@ -69,6 +69,8 @@ def build(recipe: Recipe, image: Image, say: Say) -> None:
     if recipe.hypervisor:
         take_hypervisor(root / "boot" / recipe.hypervisor, work / "xen")
         build_guests(root, scratch / "guests", tools)
+    else:
+        build_firmware(root, scratch / "guests", tools)
     release = take_kernel(root, work / "vmlinuz")
     if recipe.hypervisor:
         unpack_kernel(work / "vmlinuz", work / "vmlinux")

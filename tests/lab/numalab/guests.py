@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guests that an image with a hypervisor brings: kernels of a few hundred bytes that do nothing."""
+"""The guests that an image brings: kernels and a firmware of a few hundred bytes that do nothing."""
 
 from __future__ import annotations
 
@@ -67,9 +67,21 @@ def build_guests(root: Path, work: Path, tools: Runner) -> None:
     for kernel in KERNELS:
         _build_kernel(kernel, target / kernel.name, work, tools)
     # A boot sector, which is a whole disk.
-    code = work / "hvm.o"
-    tools.run("gcc", "-m32", "-c", "-o", str(code), str(GUESTS / "hvm.S"))
-    tools.run("objcopy", "-O", "binary", "-j", ".text", str(code), str(target / "hvmidle.img"))
+    _build_binary("hvm", target / "hvmidle.img", work, tools)
+
+
+def build_firmware(root: Path, work: Path, tools: Runner) -> None:
+    """Build the firmware of QEMU guests without a system into the image's root, using ``work`` as scratch."""
+    target = root / GUEST_FOLDER
+    target.mkdir(parents=True)
+    work.mkdir()
+    _build_binary("firmware", target / "idle.rom", work, tools)
+
+
+def _build_binary(source: str, target: Path, work: Path, tools: Runner) -> None:
+    code = work / f"{source}.o"
+    tools.run("gcc", "-m32", "-c", "-o", str(code), str(GUESTS / f"{source}.S"))
+    tools.run("objcopy", "-O", "binary", "-j", ".text", str(code), str(target))
 
 
 def _build_kernel(kernel: Kernel, target: Path, work: Path, tools: Runner) -> None:

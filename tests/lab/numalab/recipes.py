@@ -19,10 +19,10 @@ IMAGES = Path(__file__).resolve().parent.parent / "images"
 GUESTS = Path(__file__).resolve().parent.parent / "guests"
 
 #: The modules whose code shapes an image: their text is part of every key.
-BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("build.py", "rootfs.py", "initrd.py"))
+BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("build.py", "rootfs.py", "initrd.py", "guests.py"))
 
 #: Those that matter to images with a hypervisor of their own, and only to them.
-HYPERVISOR_BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("hypervisor.py", "guests.py"))
+HYPERVISOR_BUILDERS = (Path(__file__).resolve().parent / "hypervisor.py",)
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,7 @@ class Recipe:
 
     def _parts(self) -> Iterator[bytes]:
         yield json.dumps(asdict(self), sort_keys=True).encode()
-        trees = (*self.trees, GUESTS) if self.hypervisor else self.trees
-        for tree in trees:
+        for tree in (*self.trees, GUESTS):
             for path in sorted(path for path in tree.rglob("*") if path.is_file()):
                 yield path.relative_to(tree).as_posix().encode()
                 yield path.read_bytes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 from numalab import hypervisor
 from numalab.errors import LabError
-from numalab.guests import GUEST_FOLDER, KERNELS, build_guests
+from numalab.guests import GUEST_FOLDER, KERNELS, build_firmware, build_guests
 from numalab.hypervisor import kernel_payload, take_hypervisor
 from numalab.packages import find_command
 from numalab.recipes import GUESTS
@@ -94,11 +95,27 @@ class FakeTools:
 def test_every_guest_is_built_from_sources_that_are_there(tmp_path: Path) -> None:
     tools = FakeTools()
     build_guests(tmp_path, tmp_path / "work", tools)
+    build_firmware(tmp_path / "other", tmp_path / "other work", tools)
     sources = {Path(command[-1]) for command in tools.commands if command[0] == "gcc"}
     assert all(source.exists() for source in sources)
     assert {source.name for source in sources} == {path.name for path in GUESTS.glob("*.[cS]")}
     built = {word for command in tools.commands for word in command if word.startswith(f"{tmp_path / GUEST_FOLDER}/")}
     assert {Path(path).name for path in built} == {*(kernel.name for kernel in KERNELS), "hvmidle.img"}
+    assert tools.commands[-1][-1] == str(tmp_path / "other" / GUEST_FOLDER / "idle.rom")
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None or shutil.which("objcopy") is None, reason="needs gcc and binutils")
+def test_the_firmware_is_as_large_as_qemu_wants_it_and_begins_where_a_cpu_does(tmp_path: Path) -> None:
+    class Tools:
+        def run(self, command: str, *arguments: str) -> None:
+            subprocess.run([command, *arguments], check=True)
+
+    build_firmware(tmp_path / "root", tmp_path / "work", Tools())
+    rom = (tmp_path / "root" / GUEST_FOLDER / "idle.rom").read_bytes()
+    assert len(rom) == 1 << 16
+    jump, offset = rom[0xFFF0], int.from_bytes(rom[0xFFF1:0xFFF3], "little")
+    start = (0xFFF3 + offset) & 0xFFFF
+    assert jump == 0xE9 and rom[start : start + 2] == b"\xb0\x35"  # movb $0x35, %al
 
 
 def test_only_a_kernel_that_obeys_has_the_code_for_it(tmp_path: Path) -> None:

@@ -71,12 +71,11 @@ def test_the_name_of_a_file_is_part_of_the_key(recipe: Recipe, tree: int) -> Non
 def test_files_of_one_recipe_are_no_part_of_the_others_key(recipe: Recipe) -> None:
     before = recipe.key()
     (XEN.trees[1] / "more").write_text("")
-    (numalab.recipes.GUESTS / "more.S").write_text("")
     numalab.recipes.HYPERVISOR_BUILDERS[0].write_text("second\n")
     assert recipe.key() == before
 
 
-def test_guests_and_what_builds_them_are_part_of_the_key_of_a_recipe_with_a_hypervisor(recipe: Recipe) -> None:
+def test_guests_and_what_builds_a_hypervisor_are_part_of_its_key(recipe: Recipe) -> None:
     keys = {XEN.key()}
     (numalab.recipes.GUESTS / "more.S").write_text("")
     keys.add(XEN.key())
@@ -84,6 +83,12 @@ def test_guests_and_what_builds_them_are_part_of_the_key_of_a_recipe_with_a_hype
     keys.add(XEN.key())
     assert len(keys) == 3
     assert recipe.key() not in keys
+
+
+def test_guests_are_part_of_the_key(recipe: Recipe) -> None:
+    before = recipe.key()
+    (numalab.recipes.GUESTS / "more.S").write_text("")
+    assert recipe.key() != before
 
 
 def test_each_system_has_an_image_of_its_own_for_each_recipe(recipe: Recipe) -> None:
