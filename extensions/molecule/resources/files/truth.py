@@ -65,7 +65,9 @@ def ram(pid: int, kib: int) -> dict:
         if (last - first) // 1024 == kib:
             page = int(re.search(r"kernelpagesize_kB=(\d+)", line)[1]) if "kernelpagesize" in line else 4
             pages = {cell: int(count) * page for cell, count in re.findall(r" N(\d+)=(\d+)", line)}
-            return {"policy": line.split()[1], "kib": pages}
+            # Since QEMU 7.1, where the kernel can: "prefer (many):2".
+            policy = re.match(r"\S+ (prefer \(many\)\S*|\S+)", line)[1]
+            return {"policy": policy, "kib": pages}
     return {"policy": None, "kib": {}}
 
 
