@@ -70,10 +70,9 @@ def one_at_a_time(
     Without a ``directory`` nothing is locked. Gives what a user has to know of a lock that could not be had.
     """
     called = "the placement of guests on this host"
-    with (
-        _host(directory, fcntl.LOCK_SH, seconds, daemon, False, called) as (where, said),
-        _domain(where, name, seconds),
-    ):
+    with contextlib.ExitStack() as held:
+        where, said = held.enter_context(_host(directory, fcntl.LOCK_SH, seconds, daemon, False, called))
+        held.enter_context(_domain(where, name, seconds))
         yield said
 
 

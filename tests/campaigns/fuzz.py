@@ -177,7 +177,7 @@ def read_document(text: str) -> None:
     new = definition.load(held.rewritten(wanted, record).text)
     if new.placement != wanted or not new.same_rest(held) or new.record.intent != record.intent:
         raise AssertionError("another placement, another rest, or no record")
-    if "hunter2" in held.masked_text + held.rest_text + held.owned_text and "hunter2" in DOCUMENT == text:
+    if "hunter2" in held.masked_text + held.rest_text + held.owned_text and text == DOCUMENT:
         raise AssertionError("a secret is shown")
     held.released(), held.completed(held), held.dropped_elements(new), held.same_secrets(new), held.digest
 

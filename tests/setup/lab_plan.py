@@ -21,11 +21,15 @@ LANES = ("lab-1", "lab-2")
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario of extensions/molecule: the kinds of its hosts, and the system and the lane of ``make test``."""
+    """A scenario of extensions/molecule: the kinds of its hosts, and the system and the lane of ``make test``.
+
+    ``by_hand``: ``make test`` leaves it out; ``make test-long`` and ``make lab-matrix`` run it on each system.
+    """
 
     kinds: tuple[str, ...]
     system: str
     lane: str
+    by_hand: bool = False
 
     def hosts(self, system: str) -> tuple[str, ...]:
         """The names of its hosts, as the lab knows them."""

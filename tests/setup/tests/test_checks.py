@@ -78,7 +78,7 @@ def test_whatever_ends_a_run_ends_what_it_started(folder: Path, number: signal.S
     daemon = int((folder / "daemon").read_text())
     assert runs(daemon)
     run.send_signal(number)
-    said, _ = run.communicate(timeout=60)
+    said = run.communicate(timeout=60)[0]
     assert run.returncode == (-number if number == signal.SIGKILL else 128 + number), said
     assert within(60, lambda: not runs(daemon))
 

@@ -120,7 +120,7 @@ def test_uris():
     "value",
     [
         None, True, 3, 0.5, "web1", "secret-santa", "/srv/secrets/a", "web 1",
-         "0-3,^2,8", "qemu:///system", "web*", "/etc/xen/a b.cfg",
+        "0-3,^2,8", "qemu:///system", "web*", "/etc/xen/a b.cfg",
         ["0", 1], (), {"0-3": "4"}, "1," * 400, "4GiB", b"x",
     ],
 )  # fmt: skip

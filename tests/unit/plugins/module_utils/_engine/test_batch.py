@@ -234,7 +234,10 @@ def test_a_run_that_is_cut_short_says_what_it_did(qemu, monkeypatch, how, call):
 
 
 def test_a_signal_passes_where_nothing_had_begun(qemu, monkeypatch):
-    monkeypatch.setattr(FakeConnection, "domains", lambda _self: (_ for _ in ()).throw(Interrupted(143)))
+    def interrupted(_connection):
+        raise Interrupted(143)
+
+    monkeypatch.setattr(FakeConnection, "domains", interrupted)
     monkeypatch.setattr(_runner, "require_libraries", lambda: None)
     with pytest.raises(Interrupted):
         _runner.run(lambda: qemu.place_all(*given("a")))

@@ -74,7 +74,7 @@ def releases(host, _kind):
 
 
 def looks(host, _kind):
-    return lambda: host.findings()
+    return host.findings
 
 
 PATHS = {"moves": moves, "everybody": everybody, "releases": releases, "looks": looks}

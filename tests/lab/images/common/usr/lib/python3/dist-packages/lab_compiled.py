@@ -27,7 +27,8 @@ def _kept(pathname, source):
         with open(path, "rb") as file:
             return marshal.load(file)
     except (OSError, EOFError, ValueError, TypeError):
-        code = _compile(pathname, source)
+        pass  # there is none yet, or no whole one
+    code = _compile(pathname, source)
     draft = f"{path}.{os.getpid()}"
     try:
         os.makedirs(FOLDER, 0o755, exist_ok=True)
