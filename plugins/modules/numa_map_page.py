@@ -182,7 +182,7 @@ def main():
             time=dict(type="str"),
         ),
         supports_check_mode=True,
-        opaque=("cells", "guests"),
+        opaque=("cells", "guests", "title"),  # a title may have any text, and pages escape it
     )
     request = MapRequest(check_mode=module.check_mode, diff=module._diff, **module.params)
     result = run(lambda: map_pages(request), alone=True)
