@@ -36,7 +36,7 @@ class Scenario:
         return tuple(kind + SYSTEMS[system] for kind in self.kinds)
 
 
-#: In the order in which a lane runs them. Those that are left to hands took too long beside all else when last measured,
+#: In the order in which a lane runs them. Those that are left to hands took too long when last measured,
 #: and were not seen to pass in these lanes: `make lab-matrix` runs them. Each comes back with its time.
 SCENARIOS = {
     "born": Scenario(("kvm",), "12", "lab-1"),
