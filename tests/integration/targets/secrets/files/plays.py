@@ -108,6 +108,7 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
         file.write("[defaults]\n")
     environment = {
         **os.environ,
+        "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": configuration,
         "ANSIBLE_LOG_PATH": os.path.join(folder, "controller.log"),
         "ANSIBLE_INJECT_INVOCATION": "true",
@@ -119,7 +120,9 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
         "ANSIBLE_REMOTE_TMP": os.path.join(folder, "remote"),
     }
     log = os.path.join(folder, "syslog")
-    command = [python, "-m", "ansible", "playbook", "-vvv", "-i", "localhost,", book]
+    # Not by -m ansible: it looks for programs that are installed, and ansible-test brings an Ansible that is not.
+    start = "import sys; from ansible.cli.playbook import main; sys.exit(main())"
+    command = [python, "-c", start, "-vvv", "-i", "localhost,", book]
     namespace = own_namespace()
     if namespace:
         command = [*namespace, sys.executable, os.path.join(HERE, "own_log.py"), log, *command]
@@ -133,6 +136,8 @@ def play(uri: str, folder: str, python: str) -> dict[str, str]:
         check=False,
     )
     texts = {"stdout": done.stdout, "stderr": done.stderr}
+    if not os.path.exists(environment["ANSIBLE_LOG_PATH"]):
+        sys.exit(f"Ansible did not start: {done.stderr[-500:]}")
     for top in ("async", "tree", "junit"):
         for path, _folders, files in os.walk(os.path.join(folder, top)):
             texts.update({os.path.join(path, name): _read(os.path.join(path, name)) for name in files})
