@@ -90,8 +90,22 @@ def fit_out(recipe: Recipe, root: Path, tools: BuildTools) -> None:
         link = root / "etc/systemd/system" / unit
         link.unlink(missing_ok=True)
         link.symlink_to("/dev/null")
+    _mask_generators(root)
     tools.run("chroot", str(root), "systemctl", "--quiet", "enable", *recipe.enabled_units)
     tools.run("chroot", str(root), "python3", "-m", "compileall", "-q", *_python_folders(root))
+
+
+def _mask_generators(root: Path) -> None:
+    """Let no generator of units run at boot but the one that knows Xen's init script.
+
+    The others look for disks, consoles and hardware that are not there. All together they have 90 s before systemd
+    gives up on them and boots without Xen's unit, which emulation can take.
+    """
+    masks = root / "etc/systemd/system-generators"
+    masks.mkdir(exist_ok=True)
+    for generator in (root / "usr/lib/systemd/system-generators").iterdir():
+        if generator.name != "systemd-sysv-generator":
+            (masks / generator.name).symlink_to("/dev/null")
 
 
 def authorize(root: Path, public_key: Path, host_key: Path) -> None:
