@@ -26,6 +26,9 @@ from ansible_collections.numa.virt.plugins.module_utils._lock_holders import boo
 # QEMU names its threads for libvirt (-name …,debug-threads=on); the kernel cuts a name to 15 characters.
 _VCPU = re.compile(r"CPU (\d+)/")
 _IOTHREAD = re.compile(r"IO iothread(\d+)")
+# Threads of QEMU that live where its emulator does. Others take the place of whoever made them: a worker that of an IO
+# thread, KVM's own that of a vCPU (from Linux 6.12 on), those of io_uring none that can be foretold.
+_OF_EMULATOR = re.compile(r"qemu|kvm$|call_rcu|IO mon_iothread|vnc_worker|SPICE Worker")
 _PAGES = re.compile(r"\bN(\d+)=(\d+)")
 _PAGE_SIZE = re.compile(r"\bkernelpagesize_kB=(\d+)")
 # File mappings are QEMU's own code and libraries, shared with everybody; memory of the guest is anonymous, or of a
@@ -63,6 +66,11 @@ class Thread:
     def iothread(self) -> int | None:
         match = _IOTHREAD.match(self.name)
         return int(match[1]) if match else None
+
+    @property
+    def of_emulator(self) -> bool:
+        """Whether its place is the emulator's, and not that of whatever thread made it."""
+        return _OF_EMULATOR.match(self.name) is not None
 
 
 @dataclass(frozen=True)

@@ -67,14 +67,25 @@ def misplaced(placement: Placement, observation: Observation) -> list[Misplaced]
         if allowed is not None and not cpus <= allowed:
             found.append(Misplaced(names.get(vcpu, f"vCPU {vcpu}"), f"CPUs {allowed}", f"CPUs {cpus}"))
     for thread in observation.others:
-        if thread.vcpu is not None:
-            continue
-        iothread = thread.iothread
-        allowed = placement.of_emulator if iothread is None else placement.of_iothread(iothread)
-        who = f"emulator thread {thread.name!r}" if iothread is None else f"IO thread {iothread}"
-        if allowed is not None and not thread.cpus <= allowed:
-            found.append(Misplaced(f"{who} (thread {thread.tid})", f"CPUs {allowed}", f"CPUs {thread.cpus}"))
+        if thread.vcpu is None:
+            who, allowed = _helper(placement, observation, thread)
+            if allowed is not None and not thread.cpus <= allowed:
+                found.append(Misplaced(f"{who} (thread {thread.tid})", f"CPUs {allowed}", f"CPUs {thread.cpus}"))
     return found + _misplaced_memory(placement, observation)
+
+
+def _helper(placement: Placement, observation: Observation, thread: Thread) -> tuple[str, CpuSet | None]:
+    """What to call a thread that is no vCPU, and where it may be; None is everywhere."""
+    if thread.iothread is not None:
+        return f"IO thread {thread.iothread}", placement.of_iothread(thread.iothread)
+    if thread.of_emulator:
+        return f"emulator thread {thread.name!r}", placement.of_emulator
+    # Made by one of the others, and nobody says by which
+    makers = [placement.of_emulator]
+    makers += [placement.of_vcpu(vcpu) for vcpu, _cpus in observation.vcpus]
+    makers += [placement.of_iothread(each.iothread) for each in observation.others if each.iothread is not None]
+    known = [cpus for cpus in makers if cpus is not None]
+    return f"helper thread {thread.name!r}", union(known) if len(known) == len(makers) else None
 
 
 def observation_as_result(observation: Observation | None) -> dict[str, Any] | None:
@@ -82,7 +93,7 @@ def observation_as_result(observation: Observation | None) -> dict[str, Any] | N
     if observation is None:
         return None
     others = [thread for thread in observation.others if thread.vcpu is None]
-    emulator = union(thread.cpus for thread in others if thread.iothread is None)
+    emulator = union(thread.cpus for thread in others if thread.of_emulator)
     mems = union(thread.mems for thread in observation.others)
     memory = observation.memory
     return {

@@ -18,6 +18,8 @@ description:
     so that they are as if this collection had never been there. Their CPUs are free for others.
   - The vCPUs of a guest that runs may use every CPU at once. Its memory stays bound until it is started again, which
     is reported.
+  - A guest with a managed save image goes on without a placement, too. Where the driver does not let an image be
+    changed it fails, and nothing of it is touched.
   - Cells that O(numa.virt.numa_placement#module:policy=mirror) made for a guest that had none go too. A guest that runs
     keeps them until it is started again. Cells that its own definition had stay.
   - A guest that fails stops no other. One that somebody else changes meanwhile is left as it is, and fails.

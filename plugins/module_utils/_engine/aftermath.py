@@ -73,6 +73,7 @@ class Attempt:
         self.restarts = False
         self.applied = 0
         self.saved: SavedPlan | None = None
+        self.image_written = False
 
     def define(self, text: str) -> Domain:
         """Write a definition, and keep what the hypervisor made of it."""
@@ -85,10 +86,11 @@ class Attempt:
         """Give the managed save image its placement. Where that is refused the definition is put back."""
         self.tried = self.tried or bool(plan.changes)
         try:
-            apply_saved(self.session, domain, plan)
-        except SavedImageError as error:
+            apply_saved(domain, plan, self.session.driver.name)
+        except NumaVirtError as error:
             error.add(f"; {self._put_back()[0]}")
             raise
+        self.image_written = bool(plan.changes)
 
     def note_step(self) -> None:
         """A change to the running guest has been made."""
@@ -107,9 +109,10 @@ class Attempt:
             return
         error.state = now.state
         redefined = _text(now.known) != _text(self.known)
-        error.changed = redefined or self.restarts or self.applied > 0 or self._other_guest(now)
+        error.changed = redefined or self.restarts or self.image_written or self.applied > 0 or self._other_guest(now)
         if not isinstance(error, (PlacementFailedError, RestartFailedError, SavedImageError)):
-            error.add(f"; domain {self.name!r} is {now.state}, and its definition {self._words(now, redefined)}")
+            image = "; its saved image has its new place" if self.image_written else ""
+            error.add(f"; domain {self.name!r} is {now.state}, and its definition {self._words(now, redefined)}{image}")
 
     def _words(self, now: Now, redefined: bool) -> str:
         if now.known is None:
@@ -187,6 +190,7 @@ class Attempt:
             self._own().define_saved(self.saved.before.text)
         except NumaVirtError as error:
             return f"; its saved image could NOT be put back ({reason_of(error)}), and has its new place"
+        self.image_written = False
         return ", and so is its saved image"
 
     def _put_back(self) -> tuple[str, bool]:

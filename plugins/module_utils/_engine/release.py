@@ -30,6 +30,7 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, take_turns
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     GONE,
@@ -38,10 +39,10 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     overwritten_warning,
     read_anew,
     read_present,
-    touched,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -52,6 +53,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     NumaVirtError,
+    SavedImageError,
 )
 from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
@@ -80,6 +82,13 @@ class _Job:
     released: Definition
     config_changes: list[Change]
     live: LivePlan | None
+    saved: SavedPlan | None
+
+    @property
+    def changes(self) -> list[Change]:
+        """All that a release takes out of its definition, and of where it runs or goes on."""
+        runs = [step.change for step in self.live.steps] if self.live is not None else []
+        return merge(self.config_changes, [*runs, *(self.saved.changes if self.saved is not None else ())])
 
 
 def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str, Any]:
@@ -126,7 +135,7 @@ def _jobs(session: Session, request: ReleaseRequest, chosen: Sequence[Known], ta
                 if again is None:
                     raise
                 jobs[name] = _plan(session, again)
-        except GONE as error:
+        except (*GONE, SavedImageError) as error:
             tally.fail(name, error)
     return jobs
 
@@ -198,14 +207,29 @@ def _plan(session: Session, known: Known) -> _Job:
     live = None
     if known.live is not None:
         live = plan_live(session, known, Placement(), None)
-        stored = known.live.record
-        if stored is not None and stored.made_cells:
-            kept = Restart(GUEST_CELLS, "a guest keeps its cells until it is started again")
-            live = replace(live, restarts=(*live.restarts, kept))
+        live = replace(live, restarts=(*live.restarts, *_kept_cells(known.live)))
         for change in _release_change(known.live) if session.driver.live_metadata else ():
             step = Step(replace(change, applied=LIVE), lambda domain: domain.remove_metadata(NAMESPACE))
             live = replace(live, steps=(*live.steps, step))
-    return _Job(known, released, changes if known.persistent else [], live)
+    config_changes = changes if known.persistent else []
+    return _Job(known, released, config_changes, live, _plan_saved(session, known, bool(config_changes)))
+
+
+def _plan_saved(session: Session, known: Known, acts: bool) -> SavedPlan | None:
+    """A guest in a managed save image would go on at its place. Raises SavedImageError, if there is anything to do."""
+    try:
+        return plan_saved(session, known, None, None)
+    except SavedImageError:
+        if acts:
+            raise
+        return None
+
+
+def _kept_cells(goes_on_as: Definition) -> list[Restart]:
+    record = goes_on_as.record
+    if record is None or not record.made_cells:
+        return []
+    return [Restart(GUEST_CELLS, "a guest keeps its cells until it is started again")]
 
 
 def _release_change(definition: Definition) -> list[Change]:
@@ -221,31 +245,34 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
 
     Returns the file of the definition from before, and what of somebody else's was overwritten.
     """
-    steps = job.live.steps if job.live is not None else ()
-    if not steps and not job.config_changes:
+    if not job.changes:
         return None, None
-    backup_file, lost = None, None
+    known, steps = job.known, job.live.steps if job.live is not None else ()
+    attempt = Attempt(session, known.domain.name, known, known.domain.state() if known.live is not None else "shut off")
+    lost = None
     if job.config_changes and request.backup:
-        backup_file = keep_backup(request.backup_dir, job.known)
-    look_again_at(session, job.known, None, bool(steps))
+        attempt.backup_file = keep_backup(request.backup_dir, known)
+    look_again_at(session, known, None, bool(steps))
     try:
         if job.live is not None:
-            apply_live(session, job.known.domain, job.live)
+            apply_live(session, known.domain, job.live, attempt)
+        if job.saved is not None:
+            attempt.rewrite_image(known.domain, job.saved)
         if job.config_changes:
             if steps:
-                look_again_at(session, job.known, None, False)
-            domain = job.known.domain.redefine(job.released.text)
-            lost = overwritten(session, job.known, domain, backup_file)
+                look_again_at(session, known, None, False)
+            lost = overwritten(session, known, attempt.define(job.released.text), attempt.backup_file)
     except NumaVirtError as error:
-        error.changed = touched(session, job.known.domain.name, job.known) is not False
+        attempt.tell(error)
         raise
-    return backup_file, lost
+    return attempt.backup_file, lost
 
 
 def _result(job: _Job, backup_file: str | None = None, lost: dict[str, Any] | None = None) -> dict[str, Any]:
-    live_changes = [step.change for step in job.live.steps] if job.live is not None else []
     restarts = list(job.live.restarts) if job.live is not None else []
-    changes = mark_restarts(merge(job.config_changes, live_changes), restarts)
+    if job.saved is not None and job.changes:
+        restarts += _kept_cells(job.saved.before)
+    changes = mark_restarts(job.changes, restarts)
     shown = job.released if job.config_changes else job.known.config
     more: dict[str, Any] = {"backup_file": backup_file} if backup_file is not None else {}
     if lost is not None:

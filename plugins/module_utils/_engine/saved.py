@@ -72,22 +72,35 @@ def read_saved(session: Session, known: Known) -> XmlDefinition | None:
     try:
         return XmlDefinition.load(known.domain.saved_xml())
     except NumaVirtError as error:
-        raise _refused(session, known.domain, reason_of(error)) from None
+        raise _refused(session.driver.name, known.domain, reason_of(error)) from None
 
 
-def apply_saved(session: Session, domain: Domain, plan: SavedPlan) -> None:
-    """Rewrite the image where that changes it. Raises SavedImageError; then the image is as it was."""
+def apply_saved(domain: Domain, plan: SavedPlan, driver: str) -> None:
+    """Rewrite the image where that changes it, and look where the answer is an error.
+
+    Raises SavedImageError where the image is as it was, and what the call has raised where nobody can look.
+    """
     if not plan.changes:
         return
     try:
         domain.define_saved(plan.after.text)
     except NumaVirtError as error:
-        raise _refused(session, domain, reason_of(error)) from None
+        if not _is_written(domain, plan, error):
+            raise _refused(driver, domain, reason_of(error)) from None
 
 
-def _refused(session: Session, domain: Domain, reason: str) -> SavedImageError:
+def _is_written(domain: Domain, plan: SavedPlan, error: NumaVirtError) -> bool:
+    """Whether only the answer was lost. Raises ``error`` where that cannot be seen."""
+    try:
+        now = XmlDefinition.load(domain.saved_xml())
+    except NumaVirtError:
+        raise error from None
+    return (now.placement, now.record) == (plan.after.placement, plan.after.record)
+
+
+def _refused(driver: str, domain: Domain, reason: str) -> SavedImageError:
     return SavedImageError(
-        f"domain {domain.name!r} has a managed save image, which the {session.driver.name} driver does not let another "
+        f"domain {domain.name!r} has a managed save image, which the {driver} driver does not let another "
         f"place be given to ({reason}); start it as it was saved (virsh start), or give its memory up (virsh "
         "managedsave-remove), and run again",
         domain=domain.name,

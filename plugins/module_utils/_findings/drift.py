@@ -11,7 +11,6 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,10 +33,6 @@ from ansible_collections.numa.virt.plugins.module_utils._verify import DEFINITIO
 _EVERYWHERE = "every CPU"
 _UNBOUND = "not bound"
 _NOTHING = Intent()
-
-# Threads of QEMU that live where its emulator does. Others take the place of whoever made them: a worker that of an IO
-# thread, KVM's own that of a vCPU, those of io_uring none that can be foretold.
-_OF_EMULATOR = re.compile(r"qemu|kvm$|call_rcu|IO mon_iothread|vnc_worker|SPICE Worker")
 
 
 @dataclass(frozen=True)
@@ -210,7 +205,7 @@ def _threads(view: View, seen: Seen) -> Iterator[Finding]:
         if iothread is not None:
             shall = live.placement.of_iothread(iothread)
             found += _strayed("helper", f"IO thread {iothread}", shall, thread.cpus, seen.host)
-        elif thread.vcpu is None and _OF_EMULATOR.match(thread.name):
+        elif thread.of_emulator:
             who = f"the emulator's thread {thread.tid}"
             found += _strayed("helper", who, live.placement.of_emulator, thread.cpus, seen.host)
     if not found:

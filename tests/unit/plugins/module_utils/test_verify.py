@@ -207,8 +207,23 @@ def test_as_result():
 
 
 def test_the_emulator_is_all_of_its_threads():
-    several = [Thread(1, "qemu", cpus("1"), cpus("0")), Thread(2, "worker", cpus("3"), cpus("0"))]
-    assert observation_as_result(observation_of(several, None))["emulator"] == "1,3"
+    names = ("qemu", "call_rcu", "kvm-nx-lpage-re")
+    several = [Thread(tid, name, cpus(str(tid)), cpus("0")) for tid, name in enumerate(names)]
+    assert observation_as_result(observation_of(several, None))["emulator"] == "0-1"
+
+
+@pytest.mark.parametrize("name", ["kvm-nx-lpage-re", "worker", "iou-wrk-11", "vhost-10"])
+def test_a_thread_that_another_has_made_is_where_one_of_them_may_be(name):
+    """Linux 6.12: a vCPU makes KVM's own thread, which no pin of the emulator reaches."""
+
+    def found(where, placement=PLACEMENT):
+        threads = [*_threads(), Thread(14, name, cpus(where), cpus("1"))]
+        return [str(each) for each in misplaced(placement, observation_of(threads, PAGES))]
+
+    assert [found(where) for where in ("4", "5", "6", "7", "4-7")] == [[]] * 5
+    assert found("3-4") == [f"helper thread {name!r} (thread 14) may use CPUs 3-4 instead of CPUs 4-7"]
+    pinned = Placement(vcpu_pins=((0, cpus("4")), (1, cpus("5"))))
+    assert found("0", pinned) == []
 
 
 def test_vcpus_are_in_the_order_of_their_numbers():

@@ -126,15 +126,16 @@ class _Proxy:
 
 @dataclass(frozen=True)
 class Seen:
-    """The truth about one domain. ``where`` is what its vCPUs may use while it runs."""
+    """The truth about one domain. ``where`` is what its vCPUs may use while it runs, ``image`` what it goes on as."""
 
     definition: str | None
     state: str
     where: Any = None
+    image: str | None = None
 
     @property
     def runs(self) -> bool:
-        return self.state not in ("shut off", "absent", "saved")
+        return self.state not in ("shut off", "absent")
 
 
 ABSENT = Seen(None, "absent")
@@ -149,7 +150,10 @@ class World:
     def seen(self) -> dict[str, Seen]:
         host = self.host
         if isinstance(host, Hypervisor):
-            return {each.name: Seen(each.config, each.state, copy.copy(each.where)) for each in host.guests.values()}
+            return {
+                each.name: Seen(each.config, each.state, copy.copy(each.where), each.image)
+                for each in host.guests.values()
+            }
         if isinstance(host, TestDriver):
             return {each.name(): self._native(each) for each in host.native.listAllDomains()}
         files = {path.stem: path.read_text() for path in pathlib.Path(host.folder).glob("*.cfg")}
@@ -186,9 +190,9 @@ class World:
         host = self.host
         if isinstance(host, Hypervisor):
             guest = host.guests.get(name)
-            if guest is not None and guest.live is None:
+            if guest is not None and guest.live is None and guest.image is None:
                 del host.guests[name]
-            elif guest is not None:
+            elif guest is not None and guest.image is None:  # with one, libvirt refuses
                 guest.config = None
         elif isinstance(host, TestDriver):
             if self.seen().get(name, ABSENT).definition is not None:
@@ -225,7 +229,9 @@ class World:
         if self.seen().get(name, ABSENT).state != "shut off":
             return
         if isinstance(host, Hypervisor):
-            host.run(host.guests[name], paused=False)
+            guest = host.guests[name]
+            image, guest.image = guest.image, None
+            host.run(guest, paused=False, image=image)
         elif isinstance(host, TestDriver):
             host.domain(name).create()
         else:
@@ -373,6 +379,8 @@ def _lost(trial: Trial, name: str, before: Seen, after: Seen) -> list[str]:
         wrong.append(f"their edit of {name} is gone")
     if before.runs and not after.runs and trial.act != "destroy" and not trial.shut_down:
         wrong.append(f"{name} ran and was ended")
+    if before.image is not None and after.image is None and not after.runs and trial.act != "destroy":
+        wrong.append(f"the memory of {name} is gone")
     return wrong
 
 
@@ -380,6 +388,8 @@ def _untrue(trial: Trial, before: Seen, after: Seen) -> list[str]:
     """Words against the host."""
     error, wrong = trial.error, []
     answer = error.as_result() if error is not None else trial.result or {}
+    if "failures" in answer.get("error", {}):
+        answer = {**answer["error"]["failures"][0], "changed": answer["changed"]}
     text = str(answer.get("msg", ""))
     unknown = "not known" in text
     facts = (
@@ -390,6 +400,8 @@ def _untrue(trial: Trial, before: Seen, after: Seen) -> list[str]:
         (r"runs on as it was|started again as it was", after.state == "running"),
         (r"(left|is) paused", after.state == "paused"),
         (r"is shut off", after.state == "shut off"),
+        (r"so is its saved image", after.image == before.image),
+        (r"was saved again", after.image is not None),
     )
     for words, true in facts:
         if re.search(words, text) and not true:

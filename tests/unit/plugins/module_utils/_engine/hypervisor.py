@@ -471,12 +471,21 @@ class FakeDomain:
         def real():
             if not self.hypervisor.images_can_be_edited:
                 raise UnsupportedError("libvirt", "it", "this function is not supported by the connection driver")
+            self._check_image()
             return self._checked(self.guest.image)
 
         return self.connection.call("saved_xml", real)
 
+    def _check_image(self):
+        if self.guest.image is None:
+            raise LibvirtCallError("read the image", "domain does not have managed save image", 55)
+
     def define_saved(self, xml):
-        self._write("define_saved", lambda: setattr(self.guest, "image", xml))
+        def change():
+            self._check_image()
+            self.guest.image = xml
+
+        self._write("define_saved", change)
 
     def save(self):
         def change():
@@ -562,6 +571,7 @@ class FakeDomain:
 
     def remove_metadata(self, namespace):
         def change():
+            self._must_run("remove the intent")
             root = etree.fromstring(self.guest.live)
             metadata = root.find("metadata")
             for old in metadata.findall(f"{{{namespace}}}intent"):

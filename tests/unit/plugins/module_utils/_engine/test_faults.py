@@ -93,6 +93,19 @@ def ways(kind):
     if kind == "xl":
         # Nothing is kept of a pin that no file says.
         return [way for way in found if way.title != "pin live"]
+    found.append(Way("release", there(), lambda host: host.release("web1")))
+    if kind == "qemu":
+
+        def saved(host):
+            put(host, kind, xml(kind, **STRICT_0), "running")
+            host.save(host.guests["web1"])
+
+        found += [
+            Way("resume saved", saved, lambda host: host.place("web1", cells=[1])),
+            Way("define saved", saved, lambda host: host.place("web1", cells=[1], state="defined")),
+            Way("pin saved", saved, lambda host: host.pin(pins={"0": "1"})),
+            Way("release saved", saved, lambda host: host.release("web1")),
+        ]
     binding = {"memory": {"mode": "restrictive"}} if kind != "xen" else {}
     changed = xml(kind, more="<serial type='pty'/>")
     found += [

@@ -229,7 +229,10 @@ def test_one_guest_fails_and_the_others_are_released(qemu):
     qemu.failures["define"] = refuse("no", "define the domain")
     with pytest.raises(GuestsFailedError) as error:
         qemu.release("a", "b")
-    assert str(error.value) == "1 of 2 domains failed, 'a' first: cannot define the domain: no"
+    assert str(error.value) == (
+        "1 of 2 domains failed, 'a' first: cannot define the domain: no; domain 'a' is shut off, and its definition is "
+        "as it was"
+    )
     assert error.value.changed  # the other
     assert error.value.fields["failures"][0]["name"] == "a"
     json.dumps(error.value.as_result())

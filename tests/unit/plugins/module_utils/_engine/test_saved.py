@@ -10,9 +10,10 @@ import pytest
 from lxml import etree
 
 from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._engine.saved import apply_saved, plan_saved
+from ansible_collections.numa.virt.plugins.module_utils._engine.saved import plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, required_domain
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    GuestsFailedError,
     InputError,
     LibvirtCallError,
     NumaVirtError,
@@ -202,18 +203,72 @@ def test_pins_go_into_the_image_too(saved):
 
 
 def test_a_release_takes_what_is_ours_out_of_the_image(saved):
-    with saved.connect() as connection:
-        session = Session(connection)
-        known = required_domain(session, "web1")
-        plan = plan_saved(session, known, None, None)
-        assert [each.element for each in plan.changes] == ["vcpu/@cpuset", "numatune/memory", "metadata/intent"]
-        apply_saved(session, known.domain, plan)
-        assert image(saved).find("numatune") is None
-        assert image(saved).find("metadata") is None
-        again = plan_saved(session, known, None, None)
-        assert again.changes == ()
-        apply_saved(session, known.domain, again)
+    before = saved.everything()
+    foretold = saved.release("web1", check=True)
+    assert (saved.log, saved.everything()) == ([], before)
+    done = saved.release("web1")
+    assert saved.log == ["define_saved", "define"]
+    (one,) = done["domains"]
+    assert one["changes"] == foretold["domains"][0]["changes"]
+    assert [(each["element"], each["applied"]) for each in one["changes"]] == [
+        ("vcpu/@cpuset", "both"),
+        ("numatune/memory", "both"),
+        ("metadata/intent", "both"),
+    ]
+    assert (one["changed"], one["restart_required"]) == (True, False)
+    assert image(saved).find("numatune") is None
+    assert image(saved).find("metadata") is None
+    assert "s3cret" in saved.guests["web1"].image
+    assert not saved.release("web1")["changed"]
+
+
+def test_an_image_alone_is_released_too(saved):
+    """Somebody has written the definition anew since it was saved."""
+    saved.guests["web1"].config = XML
+    done = saved.release("web1")
     assert saved.log == ["define_saved"]
+    assert {each["applied"] for each in done["domains"][0]["changes"]} == {"live"}
+    assert "backup_file" not in done["domains"][0]
+    assert not saved.release("web1")["changed"]
+
+
+def test_cells_made_for_a_saved_guest_stay_until_its_restart(qemu):
+    qemu.place_all({"xml": document("wide", "kvm", vcpus=4, memory=786432)}, policy="mirror")
+    qemu.save(qemu.guests["wide"])
+    (one,) = qemu.release("wide")["domains"]
+    assert [each["element"] for each in one["restart_reasons"]] == ["cpu/numa"]
+    kept = etree.fromstring(qemu.guests["wide"].image)
+    assert kept.find("cpu/numa") is not None
+    assert kept.find("numatune") is None
+    assert etree.fromstring(qemu.definition("wide")).find("cpu/numa") is None
+    (again,) = qemu.release("wide")["domains"]
+    assert (again["changed"], again["restart_required"]) == (False, False)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_release_that_cannot_edit_an_image_touches_nothing(saved, check):
+    saved.images_can_be_edited = False
+    saved.place(xml=document("web2", kind="kvm"), cells=[1])
+    saved.log.clear()
+    before = saved.definition("web1"), saved.guests["web1"].image
+    for names, select in ((["web1"], None), ([], "all")):
+        with pytest.raises(GuestsFailedError, match=r"start it as it was saved \(virsh start\)") as error:
+            saved.release(*names, select=select, check=check)
+        assert (saved.definition("web1"), saved.guests["web1"].image) == before
+        assert error.value.changed == (select is not None)
+        assert [each["name"] for each in error.value.result["domains"]] == (["web2"] if select else [])
+    saved.guests["web1"].config = XML
+    assert not saved.release("web1", check=check)["changed"]
+
+
+def test_a_release_that_fails_after_the_image_has_changed_something(saved):
+    saved.failures["define"] = refuse("No space left on device", "define the domain")
+    with pytest.raises(GuestsFailedError) as error:
+        saved.release("web1")
+    assert error.value.changed
+    assert image(saved).find("numatune") is None
+    assert saved.release("web1")["changed"]
+    assert not saved.release("web1")["changed"]
 
 
 def test_a_guest_that_runs_has_no_image(qemu):
