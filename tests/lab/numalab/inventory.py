@@ -38,7 +38,7 @@ def host_variables(machine: Machine) -> dict[str, Node]:
         "ansible_ssh_private_key_file": str(machine.image.key),
         "ansible_ssh_args": shlex.join(ssh.arguments_for_ansible(machine.paths)),
         "ansible_pipelining": True,
-        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_python_interpreter": "/usr/local/bin/lab-python",
         "lab_system": machine.host.system.name,
         "lab_driver": machine.host.driver,
         "lab_uri": machine.host.uri,

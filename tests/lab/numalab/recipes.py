@@ -18,6 +18,9 @@ IMAGES = Path(__file__).resolve().parent.parent / "images"
 #: The folder of the sources of the guests that a recipe puts into its image.
 GUESTS = Path(__file__).resolve().parent.parent / "guests"
 
+#: The folder of the sources of the programs that every image has.
+PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
+
 #: The modules whose code shapes an image: their text is part of every key.
 BUILDERS = tuple(Path(__file__).resolve().parent / name for name in ("build.py", "rootfs.py", "initrd.py", "guests.py"))
 
@@ -82,7 +85,7 @@ class Recipe:
 
     def _parts(self) -> Iterator[bytes]:
         yield json.dumps(asdict(self), sort_keys=True).encode()
-        for tree in (*self.trees, GUESTS):
+        for tree in (*self.trees, GUESTS, PROGRAMS):
             for path in sorted(path for path in tree.rglob("*") if path.is_file()):
                 yield path.relative_to(tree).as_posix().encode()
                 yield path.read_bytes()
@@ -192,7 +195,7 @@ def kvm_recipe(system: System) -> Recipe:
             # the daemon would move guests about on its own; libvirt asks the numad command, which needs no daemon
             "numad.service",
         ),
-        enabled_units=("ssh.service", "libvirtd.service", "lab-hold.service"),
+        enabled_units=("ssh.service", "libvirtd.service", "lab-python.service", "lab-hold.service"),
     )
 
 
@@ -232,6 +235,6 @@ def xen_recipe(system: System) -> Recipe:
             "systemd-modules-load.service",
             "systemd-udev-trigger.service",
         ),
-        enabled_units=("ssh.service", "libvirtd.service", "xen.service"),
+        enabled_units=("ssh.service", "libvirtd.service", "lab-python.service", "xen.service"),
         hypervisor=f"xen-{system.xen}-amd64.gz",
     )

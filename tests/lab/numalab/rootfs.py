@@ -15,7 +15,7 @@ from pathlib import Path
 
 from numalab.errors import LabError
 from numalab.packages import find_command
-from numalab.recipes import Recipe
+from numalab.recipes import PROGRAMS, Recipe
 
 #: Folders that no test looks at: they stay out of the image.
 _UNWANTED = ("man", "doc", "info", "locale", "icons", "lintian", "bash-completion")
@@ -83,6 +83,8 @@ def fit_out(recipe: Recipe, root: Path, tools: BuildTools) -> None:
     (root / "etc/hostname").unlink(missing_ok=True)
     for tree in recipe.trees:
         shutil.copytree(tree, root, dirs_exist_ok=True, copy_function=_copy_file)
+    python = root / "usr/local/bin/lab-python"
+    tools.run("gcc", "-O2", "-static", "-Wall", "-Wextra", "-Werror", "-o", str(python), str(PROGRAMS / "lab_python.c"))
     (root / "etc/fstab").write_text("")
     (root / "etc/machine-id").write_text("6e756d612d766972742d6c6162000001\n")
     (root / "etc/libvirt/qemu/networks/autostart/default.xml").unlink(missing_ok=True)

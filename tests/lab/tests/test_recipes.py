@@ -22,7 +22,7 @@ XEN = xen_recipe(DEBIAN_12)
 @pytest.fixture(name="recipe")
 def _recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """Return a recipe whose files, guests and builders are copies that a test may change, as it may XEN's."""
-    for name in ("IMAGES", "GUESTS"):
+    for name in ("IMAGES", "GUESTS", "PROGRAMS"):
         shutil.copytree(getattr(numalab.recipes, name), tmp_path / name)
         monkeypatch.setattr(numalab.recipes, name, tmp_path / name)
     for name in ("BUILDERS", "HYPERVISOR_BUILDERS"):
@@ -85,9 +85,10 @@ def test_guests_and_what_builds_a_hypervisor_are_part_of_its_key(recipe: Recipe)
     assert recipe.key() not in keys
 
 
-def test_guests_are_part_of_the_key(recipe: Recipe) -> None:
+@pytest.mark.parametrize("name", ["GUESTS", "PROGRAMS"])
+def test_guests_and_programs_are_part_of_the_key(recipe: Recipe, name: str) -> None:
     before = recipe.key()
-    (numalab.recipes.GUESTS / "more.S").write_text("")
+    (getattr(numalab.recipes, name) / "more.S").write_text("")
     assert recipe.key() != before
 
 

@@ -6,9 +6,10 @@
 
 usage: truth.py NAME
 
-Shape: ``{"threads": [{"name", "cpus": [int], "mems": [int]}], "vcpus": {"0": [int]}, "emulator": [int],
+Shape: ``{"threads": [{"name", "cpus": [int], "mems": [int], "group"}], "vcpus": {"0": [int]}, "emulator": [int],
 "iothreads": {"1": [int]}, "cgroups": {"vcpu0": {"cpus", "mems"}}, "ram": {"policy", "kib": {"2": int}},
-"pages": {"2": int}}``; ``pages`` is what the kernel charges to the guest's cgroup, in KiB by cell, file cache left out.
+"pages": {"2": int}}``; ``emulator`` is of the threads in the emulator's cgroup (from Linux 6.12 on a vCPU makes one in
+its own, for KVM), ``pages`` what the kernel charges to the guest's cgroup, in KiB by cell, file cache left out.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def threads(pid: int) -> list[dict]:
                 "name": status["Name"],
                 "cpus": numbers(status["Cpus_allowed_list"]),
                 "mems": numbers(status["Mems_allowed_list"]),
+                "group": lines(f"/proc/{pid}/task/{task}/cgroup")[0].rpartition("/")[2],
             }
         )
     return found
@@ -94,7 +96,7 @@ def main() -> None:
                 number, size = cell[1:].split("=")
                 pages[number] = pages.get(number, 0) + int(size) // 1024
     seen = threads(pid)
-    rest = [each for each in seen if not re.match("CPU |IO iothread", each["name"])]
+    rest = [each for each in seen if each["group"] == "emulator" and not re.match("CPU |IO iothread", each["name"])]
     print(
         json.dumps(
             {
