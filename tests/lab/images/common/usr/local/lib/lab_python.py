@@ -9,6 +9,7 @@ module does. What is sent is told in lab_python.c. A call is a script on standar
 them; all others become a Python of their own. Of Ansible and of this collection nothing is read beforehand.
 """
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -19,6 +20,7 @@ import selectors
 import socket
 import struct
 import sys
+import threading
 import types
 
 SOCKET = "/run/lab-python/socket"
@@ -61,7 +63,6 @@ class Call:
         if words and (words[0].startswith("-") or not words[0].endswith(".py")):
             os.execve(PYTHON, [PYTHON, *self.arguments], self.environment)
         sys.argv[:] = words or [""]
-        gc.unfreeze()
         if words:
             sys.path[0] = os.path.dirname(os.path.realpath(words[0]))
             runpy.run_path(words[0], run_name="__main__")
@@ -165,7 +166,28 @@ def main():
     read_beforehand()
     call = server.serve()
     call.become()
-    call.run()
+    end(call)
+
+
+def end(call):
+    """Run a call and end as Python does, but for giving back all that was read: that copies each page of it."""
+    status = 1
+    try:
+        call.run()
+        status = 0
+    except SystemExit as ending:
+        if ending.code is None or isinstance(ending.code, int):
+            status = (ending.code or 0) & 0xFF
+        else:
+            print(ending.code, file=sys.stderr)
+    except BaseException:  # noqa: BLE001 - as Python does
+        sys.excepthook(*sys.exc_info())
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
