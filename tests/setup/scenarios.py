@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -22,17 +23,21 @@ import machine
 
 LOGS = machine.CACHE / "checks"
 #: Lines from before and after the first failure, and at the end, that are shown.
-BEFORE, AFTER = 5, 40
-_FAILURE = re.compile(r"\[ERROR\]|^fatal:|^failed:|CRITICAL|Traceback")
+BEFORE, AFTER = 25, 30
+_FAILURE = re.compile(r"\[ERROR\]|^fatal:|^failed:|CRITICAL(?!.*glob failed)|Traceback")
 
 
 def run(scenario: str) -> tuple[bool, float]:
     """Whether it passed, and how many seconds it took. Its log is shown as far as it matters."""
     start = time.monotonic()
+    # There Molecule keeps that its hosts are prepared, and these are others each time.
+    state = machine.CACHE / "molecule" / scenario
+    shutil.rmtree(state, ignore_errors=True)
+    state.mkdir(parents=True)
     child = subprocess.Popen(
         ["molecule", "test", "--no-command-borders", "--scenario-name", scenario],
         cwd=machine.REPO,
-        env={**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "NO_COLOR": "1", "PYTHONUNBUFFERED": "1", "MOLECULE_EPHEMERAL_DIRECTORY": str(state)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
