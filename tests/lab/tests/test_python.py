@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,6 +106,70 @@ def test_calls_run_side_by_side(client: Path, tmp_path: Path) -> None:
 
 def test_other_words_are_a_python_of_their_own(client: Path) -> None:
     assert call(client, "-c", "import sys; print(sys.orig_argv[1:2])").stdout == "['-c']\n"
+
+
+#: What Ansible sends, as far as it matters: {0} is the zip file, {1} what is given.
+MODULE = """\
+import base64, os, sys, tempfile
+
+def _ansiballz_main(module_fqn, zip_data, params):
+    folder = tempfile.mkdtemp()
+    path = os.path.join(folder, "payload.zip")
+    with open(path, "wb") as file:
+        file.write(base64.b64decode(zip_data))
+    sys.path.insert(0, path)
+    import runpy
+    sys.params = params
+    runpy.run_module(module_fqn, run_name="__main__", alter_sys=True)
+
+if __name__ == "__main__":
+    _ansiballz_main(
+module_fqn='lab_module',
+zip_data='{0}',
+params={1!r},
+)
+"""
+SOURCE = "import os, sys, lab_helper\nif __name__ == '__main__':\n    print(lab_helper.PID, os.getpid(), sys.params)\n"
+HELPER = "import os\nPID = os.getpid()\nVERSION = {0}\n"
+
+
+def module(given: str, version: int) -> str:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("lab_module.py", SOURCE)
+        archive.writestr("lab_helper.py", HELPER.format(version))
+    return MODULE.format(base64.b64encode(packed.getvalue()).decode(), given)
+
+
+def test_modules_are_imported_once_for_all_calls_with_the_same_sources(client: Path) -> None:
+    found = [call(client, text=module(given, version)) for given, version in (("a", 1), ("b", 1), ("c", 2), ("d", 2))]
+    assert [each.stderr for each in found] == [""] * 4
+    imported, ran, given = zip(*(each.stdout.split() for each in found))
+    assert given == ("a", "b", "c", "d")
+    assert (imported[0], imported[2]) == (imported[1], imported[3])
+    assert imported[0] != imported[2]
+    assert len({*imported, *ran}) == 6
+
+
+def test_a_module_that_cannot_be_imported_fails_where_it_is_run(client: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("lab_module.py", "import nothing_of_that_name\n")
+    for _attempt in (1, 2):
+        found = call(client, text=MODULE.format(base64.b64encode(packed.getvalue()).decode(), "a"))
+        assert found.returncode == 1
+        assert "No module named 'nothing_of_that_name'" in found.stderr
+
+
+def test_a_module_gets_on_with_its_standard_output_closed_early(client: Path) -> None:
+    with subprocess.Popen([str(client)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdin.write(module("e", 1))
+        process.stdin.close()
+        assert process.wait(30) in (0, 1)
+    assert call(client, text=module("f", 1)).stdout.endswith("f\n")
 
 
 def test_without_a_server_it_is_python(built: Path, socket: Path) -> None:

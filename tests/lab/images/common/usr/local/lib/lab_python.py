@@ -4,17 +4,24 @@
 
 """A Python that has started already and has read what Ansible's modules and ours import; each call is a fork of it.
 
-To start Python and to read libvirt's and lxml's libraries takes an emulated CPU four times as long as all that a
-module does. What is sent is told in lab_python.c. A call is a script on standard input or in a file, as Ansible has
-them; all others become a Python of their own. Of Ansible and of this collection nothing is read beforehand.
+To start Python, and to read what a module imports, takes an emulated CPU four times as long as all that the module
+does. What is sent is told in lab_python.c. A call is a script on standard input or in a file, as Ansible has them; all
+others become a Python of their own.
+
+A module of Ansible brings all of its sources in a zip file. Its first call leaves a fork behind that has imported them,
+and each later call with the same ones is a fork of that. They are the same where all names, sizes and checksums are.
 """
 
 import atexit
+import base64
 import contextlib
 import gc
+import hashlib
 import importlib
+import io
 import locale
 import os
+import re
 import runpy
 import selectors
 import socket
@@ -22,28 +29,55 @@ import struct
 import sys
 import threading
 import types
+import zipfile
 
 SOCKET = "/run/lab-python/socket"
 PYTHON = "/usr/bin/python3"
 _HEAD = struct.Struct("=II")
 #: What modules import; one that is not here is left out.
 _READ = (
-    "argparse ast atexit base64 binascii bisect bz2 codecs copy ctypes dataclasses datetime decimal difflib dis "
-    "encodings.idna errno fcntl fnmatch functools gettext glob grp gzip hashlib hmac html importlib.util inspect "
-    "ipaddress json keyword logging lzma math numbers pathlib pkgutil platform pwd queue random re reprlib secrets "
-    "select shlex shutil signal stat string stringprep subprocess syslog tempfile textwrap threading tokenize "
-    "traceback typing unicodedata urllib.parse uuid warnings weakref xml.etree.ElementTree zipfile zipimport zlib "
-    "libvirt lxml.etree"
+    "argparse ast binascii bisect bz2 codecs copy ctypes dataclasses datetime decimal difflib dis encodings.idna errno "
+    "fcntl fnmatch functools gettext glob grp gzip hmac html importlib.util inspect ipaddress json keyword logging "
+    "lzma math numbers pathlib pkgutil platform pwd queue random reprlib secrets select shlex shutil signal stat "
+    "string stringprep subprocess syslog tempfile textwrap tokenize traceback typing unicodedata urllib.parse uuid "
+    "warnings weakref xml.etree.ElementTree zipimport zlib libvirt lxml.etree"
 )
+#: In what Ansible sends (_ansiballz_main() in ansible.executor.module_common).
+_ZIP = re.compile(rb"^zip_data='([A-Za-z0-9+/=]+)',$", re.MULTILINE)
+_NAME = re.compile(rb"^module_fqn='([A-Za-z0-9_.]+)',$", re.MULTILINE)
+_IMPORTED_FIRST = "ansible.module_utils._internal._ansiballz._loader"
 
 
 class Call:
-    """What one client wants."""
+    """What one client wants: three open files, where, with which words, and in which environment."""
 
     def __init__(self, files, strings, arguments):
-        self.files = files
-        self.folder, self.arguments, environment = strings[0], strings[1 : 1 + arguments], strings[1 + arguments :]
+        self.files, self.strings, self.arguments = files, strings, strings[1 : 1 + arguments]
+        environment = strings[1 + arguments :]
         self.environment = dict(each.split(b"=", 1) for each in environment if b"=" in each)
+
+    @property
+    def is_script(self):
+        return not self.arguments or (self.arguments[0].endswith(b".py") and not self.arguments[0].startswith(b"-"))
+
+    def send(self, to):
+        """Hand it on, as the client does."""
+        whole = b"".join(each + b"\0" for each in self.strings)
+        socket.send_fds(to, [_HEAD.pack(len(self.arguments), len(whole))], self.files)
+        to.sendall(whole)
+
+    def take_source(self):
+        """The script. What was on standard input can be read again."""
+        if self.arguments:
+            with open(os.path.join(self.strings[0], self.arguments[0]), "rb") as file:
+                return file.read()
+        with open(self.files[0], "rb") as file:
+            source = file.read()
+        self.files[0] = os.memfd_create("script")
+        with open(self.files[0], "wb", closefd=False) as file:
+            file.write(source)
+        os.lseek(self.files[0], 0, os.SEEK_SET)
+        return source
 
     def become(self):
         """Be what this client called."""
@@ -53,15 +87,15 @@ class Call:
             os.close(file)
         os.environb.clear()
         os.environb.update(self.environment)
-        os.chdir(self.folder)
+        os.chdir(self.strings[0])
         with contextlib.suppress(locale.Error):
             locale.setlocale(locale.LC_CTYPE, "")
 
     def run(self):
         """Do what Python would do. What it raises is what Python ends with."""
-        words = [os.fsdecode(each) for each in self.arguments]
-        if words and (words[0].startswith("-") or not words[0].endswith(".py")):
+        if not self.is_script:
             os.execve(PYTHON, [PYTHON, *self.arguments], self.environment)
+        words = [os.fsdecode(each) for each in self.arguments]
         sys.argv[:] = words or [""]
         if words:
             sys.path[0] = os.path.dirname(os.path.realpath(words[0]))
@@ -141,16 +175,76 @@ def received(client):
     return Call(files, b"".join(parts).split(b"\0")[:-1], arguments)
 
 
-def listen(path=SOCKET):
-    """Whoever calls before all is read waits."""
+def listen(path):
+    """Whoever calls before all is read waits. Raises OSError where somebody else listens."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
     before = os.umask(0o077)
-    listener.bind(path)
-    os.umask(before)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
     listener.listen(64)
     return listener
+
+
+def payload(source):
+    """(digest, name of the module, its zip file) of a script that Ansible has made; None of any other."""
+    data, name = _ZIP.search(source), _NAME.search(source)
+    if data is None or name is None:
+        return None
+    packed = base64.b64decode(data[1])
+    digest = hashlib.sha256(name[1])
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        for each in archive.infolist():
+            digest.update(f"{each.filename}\0{each.file_size}\0{each.CRC}\0".encode())
+    return digest.hexdigest()[:32], name[1].decode(), packed
+
+
+def run_imported(call, folder):
+    """Have a fork run it that has imported its sources already. Returns its status; None where there is none."""
+    found = payload(call.take_source())
+    if found is None:
+        return None
+    digest, name, packed = found
+    path = os.path.join(folder, digest)
+    with contextlib.suppress(OSError):
+        listener = listen(path)
+        if os.fork() == 0:
+            serve_imported(listener, call, f"{path}.zip", name, packed)  # and goes on as a later call
+            return None
+        listener.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        try:
+            server.connect(path)
+            call.send(server)
+            status = server.recv(1)
+        except OSError:
+            return None
+    # Where it ended without an answer nobody knows how far it came: it is not run again.
+    return status[0] if status else 125
+
+
+def serve_imported(listener, call, path, name, packed):
+    """Import all, and come back as a fork that runs a call; ``call`` becomes that one."""
+    for file in call.files:
+        os.close(file)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+    os.setsid()
+    with open(path, "wb") as file:
+        file.write(packed)
+    sys.path.insert(0, path)
+    for each in (_IMPORTED_FIRST, name):
+        with contextlib.suppress(Exception):
+            importlib.import_module(each)
+    sys.path.remove(path)
+    sys.modules.pop(name, None)  # it is run, under another name
+    gc.collect()
+    gc.freeze()
+    later = Server(listener).serve()
+    call.__dict__.update(later.__dict__)
 
 
 def read_beforehand():
@@ -159,14 +253,6 @@ def read_beforehand():
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
-
-
-def main():
-    server = Server(listen(*sys.argv[1:]))
-    read_beforehand()
-    call = server.serve()
-    call.become()
-    end(call)
 
 
 def end(call):
@@ -188,6 +274,20 @@ def end(call):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
+
+
+def main():
+    path = sys.argv[1] if len(sys.argv) > 1 else SOCKET
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    server = Server(listen(path))
+    read_beforehand()
+    call = server.serve()
+    status = run_imported(call, os.path.dirname(path)) if call.is_script else None
+    if status is not None:
+        os._exit(status)
+    call.become()
+    end(call)
 
 
 if __name__ == "__main__":
