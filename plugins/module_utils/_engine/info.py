@@ -35,7 +35,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.check import ch
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Pages
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     HYPERVISOR,
@@ -49,7 +48,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain, Pages
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.definition impor
     Record,
     Trouble,
 )
-from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Pages
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     DEFINITION,
     HYPERVISOR,
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import (
         Connection,
         Domain,
+        Pages,
         Watch,
         XenTools,
     )

@@ -14,12 +14,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Pages
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
+
+if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Pages
 
 # An argument vector -> (exit status, stdout, stderr); raises OSError where it cannot be started
 Run = Callable[[Sequence[str]], "tuple[int, str, str]"]
