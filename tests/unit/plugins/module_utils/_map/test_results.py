@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Results of the info modules as values; that the text map reads them alike is test_text_map's."""
+"""Results of the info modules as values; that the text map reads them alike is test_text's."""
 
 from __future__ import annotations
 
