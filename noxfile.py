@@ -14,6 +14,7 @@ import tarfile
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nox
 from nox.command import CommandFailed
@@ -51,9 +52,9 @@ def install(session: nox.Session, *names: str) -> None:
         session.install("-r", f"tests/requirements/{name}.txt")
 
 
-def settings() -> dict[str, list[str]]:
+def settings() -> dict[str, Any]:
     """What pyproject.toml says in [tool.numa-virt]."""
-    found: dict[str, list[str]] = nox.project.load_toml("pyproject.toml")["tool"]["numa-virt"]
+    found: dict[str, Any] = nox.project.load_toml("pyproject.toml")["tool"]["numa-virt"]
     return found
 
 

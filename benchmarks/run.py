@@ -59,7 +59,7 @@ INFO = """
 import sys
 sys.path.insert(0, sys.argv[3])
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
 with Connection(sys.argv[1]) as connection:
     found = domains_info(connection, InfoRequest(findings=False))["domains"]
 assert len(found) >= int(sys.argv[2]), len(found)
@@ -72,7 +72,7 @@ sys.path.insert(0, sys.argv[3])
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.map_page import MapRequest, map_pages
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
 with Connection(sys.argv[1]) as connection:
     cells, guests = cells_info(connection, True), domains_info(connection, InfoRequest())
 assert len(guests["domains"]) >= int(sys.argv[2]) and guests["findings"], guests["summary"]
@@ -90,8 +90,8 @@ for domain in libvirt.open(sys.argv[1]).listAllDomains(libvirt.VIR_CONNECT_LIST_
 PROCESSES = """
 import os, subprocess, sys, time, uuid
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.numa.virt.plugins.module_utils import _proc
-from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
+from ansible_collections.numa.virt.plugins.module_utils._node import processes
+from ansible_collections.numa.virt.plugins.module_utils._values.daemon import Daemon
 folder, owner = os.path.join(sys.argv[2], "qemu"), os.geteuid()
 os.mkdir(folder, 0o755)
 guests = [(f"guest-{number}", str(uuid.uuid4())) for number in range(400)]
@@ -101,13 +101,13 @@ try:
     for (name, _uuid), child in zip(guests, children):
         with open(os.path.join(folder, f"{name}.pid"), "w") as file:
             file.write(str(child.pid))
-    scans, real = [], _proc.find_process
-    _proc.find_process = lambda *words: scans.append(1) or real(*words)
+    scans, real = [], processes.find_process
+    processes.find_process = lambda *words: scans.append(1) or real(*words)
     start = time.perf_counter()
-    by_file = _proc.Processes(Daemon("qemu", "", os.path.join(sys.argv[2], "libvirt-sock"), owner))
+    by_file = processes.Processes(Daemon("qemu", "", os.path.join(sys.argv[2], "libvirt-sock"), owner))
     assert [by_file.pid_of(*guest) for guest in guests] == [child.pid for child in children] and not scans
     middle = time.perf_counter()
-    by_look = _proc.Processes(Daemon("qemu", "", "/nowhere/libvirt-sock", owner))
+    by_look = processes.Processes(Daemon("qemu", "", "/nowhere/libvirt-sock", owner))
     for guest in guests:
         by_look.pid_of(*guest)
     assert len(scans) == 1
@@ -121,7 +121,7 @@ finally:
 PARSE = """
 import sys, time
 sys.path.insert(0, sys.argv[1])
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 text = ",".join(str(cpu) for cpu in range(0, 200_000, 2))
 start = time.perf_counter()
 cpus = CpuSet.parse(text)

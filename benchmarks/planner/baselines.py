@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import combinations
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 Cells = tuple[int, ...]
 # free CPUs and KiB of a set of cells, vCPUs there -> the smaller the better

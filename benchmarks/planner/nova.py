@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 # free CPUs and KiB of a cell -> cells with less of it come first
 Key = Callable[[int, int], tuple[int, ...]]

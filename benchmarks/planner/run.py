@@ -38,13 +38,13 @@ import nova
 import streams
 import workloads
 
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import Ground, guest_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity, guest_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
 
 # Every host, use and bound once, and four times.
 QUICK, SEEDS = 90, 360
@@ -131,9 +131,9 @@ def out_of_proportion(seeds: range) -> None:
         quality = []
         for seed in seeds:
             stream = streams.odd_stream(seed, policy)
-            ground = Ground(stream.host, Rules())
-            guests = [guest_of(ground, request) for request, _name in stream.events if request is not None]
-            bound = most_vcpus(Occupancy(ground).board(), guests)
+            capacity = Capacity(stream.host, Rules())
+            guests = [guest_of(capacity, request) for request, _name in stream.events if request is not None]
+            bound = most_vcpus(Occupancy(capacity).board(), guests)
             quality.append(_follow(streams.Planner(stream.host), stream)[0] / bound)
         print(f"{policy} {100 * sum(quality) / len(quality):.2f}%  ", end="")
     print("\n")

@@ -12,11 +12,11 @@ from typing import Optional
 
 import workloads
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import existing_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host
 
 #: cells x CPUs of a cell
 SHAPES = ((2, 8), (2, 16), (4, 8), (4, 16), (2, 32))

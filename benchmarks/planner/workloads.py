@@ -9,9 +9,9 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Host, PagePool
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host, PagePool
 
 GIB = 1 << 20  # KiB
 #: cells x CPUs of a cell

@@ -15,26 +15,30 @@ from typing import Any
 
 from scenes import Scene
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
+    entries_of,
+    options_of,
+    rules_of,
+)
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
+    PolicyWish,
+    request_of,
+    wish_of,
+    wish_to_json,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     Placement,
     Shape,
     intent_as_result,
     placement_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement_options import entries_of, options_of, rules_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
-from ansible_collections.numa.virt.plugins.module_utils._policy import (
-    GuestNeeds,
-    PolicyWish,
-    request_of,
-    wish_of,
-    wish_to_json,
-)
-from ansible_collections.numa.virt.plugins.module_utils._topology import cell_as_result
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import cell_as_result
 
 _FOR_ALL = ("policy", "smt", "emulator", "cpu_ratio", "devices")
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host
 
 GIB = 1 << 20  # KiB
 

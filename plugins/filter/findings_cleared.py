@@ -47,7 +47,7 @@ _value:
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._mending import cleared
+from ansible_collections.numa.virt.plugins.module_utils._findings.remedies import cleared
 from ansible_collections.numa.virt.plugins.plugin_utils._findings import findings_of, said_of_findings
 
 

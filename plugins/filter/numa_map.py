@@ -78,8 +78,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.numa.virt.plugins.module_utils._text_map import WIDTH, text_map
-from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
+from ansible_collections.numa.virt.plugins.module_utils._map.text import WIDTH, text_map
+from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import as_filter_error
 
 
 def numa_map(host: Any, guests: Any, width: int = WIDTH) -> list[str]:
@@ -90,7 +90,7 @@ def numa_map(host: Any, guests: Any, width: int = WIDTH) -> list[str]:
     if not isinstance(domains, (list, tuple)):
         raise AnsibleFilterError("numa_map: guests is not a result of numa.virt.numa_domain_info")
     findings = guests.get("findings") or () if isinstance(guests, Mapping) else ()
-    return said_in_one_line(lambda: text_map(host, domains, width, findings))
+    return as_filter_error(lambda: text_map(host, domains, width, findings))
 
 
 class FilterModule:

@@ -65,7 +65,7 @@ def _escaped(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
-def certain(value: T | None) -> T:
+def required(value: T | None) -> T:
     """The value, where the types cannot tell that it is there."""
     if value is None:
         raise AssertionError("a value that has to be there is missing")

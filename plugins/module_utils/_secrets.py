@@ -6,6 +6,7 @@
 
 Nothing is masked that is not named here. Rather too much is taken for a secret than too little.
 
+It stands below _values: errors mask what they repeat, and values raise errors.
 This file must not import ansible, libvirt or lxml, nor anything else of this collection.
 """
 

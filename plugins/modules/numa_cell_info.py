@@ -217,11 +217,11 @@ cells:
       sample: [{name: pci_0000_3b_00_0, address: '0000:3b:00.0', label: Intel Corporation Ethernet Controller E810-C}]
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
 
 
 def main():

@@ -429,19 +429,19 @@ xml:
   sample: <domain type='kvm'><name>web1</name>…<graphics type='vnc' passwd='********'/>…</domain>
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import (
+from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
+from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import (
     backup_options,
     connection_options,
     definition_options,
 )
-from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
-from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
-from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
-from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
-from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
+from ansible_collections.numa.virt.plugins.module_utils._node.backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import lock_directory
 
 
 def main():

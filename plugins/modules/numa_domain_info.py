@@ -463,12 +463,12 @@ summary:
   sample: {error: 0, warning: 1, info: 0}
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import connection_options, definition_options
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
-from ansible_collections.numa.virt.plugins.module_utils._placement_options import rules_with_ratio
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import rules_with_ratio
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options, definition_options
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
 
 
 def main():

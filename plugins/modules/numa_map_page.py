@@ -160,8 +160,8 @@ pages:
 """
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.map_page import MapRequest, map_pages
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
 
 
 def main():

@@ -445,19 +445,19 @@ restart_required:
   sample: false
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
-from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
-from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
-from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
     ENTRY_OPTIONS,
     entries_of,
     options_of,
     rules_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
+from ansible_collections.numa.virt.plugins.module_utils._node.backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import lock_directory
 
 
 def main():

@@ -119,13 +119,13 @@ domains:
   sample: []
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import backup_options, connection_options
-from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
-from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
+from ansible_collections.numa.virt.plugins.module_utils._node.backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import lock_directory
 
 
 def main():

@@ -273,18 +273,18 @@ backup_file:
   sample: /var/lib/numa.virt/backup/6695eb01-f6a4-8304-79aa-97f2502e193f.20261123T101500.000000001.xml
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._argspec import (
+from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
+from ansible_collections.numa.virt.plugins.module_utils._intent.pins import wish_from_options
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import (
     backup_options,
     connection_options,
     definition_options,
 )
-from ansible_collections.numa.virt.plugins.module_utils._backup import default_directory
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
-from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
-from ansible_collections.numa.virt.plugins.module_utils._lock import lock_directory
-from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
-from ansible_collections.numa.virt.plugins.module_utils._quiet_module import QuietModule
-from ansible_collections.numa.virt.plugins.module_utils._runner import run
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
+from ansible_collections.numa.virt.plugins.module_utils._module.run import run
+from ansible_collections.numa.virt.plugins.module_utils._node.backup import default_directory
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import lock_directory
 
 
 def main():

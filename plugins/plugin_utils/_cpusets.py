@@ -14,13 +14,13 @@ from typing import Any, TypeVar
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 
 T = TypeVar("T")
 
 
-def said_in_one_line(work: Callable[[], T]) -> T:
+def as_filter_error(work: Callable[[], T]) -> T:
     """Do the work; an error of ours becomes Ansible's, with its one line."""
     try:
         return work()
@@ -34,7 +34,7 @@ def cpuset_of(value: Any, plugin: str) -> CpuSet:
         value = list(value)  # what map(), select() and range() give
     if isinstance(value, str) and not value.strip():
         return EMPTY
-    return said_in_one_line(lambda: CpuSet.coerce(value, plugin))
+    return as_filter_error(lambda: CpuSet.coerce(value, plugin))
 
 
 def union_of(value: Any, others: tuple[Any, ...], plugin: str) -> CpuSet:

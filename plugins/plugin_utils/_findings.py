@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import cut, one_line
-from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import said_in_one_line
+from ansible_collections.numa.virt.plugins.plugin_utils._cpusets import as_filter_error
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ def findings_of(value: Any, plugin: str) -> Sequence[Mapping[str, Any]]:
 def said_of_findings(plugin: str, work: Callable[[], T]) -> T:
     """Do the work; findings that are not of their form become Ansible's error, with one line."""
     try:
-        return said_in_one_line(work)
+        return as_filter_error(work)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         said = one_line(f"{type(error).__name__} {cut(str(error))}")
         raise AnsibleFilterError(

@@ -34,7 +34,7 @@ def ours(name: str) -> Any:
 
 
 NumaVirtError = ours("_errors").NumaVirtError
-CpuSet = ours("_cpuset").CpuSet
+CpuSet = ours("_values.cpuset").CpuSet
 CELLS = {0: CpuSet(range(4)), 1: CpuSet(range(4, 8))}
 EVERYTHING = CpuSet(range(8))
 # No single input may take longer, nor all of this program more memory.
@@ -139,7 +139,7 @@ def read_cpu_set(text: str) -> None:
 
 
 def read_xl(text: str) -> None:
-    config = ours("_xl_config").XlConfig.parse(text, "a.cfg")
+    config = ours("_xl.config").XlConfig.parse(text, "a.cfg")
     shown = config.masked_text() + config.owned_text + config.rest_text()
     secrets = [each for each in config.secrets() if "hunter2" in each and text.count(each) == 1]
     if any(each in shown for each in secrets):
@@ -154,26 +154,26 @@ def read_xl(text: str) -> None:
 
 
 def read_record(text: str) -> None:
-    json_of, read = ours("_intent_json").intent_to_json, ours("_intent_json").intent_or_trouble
+    json_of, read = ours("_xl.record").intent_to_json, ours("_xl.record").intent_or_trouble
     intent, trouble = read(text)
-    ours("_policy").wish_from_json(text)
+    ours("_intent.policy").wish_from_json(text)
     if (intent is None) == (trouble is None):
         raise AssertionError("neither a record nor a trouble")
     if intent is not None:
         if read(json_of(intent))[0] != intent:
             raise AssertionError("what was written is read as another intent")
-        ours("_placement").intent_as_result(intent), ours("_changes").intent_text(intent)
+        ours("_values.placement").intent_as_result(intent), ours("_values.changes").intent_text(intent)
 
 
 def read_document(text: str) -> None:
-    definition = ours("_xml_definition").XmlDefinition
+    definition = ours("_libvirt.definition").XmlDefinition
     held = definition.read(text, "m")
     if held.trouble is not None and held.trouble.kind == "definition":
         held.shape, held.placement, held.masked_text, held.record  # noqa: B018 - they must not raise
         definition.load(text)
         return
-    record = ours("_definition").Record(ours("_placement").Intent(cells=CpuSet([0])))
-    wanted = ours("_placement").Placement(cpuset=CpuSet([1]), vcpu_pins=((0, CpuSet([1])),))
+    record = ours("_values.definition").Record(ours("_values.placement").Intent(cells=CpuSet([0])))
+    wanted = ours("_values.placement").Placement(cpuset=CpuSet([1]), vcpu_pins=((0, CpuSet([1])),))
     new = definition.load(held.rewritten(wanted, record).text)
     if new.placement != wanted or not new.same_rest(held) or new.record.intent != record.intent:
         raise AssertionError("another placement, another rest, or no record")
@@ -183,13 +183,13 @@ def read_document(text: str) -> None:
 
 
 def read_capabilities(text: str) -> None:
-    host = ours("_capabilities_xml").parse_host(text)
+    host = ours("_libvirt.capabilities_xml").parse_host(text)
     host.cells_touched(CpuSet([0, 9])), host.with_cpu_map((True,) * 8)
-    ours("_capabilities_xml").parse_pci_device(text)
+    ours("_libvirt.capabilities_xml").parse_pci_device(text)
 
 
 def read_xl_output(text: str) -> None:
-    module = ours("_xl_output")
+    module = ours("_xl.output")
     for name in dir(module):
         if name.startswith(("read_", "parse_")):
             try:
@@ -199,7 +199,9 @@ def read_xl_output(text: str) -> None:
 
 
 def read_options(given: dict[str, Any]) -> None:
-    options, more, policy, shown = (ours(each) for each in ("_options", "_placement_options", "_policy", "_arguments"))
+    options, more, policy, shown = (
+        ours(each) for each in ("_intent.options", "_intent.placement_options", "_intent.policy", "_module.arguments")
+    )
     known = shown.known_spec({name: {} for name in given}, {"domains": more.ENTRY_OPTIONS}, ("xml",))
     works: Iterable[Callable[[], Any]] = (
         lambda: options.intent_from_options(given),
@@ -225,7 +227,7 @@ def read_results(results: dict[str, Any]) -> None:
     for name, given in (
         ("numa_map", (host, guests)),
         ("findings_lines", (guests, "host1")),
-        ("findings_mending", (guests,)),
+        ("findings_remedies", (guests,)),
         ("findings_cleared", (guests, guests)),
         ("findings_openmetrics", (guests, "host1")),
     ):

@@ -27,7 +27,7 @@ Case = tuple[Callable[[Any], object], Callable[[int], Any], int]
 
 def xl(text: str) -> None:
     """All that is done to a configuration file."""
-    config = ours("_xl_config").XlConfig.parse('name="a"\nvcpus=4\nmemory=64\n' + text, "a.cfg")
+    config = ours("_xl.config").XlConfig.parse('name="a"\nvcpus=4\nmemory=64\n' + text, "a.cfg")
     config.masked_text(), config.rest_text(), config.owned_text, config.secrets()
     for cpus in (CpuSet([1]), None):
         config.with_cpus(cpus, {}, CELLS, EVERYTHING).with_record('{"version": 1}')
@@ -35,11 +35,11 @@ def xl(text: str) -> None:
 
 def xml(text: str) -> None:
     """All that is done to a domain document."""
-    placement, changes = ours("_placement"), ours("_changes")
-    held = ours("_xml_definition").XmlDefinition.read(f"<domain type='kvm'><name>m</name>{text}</domain>", "m")
+    placement, changes = ours("_values.placement"), ours("_values.changes")
+    held = ours("_libvirt.definition").XmlDefinition.read(f"<domain type='kvm'><name>m</name>{text}</domain>", "m")
     pins = placement.pins_of({number: CpuSet([1]) for number, _cpus in held.placement.vcpu_pins})
     wanted = placement.Placement(cpuset=CpuSet([1]), vcpu_pins=pins)
-    new = held.rewritten(wanted, ours("_definition").Record(placement.Intent(cells=CpuSet([0])), "a", "b"))
+    new = held.rewritten(wanted, ours("_values.definition").Record(placement.Intent(cells=CpuSet([0])), "a", "b"))
     held.masked_text, held.owned_text, held.rest_text, held.digest  # noqa: B018 - what is measured
     new.same_rest(held), new.same_secrets(held), new.dropped_elements(held), held.released()
     held.placement.effective_cpuset(held.shape.vcpus, EVERYTHING)
@@ -82,7 +82,7 @@ def many_cells(count: int) -> Mapping[str, Any]:
 
 def text_map(given: Mapping[str, Any]) -> None:
     domains, findings = given["guests"]["domains"], given["guests"]["findings"]
-    ours("_text_map").text_map(given["host"], domains, 78, findings)
+    ours("_map.text").text_map(given["host"], domains, 78, findings)
 
 
 def page(given: Mapping[str, Any]) -> None:
@@ -90,18 +90,18 @@ def page(given: Mapping[str, Any]) -> None:
     ours("_map.page").host_page(host, "title", None)
 
 
-def mending(given: Mapping[str, Any]) -> None:
+def remedies(given: Mapping[str, Any]) -> None:
     guests = given["guests"]
-    (ours("_mending").mending(guests["findings"], guests["domains"]),)
-    ours("_mending").finding_lines(guests["findings"], "h")
-    ours("_mending").cleared(guests["findings"], guests["findings"])
+    (ours("_findings.remedies").remedies(guests["findings"], guests["domains"]),)
+    ours("_findings.remedies").finding_lines(guests["findings"], "h")
+    ours("_findings.remedies").cleared(guests["findings"], guests["findings"])
     ours("_findings.openmetrics").findings_openmetrics("h", guests["findings"], guests["summary"])
 
 
 def record(text: str) -> None:
-    intent, _trouble = ours("_intent_json").intent_or_trouble(text)
+    intent, _trouble = ours("_xl.record").intent_or_trouble(text)
     if intent is not None:
-        ours("_placement").intent_as_result(intent), ours("_changes").intent_text(intent)
+        ours("_values.placement").intent_as_result(intent), ours("_values.changes").intent_text(intent)
 
 
 def message(text: str) -> None:
@@ -111,7 +111,7 @@ def message(text: str) -> None:
 
 def capabilities(text: str) -> None:
     topology = f"<topology><cells><cell id='0'><memory>1</memory><cpus>{text}</cpus></cell></cells></topology>"
-    ours("_capabilities_xml").parse_host(f"<capabilities><host>{topology}</host></capabilities>")
+    ours("_libvirt.capabilities_xml").parse_host(f"<capabilities><host>{topology}</host></capabilities>")
 
 
 CASES: Mapping[str, Case] = {
@@ -147,7 +147,7 @@ CASES: Mapping[str, Case] = {
     "text map, guests": (text_map, many_guests, 40),
     "text map, cells": (text_map, many_cells, 20),
     "page, guests": (page, many_guests, 40),
-    "findings mended": (mending, many_guests, 200),
+    "findings mended": (remedies, many_guests, 200),
 }
 
 

@@ -37,7 +37,7 @@ MODULES = {
     name: importlib.import_module(f"{COLLECTION}.modules.{name}")
     for name in ("numa_cell_info", "numa_domain", "numa_domain_info", "numa_placement", "numa_release", "vcpu_pin")
 }
-_libvirt = importlib.import_module(f"{COLLECTION}.module_utils._libvirt")
+_libvirt = importlib.import_module(f"{COLLECTION}.module_utils._libvirt.connection")
 
 #: Where root's runs keep what they need: each campaign has empty ones of its own.
 STATE = "/var/lib/numa.virt"

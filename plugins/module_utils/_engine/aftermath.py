@@ -26,7 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain
 
 # States in which a guest has no process
 OFF = ("shut off", "absent")

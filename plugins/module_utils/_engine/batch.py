@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import touched
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._engine.start import unwinding_on_signals
@@ -26,6 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NotMovedError,
     NumaVirtError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._node import backup
 
 R = TypeVar("R")
 
@@ -78,7 +78,7 @@ class Tally(Generic[R]):
             told.fields["left_over"] = list(self.left_over)
         answer = told.as_result()
         answer["error"]["code"] = CutShortError.code
-        self.ended_by.result = answer  # type: ignore[attr-defined]  # read by _runner, whatever exception it is
+        self.ended_by.result = answer  # type: ignore[attr-defined]  # read by _module.run, whatever exception it is
         raise self.ended_by
 
     def _line(self) -> str:
@@ -147,5 +147,5 @@ def _failed(
         error.changed = differs if differs is not None else isinstance(error, (InternalError, CutShortError))
     kept = None
     if backup_dir is not None and known is not None and known.persistent:
-        kept = _backup.kept(backup_dir, known.domain.key, known.config.text)
+        kept = backup.kept(backup_dir, known.domain.key, known.config.text)
     tally.fail(name, error, kept)

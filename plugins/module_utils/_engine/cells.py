@@ -12,9 +12,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_pci_device
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
-from ansible_collections.numa.virt.plugins.module_utils._topology import (
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_pci_device
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
     Device,
@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._topology import (
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
 
 
 def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:

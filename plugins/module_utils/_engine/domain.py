@@ -12,14 +12,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
-    Change,
-    changes_as_result,
-    mark_restarts,
-    merge,
-    restarts_as_result,
-)
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     look_again,
@@ -54,20 +46,32 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     PlacementFailedError,
     UnsupportedError,
-    certain,
     few,
+    required,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import one_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
+    Change,
+    changes_as_result,
+    mark_restarts,
+    merge,
+    restarts_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
+    Observation,
+    misplaced,
+    observation_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Placement,
     intent_as_result,
     placement_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation, misplaced, observation_as_result
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain
 
 
 # So often a domain is planned for that somebody else changes meanwhile.
@@ -76,7 +80,7 @@ _ATTEMPTS = 3
 
 def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
     """Bring one domain to its cells. Returns what the module documents; raises NumaVirtError."""
-    if connection.language != "xml":
+    if connection.dialect != "xml":
         if request.xml is not None:
             raise UnsupportedError("xl", "xml", "it takes files of its own: give config, the path of one", "xml")
         given = None
@@ -102,10 +106,10 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
         except ChangedMeanwhileError:  # planned anew, as often as somebody else may well be in the way
             if not left:
                 raise
-    return foretell(session, request, plan, known)
+    return predict(session, request, plan, known)
 
 
-def foretell(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+def predict(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
     state = plan.state_before.replace("absent", "shut off")
@@ -161,7 +165,7 @@ def carry_out(
 def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt) -> Domain:
     """Write the definition where it changes. A definition that libvirt refuses leaves the old one as it was."""
     if not plan.redefines:
-        return certain(known).domain
+        return required(known).domain
     domain = attempt.define(plan.document.text)
     made = session.definition(domain)
     record = plan.record

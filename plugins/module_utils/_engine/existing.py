@@ -13,21 +13,18 @@ import contextlib
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
-from ansible_collections.numa.virt.plugins.module_utils import _guest_needs, _proc
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew, read_present
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
-from ansible_collections.numa.virt.plugins.module_utils._policy import (
-    GuestNeeds,
-    PolicyWish,
-    request_of,
-    wish_from_json,
-)
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape, pins_of
 
 
 def read_all(session: Session) -> dict[str, Known]:
@@ -123,7 +120,7 @@ def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
         return tuple(sorted((cell, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
     if session.driver.name == "qemu" and session.connection.local:
         pid = session.pid_of(known.domain)
-        memory = _proc.memory(pid) if pid else None
+        memory = processes.memory(pid) if pid else None
         return memory.kib if memory is not None else ()
     return ()
 
@@ -143,4 +140,4 @@ def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds
 
 
 def needs_of(definition: Definition) -> GuestNeeds:
-    return _guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()
+    return guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()

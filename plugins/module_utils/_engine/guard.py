@@ -20,11 +20,11 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     NumaVirtError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError
-from ansible_collections.numa.virt.plugins.module_utils._xl_output import XlOutputError
+from ansible_collections.numa.virt.plugins.module_utils._xl.command import XlCallError
+from ansible_collections.numa.virt.plugins.module_utils._xl.output import XlOutputError
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain, Watch
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain, Watch
 
 # What a call says of a guest that has ended or gone.
 GONE = (DomainNotFoundError, LibvirtCallError, XlCallError, XlOutputError)

@@ -14,9 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _guest_needs
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
@@ -32,24 +29,26 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     finding_as_result,
     summary_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
-    Placement,
-    intent_as_result,
-    placement_as_result,
-)
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
-from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
-from ansible_collections.numa.virt.plugins.module_utils._verify import (
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     HYPERVISOR,
     Observation,
     observation_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
+    Placement,
+    intent_as_result,
+    placement_as_result,
+)
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain, Pages
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def _said(definition: Definition) -> Said:
     needs = GuestNeeds()
     if isinstance(definition, XmlDefinition):
         with contextlib.suppress(InputError):  # a device or a size that only its driver understands
-            needs = _guest_needs.needs_of(definition.root)
+            needs = guest_needs.needs_of(definition.root)
     return Said(definition.shape, definition.placement, needs)
 
 

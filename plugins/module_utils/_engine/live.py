@@ -13,7 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, store_record
+from ansible_collections.numa.virt.plugins.module_utils._errors import required
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     EVERYWHERE,
     LIVE,
     Change,
@@ -21,16 +23,14 @@ from ansible_collections.numa.virt.plugins.module_utils._changes import (
     intent_change,
     pin_element,
 )
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._definition import Record, with_intent
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, store_record
-from ansible_collections.numa.virt.plugins.module_utils._errors import certain
-from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent, Placement
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record, with_intent
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import Observation
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Intent, Placement
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def plan_live(
 
     ``intent`` is put into the live metadata; None leaves those alone. Without a ``scope`` it is about everything.
     """
-    live = certain(known.live)
+    live = required(known.live)
     now = live.placement
     observation = observe(session, known.domain, live)
     steps: list[Step] = []

@@ -19,7 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map import html
 from ansible_collections.numa.virt.plugins.module_utils._map.fleet import fleet_page
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, host_map
 from ansible_collections.numa.virt.plugins.module_utils._map.page import host_page
-from ansible_collections.numa.virt.plugins.module_utils._page_files import PageFile, look, write
+from ansible_collections.numa.virt.plugins.module_utils._node.page_files import PageFile, look, write
 from ansible_collections.numa.virt.plugins.module_utils._secrets import masked_message
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Pool
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan as OnePlan
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
-from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
 def move_of(

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 # (cell, KiB of a huge page), None for ordinary memory.
 Pool = tuple[int, "int | None"]

@@ -13,17 +13,6 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
-    changes_as_result,
-    intent_change,
-    mark_restarts,
-    merge,
-    placement_changes,
-    restarts_as_result,
-    spelling_change,
-)
-from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     look_again_at,
@@ -47,20 +36,31 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     SavedImageError,
     UnsupportedError,
-    certain,
+    required,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import one_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._pinning import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.pins import (
     PinWish,
     check_wish,
     overlay,
     overlay_intent,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, placement_as_result
-from ansible_collections.numa.virt.plugins.module_utils._verify import observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import one_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
+    changes_as_result,
+    intent_change,
+    mark_restarts,
+    merge,
+    placement_changes,
+    restarts_as_result,
+    written_form_change,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import with_intent
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, placement_as_result
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
 
 
 # So often a domain is planned for that somebody else changes meanwhile.
@@ -76,7 +76,7 @@ class PinRequest:
     apply: str | None = None
     allow_outside: bool = False
     backup: bool = True
-    backup_dir: str = field(default_factory=_backup.default_directory)
+    backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
 
@@ -109,12 +109,12 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
     config_changes = []
     if to_config:
         config_changes = placement_changes(known.placement, document.placement)
-        config_changes += spelling_change(known.config.spelling, document.spelling)
+        config_changes += written_form_change(known.config.written_form, document.written_form)
         config_changes += intent_change(known.intent, intent) if intent is not None else []
     if config_changes:
         session.check_definable(document.placement)
         if request.backup:
-            _backup.check_directory(request.backup_dir)
+            node_backup.check_directory(request.backup_dir)
     live = _plan_live(session, request, known, own, intent) if to_live else None
     live_changes = [step.change for step in live.steps] if live else []
     saved = None
@@ -215,7 +215,7 @@ def _intent(known: Known, own: Placement, wanted: Placement, wish: PinWish) -> I
 def _plan_live(session: Session, request: PinRequest, known: Known, own: Placement, intent: Intent | None) -> LivePlan:
     wish = request.wish
     # A guest that was moved while it ran still has its old CPU set in the live XML: its own is the definition's.
-    now = session.driver.decode(certain(known.live).placement)
+    now = session.driver.decode(required(known.live).placement)
     wanted = replace(overlay(now, wish), cpuset=own.cpuset)
     scope = Scope(frozenset(wish.vcpu_numbers), wish.about_emulator, frozenset(wish.iothread_numbers))
     plan = plan_live(session, known, wanted, intent if request.apply != "live" else None, scope)

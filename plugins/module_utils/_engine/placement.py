@@ -18,13 +18,10 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _guest_needs
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, foretell
+from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, predict
 from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
     all_existing,
     asked_of,
@@ -49,8 +46,16 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
     shown,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
+    PolicyWish,
+    wish_from_json,
+    wish_of,
+    wish_to_json,
+)
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
@@ -63,17 +68,13 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     plan_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
-from ansible_collections.numa.virt.plugins.module_utils._policy import (
-    PolicyWish,
-    wish_from_json,
-    wish_of,
-    wish_to_json,
-)
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
 
 # Xen's control domain is there, and is nobody's guest.
 _CONTROL = "Domain-0"
@@ -83,9 +84,9 @@ _CONTROL = "Domain-0"
 class PlacementRequest:
     """Options of numa_placement, read.
 
-    ``entries`` are mappings with ``name``, ``xml`` and options of _policy.PolicyWish, None where ``select`` ("all",
-    "running" or a pattern of names) says which domains. ``task`` has options for all of them. ``state`` is "defined",
-    "running" or "unchanged"; None means "running" for domains that are named, "unchanged" for those of ``select``.
+    ``entries`` are mappings with ``name``, ``xml`` and options of PolicyWish, None where ``select`` ("all", "running"
+    or a pattern of names) says which domains. ``task`` has options for all of them. ``state`` is "defined", "running"
+    or "unchanged"; None means "running" for domains that are named, "unchanged" for those of ``select``.
     """
 
     entries: Sequence[Mapping[str, Any]] | None
@@ -99,7 +100,7 @@ class PlacementRequest:
     shutdown_timeout: int = 120
     verify: bool = True
     backup: bool = True
-    backup_dir: str = field(default_factory=_backup.default_directory)
+    backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
     lock_timeout: float = 300.0
@@ -172,7 +173,7 @@ def _check_room(request: PlacementRequest, jobs: Iterable[_Job]) -> None:
     texts = [job.guest.known.config.text for job in jobs if job.plan.backs_up and job.guest.known is not None]
     if texts:
         needed = sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
-        _backup.check_directory(request.backup_dir, needed=needed)
+        node_backup.check_directory(request.backup_dir, needed=needed)
 
 
 def _hold_against_host(
@@ -259,7 +260,7 @@ def _carry_out(
     room: Mapping[Pool, int],
     tally: Tally[tuple[Placed, dict[str, Any]]],
 ) -> None:
-    """Do every job, or foretell it, in the order in which guests leave and get CPUs and memory."""
+    """Do every job, or predict it, in the order in which guests leave and get CPUs and memory."""
     by_name = {job.guest.name: job for job in jobs}
     order = Order((job.move for job in jobs), room)
     with unwinding_here(tally):
@@ -273,7 +274,7 @@ def _carry_out(
             failed = len(tally.failures)
             with one_guest(session, tally, name, job.guest.known, request.backup_dir if request.backup else None):
                 if request.check_mode:
-                    result = foretell(session, job.request, job.plan, job.guest.known)
+                    result = predict(session, job.request, job.plan, job.guest.known)
                 else:
                     result = carry_out(session, job.request, job.plan, job.given, job.guest.known)
                 tally.done.append((job.placed, result))
@@ -358,7 +359,7 @@ def _guest(
 ) -> _Guest:
     given = None
     if entry.get("xml") is not None:
-        if session.connection.language != "xml":
+        if session.connection.dialect != "xml":
             raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", f"{called}.xml")
         given = XmlDefinition.load(str(entry["xml"]), f"{called}.xml")
     name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, f"{called}.xml")
@@ -369,7 +370,7 @@ def _guest(
         usable(there)
     if given is None and there is None:
         raise DomainNotFoundError(
-            "domains", name, "there is no such domain on this host", session.language.how_to_define
+            "domains", name, "there is no such domain on this host", session.dialect.how_to_define
         )
     meant: Definition = given if given is not None else there.config  # type: ignore[union-attr]
     if given is None and isinstance(meant, XmlDefinition):
@@ -393,7 +394,7 @@ def _job(
     given, meant, made_cells = guest.given, guest.meant, False
     if isinstance(meant, XmlDefinition):
         if placed.guest_cells and not needs_of(meant).guest_cells:
-            given, made_cells = XmlDefinition(_guest_needs.with_guest_cells(meant.root, placed.guest_cells)), True
+            given, made_cells = XmlDefinition(guest_needs.with_guest_cells(meant.root, placed.guest_cells)), True
         elif given is None and guest.known is not None and meant is not guest.known.config:
             given = meant  # the cells were made for a place that it leaves
     own = one.Request(

@@ -11,26 +11,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
-    Change,
-    Restart,
-    intent_change,
-    placement_changes,
-    spelling_change,
-)
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
-    certain,
+    required,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
-from ansible_collections.numa.virt.plugins.module_utils._resolve import Target
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
+    Change,
+    Restart,
+    intent_change,
+    placement_changes,
+    written_form_change,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition, Record
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
 
 # States in which a guest does what it is there for
 RUNNING = ("running", "blocked", "no state")
@@ -59,7 +59,7 @@ class Request:
     shutdown_timeout: int = 120
     verify: bool = True
     backup: bool = True
-    backup_dir: str = field(default_factory=_backup.default_directory)
+    backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
     made_cells: bool = False
@@ -112,7 +112,7 @@ def plan_domain(
     Raises what its parts raise: all that can be said before the first write.
     """
     if given is None and known is None:
-        raise DomainNotFoundError("name", name, "there is no such domain on this host", session.language.how_to_define)
+        raise DomainNotFoundError("name", name, "there is no such domain on this host", session.dialect.how_to_define)
     if known is not None:
         usable(known)
     if given is not None and known is not None and not known.persistent:
@@ -126,7 +126,7 @@ def plan_domain(
         redefined = True
         document: Definition = given.completed(_xml_of(known)) if known is not None else given
     else:
-        redefined, document = False, certain(known).config
+        redefined, document = False, required(known).config
     stored = known.record if known is not None else None
     own = given.record if given is not None else None
     basis = stored.intent if stored is not None else (own.intent if own is not None else None)
@@ -161,7 +161,7 @@ def plan_domain(
         )
     backs_up = redefines and known is not None and request.backup
     if backs_up:
-        _backup.check_directory(request.backup_dir)
+        node_backup.check_directory(request.backup_dir)
     restarts_now = awake and bool(restarts) and request.restart and request.state == "running" and not transient
     resumes = request.state == "running" and state == "paused" and not restarts_now
     if request.state == "running" and running and known is not None:
@@ -269,7 +269,7 @@ def _config_changes(
         changes.append(Change("definition", "as it was", "as given in xml"))
     changes += placement_changes(before.placement if before is not None else Placement(), document.placement)
     if before is not None:
-        changes += spelling_change(before.spelling, document.spelling)
+        changes += written_form_change(before.written_form, document.written_form)
     if record is not None:
         changes += intent_change(intent, target.intent)
     return changes

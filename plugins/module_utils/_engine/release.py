@@ -14,22 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
-    GUEST_CELLS,
-    INTENT,
-    LIVE,
-    UNREADABLE_INTENT,
-    Change,
-    Restart,
-    changes_as_result,
-    mark_restarts,
-    merge,
-    placement_changes,
-    release_change,
-    restarts_as_result,
-)
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, take_turns
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
@@ -55,13 +39,29 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NumaVirtError,
     SavedImageError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import host_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
+    GUEST_CELLS,
+    INTENT,
+    LIVE,
+    UNREADABLE_INTENT,
+    Change,
+    Restart,
+    changes_as_result,
+    mark_restarts,
+    merge,
+    placement_changes,
+    release_change,
+    restarts_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class ReleaseRequest:
     names: Sequence[str] | None
     select: str | None = None
     backup: bool = True
-    backup_dir: str = field(default_factory=_backup.default_directory)
+    backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
 
@@ -104,7 +104,7 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         texts = [job.known.config.text for job in jobs.values() if job.config_changes]
         if request.backup and texts:
             needed = sum(len(text.encode("utf-8", "surrogateescape")) for text in texts)
-            _backup.check_directory(request.backup_dir, needed=needed)
+            node_backup.check_directory(request.backup_dir, needed=needed)
 
         def turn(name: str) -> None:
             job = jobs[name]

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._changes import GUEST_CELLS, LIVE, Change
-from ansible_collections.numa.virt.plugins.module_utils._definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import GUEST_CELLS, LIVE, Change
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
 
 
 def diff_of(before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, str]:

@@ -14,21 +14,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
+from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, SavedImageError, reason_of
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     LIVE,
     Change,
     intent_change,
     placement_changes,
     release_change,
 )
-from ansible_collections.numa.virt.plugins.module_utils._definition import with_intent
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, SavedImageError, reason_of
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import with_intent
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain
 
 
 @dataclass(frozen=True)

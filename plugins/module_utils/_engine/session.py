@@ -15,9 +15,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ansible_collections.numa.virt.plugins.module_utils import _backup, _proc
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import (
+from ansible_collections.numa.virt.plugins.module_utils._engine.dialect import dialect_of
+from ansible_collections.numa.virt.plugins.module_utils._errors import (
+    DomainNotFoundError,
+    NumaVirtError,
+    UnreadableError,
+    shown,
+)
+from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver, check_modes, driver_named
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target, resolve
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import (
+    NAMESPACE,
+    PREFIX,
+    XmlDefinition,
+    record_text,
+)
+from ansible_collections.numa.virt.plugins.module_utils._node import backup
+from ansible_collections.numa.virt.plugins.module_utils._node import processes as node_processes
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import (
     NEWER,
     RECORD,
     UNREADABLE,
@@ -25,31 +41,24 @@ from ansible_collections.numa.virt.plugins.module_utils._definition import (
     Record,
     Trouble,
 )
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver, check_modes, driver_named
-from ansible_collections.numa.virt.plugins.module_utils._engine.language import language_of
-from ansible_collections.numa.virt.plugins.module_utils._errors import (
-    DomainNotFoundError,
-    NumaVirtError,
-    UnreadableError,
-    shown,
-)
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE, PREFIX, record_element
-from ansible_collections.numa.virt.plugins.module_utils._proc import Memory
-from ansible_collections.numa.virt.plugins.module_utils._resolve import Target, resolve
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._verify import (
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     DEFINITION,
     HYPERVISOR,
+    Memory,
     Observation,
     observation_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import Pages, XlCommand
-from ansible_collections.numa.virt.plugins.module_utils._xml import serialize
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Connection, Domain, Watch
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import (
+        Connection,
+        Domain,
+        Pages,
+        Watch,
+        XenTools,
+    )
 
 
 _OF_KIND = {
@@ -64,11 +73,11 @@ class Session:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.language = language_of(connection)
-        host = self.language.host(connection)
+        self.dialect = dialect_of(connection)
+        host = self.dialect.host(connection)
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
-        self.xen: XlCommand | None = None
+        self.xen: XenTools | None = None
         if self.driver.name in ("xen", "xl"):
             self.xen = connection.xen_tools()
             self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
@@ -77,7 +86,7 @@ class Session:
     def resolve(
         self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, shape: Shape
     ) -> Target:
-        """_resolve.resolve() on this host."""
+        """_intent.resolve.resolve() on this host."""
         return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
 
     def check_definable(self, placement: Placement) -> None:
@@ -104,20 +113,20 @@ class Session:
 
     def definition(self, domain: Domain) -> Definition:
         """What the next start of a domain will use."""
-        return self.language.definition(domain, self.host)
+        return self.dialect.definition(domain, self.host)
 
     def live(self, domain: Domain) -> Definition:
         """What the running guest uses."""
-        return self.language.live(domain, self.host)
+        return self.dialect.live(domain, self.host)
 
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
         return self.processes.pid_of(domain.name, str(domain.uuid))
 
     @cached_property
-    def processes(self) -> _proc.Processes:
+    def processes(self) -> node_processes.Processes:
         """Which process is which guest's."""
-        return _proc.Processes(self.connection.daemon)
+        return node_processes.Processes(self.connection.daemon)
 
     @cached_property
     def watch(self) -> Watch | None:
@@ -251,7 +260,7 @@ def observe(
         if pid is None:
             pid = session.pid_of(domain)
         if pid:
-            found = observation_of(_proc.threads(pid), _proc.memory(pid))
+            found = observation_of(node_processes.threads(pid), node_processes.memory(pid))
             if found.vcpus:
                 return found
     if session.driver.full_maps:
@@ -272,9 +281,9 @@ def observe(
 
 def store_record(domain: Domain, record: Record, live: bool) -> None:
     """Put a record into the metadata of the running guest, or of its definition, alone."""
-    domain.set_metadata(serialize(record_element(record, namespaced=False)), PREFIX, NAMESPACE, live=live)
+    domain.set_metadata(record_text(record), PREFIX, NAMESPACE, live=live)
 
 
 def keep_backup(directory: str, known: Known) -> str:
     """Put the definition that a domain has into a file of its own. Returns the file's path; raises InputError."""
-    return _backup.keep(directory, known.domain.key, known.config.text, known.config.suffix)
+    return backup.keep(directory, known.domain.key, known.config.text, known.config.suffix)

@@ -24,16 +24,16 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     reason_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
-from ansible_collections.numa.virt.plugins.module_utils._verify import (
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     MEMORY,
     Misplaced,
     Observation,
     misplaced,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain
 
 
 # A state that cannot be read so often is not asked for again.

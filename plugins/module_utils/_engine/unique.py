@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, shown
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 
 if TYPE_CHECKING:
-    from ansible_collections.numa.virt.plugins.module_utils._engine.hypervisor import Domain
+    from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Domain
 
 
 def check_uuids(given: Iterable[tuple[str, XmlDefinition]], there: Iterable[Domain]) -> None:

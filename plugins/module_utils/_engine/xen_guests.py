@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,13 @@ def xen_guests(session: Session) -> XenGuests:
     """Nothing where there is no such tool here, or this user may not use it; each guest is asked for then."""
     if session.xen is None:
         return _NOTHING
-    from ansible_collections.numa.virt.plugins.module_utils import _xl_output
+    from ansible_collections.numa.virt.plugins.module_utils._xl import output as xl_output
 
     try:
         pools = {}
         if len(session.host.pools) > 1:
-            pools = _xl_output.parse_domain_pools(session.xen("read the cpupools of the domains", "list", "-c"))
-        listed = _xl_output.parse_vcpu_list(session.xen("read the vCPUs", "vcpu-list"))
+            pools = xl_output.parse_domain_pools(session.xen("read the cpupools of the domains", "list", "-c"))
+        listed = xl_output.parse_vcpu_list(session.xen("read the vCPUs", "vcpu-list"))
     except NumaVirtError:
         return _NOTHING
     cpus = {pool.name: pool.cpus for pool in session.host.pools}

@@ -4,7 +4,8 @@
 
 """What is wrong on a host: facts in, findings out; pure and deterministic.
 
-One file for each family of rules; ``codes`` is the one list of what can be found, ``find`` the way in.
+One file for each family of rules; ``codes`` is the one list of what can be found, ``find`` the way in; ``remedies``
+says what to do about it.
 A finding that is wrong is worse than one that is missing: a rule that cannot be sure is silent.
 Nothing here imports Ansible, libvirt or lxml, or reads anything.
 """

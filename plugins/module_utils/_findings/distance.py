@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import INFO, LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
     Finding,
@@ -22,8 +21,9 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.room import Room
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
-from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent
-from ansible_collections.numa.virt.plugins.module_utils._verify import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Intent
 
 # QEMU's own memory, which nothing binds where the guest's is not kept to its cells by cgroup: KiB, and a part of the
 # guest's.
@@ -180,9 +180,9 @@ def _devices(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
 
 def _farthest(view: View, near: CpuSet, far: CpuSet) -> int:
     """The largest of the distances from each far cell to the nearest of the guest's."""
-    ground = view.ground
-    ours = [ground.index[cell] for cell in near]
-    return max(min(ground.distance[one][ground.index[cell]] for one in ours) for cell in far)
+    capacity = view.capacity
+    ours = [capacity.index[cell] for cell in near]
+    return max(min(capacity.distance[one][capacity.index[cell]] for one in ours) for cell in far)
 
 
 def _spans(view: View, seen: Seen, room: Room) -> Iterator[Finding]:

@@ -14,21 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, placed_by
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import resolve
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
     Placement,
     pins_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._resolve import resolve
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._verify import DEFINITION
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 _EVERYWHERE = "every CPU"
 _UNBOUND = "not bound"

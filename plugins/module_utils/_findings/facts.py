@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._definition import Trouble
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
-from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._verify import Observation
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import Observation
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 _NO_NEEDS = GuestNeeds()
 _NO_RULES = Rules()

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import few, one_line, shown
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import CODES, SEVERITIES
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 __all__ = [
     "Finding", "cells_text", "cpus_text", "few", "finding", "finding_as_result", "in_order", "is_are", "shown",

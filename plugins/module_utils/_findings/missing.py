@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import HOST, INFO, REDEFINE, WARNING
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
@@ -22,7 +21,8 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     is_are,
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
-from ansible_collections.numa.virt.plugins.module_utils._placement import BINDING_MODES, Intent
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Intent
 
 INTENT, CONFIG, LIVE = "what was asked for", "its definition", "the running guest"
 

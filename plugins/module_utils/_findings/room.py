@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, bits, count, weight
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, count, weight
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Room:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        ground = view.ground
-        cells = len(ground.ids)
+        capacity = view.capacity
+        cells = len(capacity.ids)
         self._load = [0] * cells
-        self._memory = [[0] * cells for _pool in ground.memory]
+        self._memory = [[0] * cells for _pool in capacity.memory]
         self._once = self._twice = 0
         self._shares: dict[str, _Share] = {}
         for seen in view.guests:
@@ -55,7 +55,7 @@ class Room:
 
     def fitting(self, seen: Seen) -> CpuSet:
         """The cells of which each could hold the guest."""
-        ground, share = self.view.ground, self._shares[seen.name]
+        capacity, share = self.view.capacity, self._shares[seen.name]
         pool = self._pool(seen)
         if pool is None:
             return EMPTY
@@ -66,7 +66,7 @@ class Room:
             return EMPTY
         allowed = seen.wish.cells if seen.wish is not None else None
         found = []
-        for cell, cell_id in enumerate(ground.ids):
+        for cell, cell_id in enumerate(capacity.ids):
             if (devices and cell_id not in devices) or (allowed is not None and cell_id not in allowed):
                 continue
             if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, pool, cell):
@@ -74,24 +74,24 @@ class Room:
         return CpuSet(found)
 
     def _share(self, seen: Seen) -> _Share:
-        ground = self.view.ground
+        capacity = self.view.capacity
         held = not seen.free and not seen.unknown
         used = seen.owned
         if held:
             used |= seen.reach
         for _who, cpus in helper_sets(seen.said):
-            mask = cpus.mask & ground.all_online
-            used |= mask if ground.all_online & ~mask else 0
-        cells = ground.cells_of(seen.reach) if held and not seen.owned else 0
+            mask = cpus.mask & capacity.all_online
+            used |= mask if capacity.all_online & ~mask else 0
+        cells = capacity.cells_of(seen.reach) if held and not seen.owned else 0
         return _Share(cells, self._weight(seen), used, self._pool(seen) or 0, self._memory_of(seen, held))
 
     def _weight(self, seen: Seen) -> int:
         ratio = seen.wish.cpu_ratio if seen.wish is not None else None
-        return weight(len(seen.sets), ratio if ratio is not None else self.view.ground.rules.cpu_ratio)
+        return weight(len(seen.sets), ratio if ratio is not None else self.view.capacity.rules.cpu_ratio)
 
     def _pool(self, seen: Seen) -> int | None:
         """The pool of its memory; None where its huge pages are not there."""
-        size, sizes = seen.page_size, self.view.ground.sizes
+        size, sizes = seen.page_size, self.view.capacity.sizes
         if size is None:
             return 0
         if size == 0 and len(sizes) == 1:
@@ -100,45 +100,46 @@ class Room:
 
     def _units(self, seen: Seen, kib: int) -> int:
         pool = self._pool(seen)
-        return -(-kib // (self.view.ground.sizes[pool - 1] if pool else 1))
+        return -(-kib // (self.view.capacity.sizes[pool - 1] if pool else 1))
 
     def _memory_of(self, seen: Seen, held: bool) -> dict[int, int]:
-        ground = self.view.ground
+        capacity = self.view.capacity
         whole = self._units(seen, seen.said.shape.memory)
         if self.view.driver.numatune and seen.nodeset:
-            return dict.fromkeys(bits(ground.indices(seen.nodeset)), whole)
+            return dict.fromkeys(bits(capacity.indices(seen.nodeset)), whole)
         if seen.memory_on is not None:
-            there = {ground.index[cell]: kib for cell, kib in seen.memory_on.items() if kib and cell in ground.index}
+            index = capacity.index
+            there = {index[cell]: kib for cell, kib in seen.memory_on.items() if kib and cell in index}
             return {cell: self._units(seen, kib) for cell, kib in there.items()}
-        return dict.fromkeys(bits(ground.cells_of(seen.reach)), whole) if held else {}
+        return dict.fromkeys(bits(capacity.cells_of(seen.reach)), whole) if held else {}
 
     def _cpus_fit(self, seen: Seen, share: _Share, cell: int) -> bool:
-        ground = self.view.ground
+        capacity = self.view.capacity
         pool = seen.host.online.mask
         if not seen.dedicated:
-            open_cpus = count(ground.shared[cell] & pool & ~self.view.all_owned)
+            open_cpus = count(capacity.shared[cell] & pool & ~self.view.all_owned)
             mine = share.load if share.cells >> cell & 1 else 0
             return UNIT * open_cpus - (self._load[cell] - mine) >= share.load
         others = self._twice | (self._once & ~share.used)
-        free = ground.own[cell] & pool & ~others
+        free = capacity.own[cell] & pool & ~others
         need = count(seen.dedicated)
         smt = seen.wish.smt if seen.wish is not None else "prefer"
         if smt == "prefer":
             return count(free) >= need
-        threads = ground.threads[cell]
-        whole = [core for core in ground.cores[cell] if not core & ~free and count(core) == threads]
+        threads = capacity.threads[cell]
+        whole = [core for core in capacity.cores[cell] if not core & ~free and count(core) == threads]
         return len(whole) * (1 if smt == "isolate" else threads) >= need
 
     def _memory_fits(self, seen: Seen, share: _Share, pool: int, cell: int) -> bool:
         """By what was promised, and by what is really free."""
-        ground = self.view.ground
+        capacity = self.view.capacity
         need = self._units(seen, seen.said.shape.memory)
         others = self._memory[pool][cell] - share.memory.get(cell, 0)
-        if ground.memory[pool][cell] - others < need:
+        if capacity.memory[pool][cell] - others < need:
             return False
-        there = ground.cells[cell]
+        there = capacity.cells[cell]
         own = self._units(seen, (seen.memory_on or {}).get(there.id, 0))
         if pool == 0:
             return there.free is None or there.free + own >= need
-        frees = [each.free for each in there.huge_pools if each.size == ground.sizes[pool - 1]]
+        frees = [each.free for each in there.huge_pools if each.size == capacity.sizes[pool - 1]]
         return all(free is None or free + own >= need for free in frees)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import INFO, LIVE, REDEFINE, RESTART, WARNING
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
     Finding,
@@ -23,7 +22,8 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     finding,
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, bits, weight
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, weight
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
 def find_conflicts(view: View) -> Iterator[Finding]:
@@ -73,7 +73,7 @@ def _siblings(view: View, owners: dict[int, list[Seen]]) -> Iterator[Finding]:
         others[other.name] = other
         found[victim.name] = victim, others, before | mask
 
-    for core in sorted({view.ground.core_of.get(cpu, 1 << cpu) for cpu in owners}):
+    for core in sorted({view.capacity.core_of.get(cpu, 1 << cpu) for cpu in owners}):
         there = [(cpu, owners[cpu][0]) for cpu in bits(core) if len(owners.get(cpu, ())) == 1]
         guests = sorted({seen.name: seen for _cpu, seen in there}.values(), key=lambda each: each.name)
         victims = [seen for seen in guests if _minds(seen)]
@@ -178,9 +178,9 @@ def _overcommitted(view: View) -> Iterator[Finding]:
 
     A guest that may go to another cell is not counted: whether it is there nobody knows.
     """
-    ground = view.ground
-    load, vcpus = [0] * len(ground.ids), [0] * len(ground.ids)
-    there: list[list[str]] = [[] for _cell in ground.ids]
+    capacity = view.capacity
+    load, vcpus = [0] * len(capacity.ids), [0] * len(capacity.ids)
+    there: list[list[str]] = [[] for _cell in capacity.ids]
     for seen in view.guests:
         if not seen.running or seen.owned or seen.unknown:
             continue
@@ -189,15 +189,15 @@ def _overcommitted(view: View) -> Iterator[Finding]:
         # A guest that nobody placed weighs nothing where nothing holds it, on a host with one cell too.
         counted = [vcpu for vcpu in seen.present if vcpu in seen.held or not seen.free]
         for mask, number in Counter(seen.sets[vcpu] for vcpu in counted).items():
-            cells = ground.cells_of(mask)
+            cells = capacity.cells_of(mask)
             if cells and not cells & (cells - 1):
                 held[cells.bit_length() - 1] += number
         for cell, number in held.items():
-            load[cell] += weight(number, ratio if ratio is not None else ground.rules.cpu_ratio)
+            load[cell] += weight(number, ratio if ratio is not None else capacity.rules.cpu_ratio)
             vcpus[cell] += number
             there[cell].append(seen.name)
-    for cell, cell_id in enumerate(ground.ids):
-        cpus = CpuSet.from_mask(ground.shared[cell] & ~view.all_owned)
+    for cell, cell_id in enumerate(capacity.ids):
+        cpus = CpuSet.from_mask(capacity.shared[cell] & ~view.all_owned)
         if load[cell] > UNIT * len(cpus):
             need = round(load[cell] / UNIT, 2)
             where = CpuSet([cell_id])

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.numa.virt.plugins.module_utils._definition import NEWER, UNREADABLE
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
-from ansible_collections.numa.virt.plugins.module_utils._policy import wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import NEWER, UNREADABLE
 
 _AGAIN = "place it again with numa_placement or numa_domain, or run numa_release for it"
 

@@ -5,7 +5,7 @@
 """The guests of a host as the rules look at them: where each may run, what is its own, and who is where.
 
 Everything is made once, in time that grows with the number of guests and of CPUs. A set of CPUs is a mask of CPU
-numbers here, a set of cells a mask of indices, as in _planner.ground.
+numbers here, a set of cells a mask of indices, as in _planner.capacity.
 
 What a guest may use is what was seen of its threads where it runs and could be looked at; else what the running guest's
 definition says; else its definition. Four words:
@@ -25,17 +25,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import Ground
+from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import own_cpus
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
-from ansible_collections.numa.virt.plugins.module_utils._policy import PolicyWish, request_of, wish_from_json
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._verify import DEFINITION
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 # Xen's control domain is there, and is nobody's guest.
 _CONTROL = "Domain-0"
@@ -148,7 +148,7 @@ class View:
         self.facts = facts
         self.driver = facts.driver
         self.host = facts.host
-        self.ground = Ground(facts.host, facts.rules)
+        self.capacity = Capacity(facts.host, facts.rules)
         self._pools: dict[str | None, Host] = {}
         control = facts.driver.name in ("xen", "xl")
         guests = sorted(facts.guests, key=lambda each: each.name)
@@ -214,7 +214,7 @@ class View:
             return seen
         emulator = seen.said.placement.of_emulator
         vcpus = tuple(CpuSet.from_mask(mask) for mask in sets)
-        owned = own_cpus(self.ground, Existing(seen.name, vcpus, 0, emulator=emulator), seen.wish)
+        owned = own_cpus(self.capacity, Existing(seen.name, vcpus, 0, emulator=emulator), seen.wish)
         if owned is None:
             return seen
         if seen.wish.emulator == "isolate" and emulator is not None:
@@ -239,4 +239,4 @@ class View:
 
     def cells_on(self, mask: int) -> CpuSet:
         """The cells that hold at least one of the CPUs."""
-        return self.ground.cell_ids(self.ground.cells_of(mask))
+        return self.capacity.cell_ids(self.capacity.cells_of(mask))

@@ -14,7 +14,7 @@
 |---|---|
 | model | results of the two modules as what a map shows: guests with signs, findings with numbers, parts of memory |
 | layout | cells in a grid, near ones next to each other |
-| fits | the largest guest that a host still takes |
+| largest_fit | the largest guest that a host still takes |
 | markup | elements, escaped |
 | style | colours and type, light, dark and printed |
 | shapes, lanes, dense, memory | parts of the picture: signs; guests as bars below CPUs; many CPUs; memory |

@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest, load
+from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     filled,
     gravest,
@@ -27,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     text,
     tip,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 _CPU = 18
 _ROW = 23

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import SEVERITIES, InfoCell, human
 from ansible_collections.numa.virt.plugins.module_utils._map import html, page
-from ansible_collections.numa.virt.plugins.module_utils._map.fits import Fit, free_memory, largest_guest
+from ansible_collections.numa.virt.plugins.module_utils._map.largest_fit import Fit, free_memory, largest_guest
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, joined, plain
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, load
+from ansible_collections.numa.virt.plugins.module_utils._map.results import SEVERITIES, InfoCell, human
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import MARKS
 
 _BAR = 30

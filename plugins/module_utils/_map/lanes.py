@@ -14,10 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, human, named
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, bold_width, fitted, plain, text_width
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest
+from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, human, named
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     filled,
     gravest,
@@ -30,6 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     text,
     tip,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 MOST_CPUS = 32
 MOST_GUESTS = 12

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell
+from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell
 
 #: What two cells are apart that say nothing of each other.
 UNKNOWN = 20

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import SEVERITIES
 from ansible_collections.numa.virt.plugins.module_utils._map import layout, shapes
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, text_width
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest, memory_parts
+from ansible_collections.numa.virt.plugins.module_utils._map.results import SEVERITIES
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import rect, text
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, InfoPool, human
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, text_width
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest, MemoryPart, memory_parts
+from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, InfoPool, human
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
     filled,
     group,

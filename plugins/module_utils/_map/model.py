@@ -16,9 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._info_results import (
+from ansible_collections.numa.virt.plugins.module_utils._map.results import (
     NOTES,
     InfoCell,
     InfoFinding,
@@ -28,6 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._info_results import (
     read_guests,
     read_list,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 
 HUES = 8
 PATTERNS = 4

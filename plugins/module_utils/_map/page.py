@@ -10,13 +10,13 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._info_results import SEVERITIES, InfoCell, human
 from ansible_collections.numa.virt.plugins.module_utils._map import html, lanes, page_style, svg
-from ansible_collections.numa.virt.plugins.module_utils._map.fits import Fit, largest_guest
+from ansible_collections.numa.virt.plugins.module_utils._map.largest_fit import Fit, largest_guest
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, joined, plain
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapFinding, MapGuest, load
+from ansible_collections.numa.virt.plugins.module_utils._map.results import SEVERITIES, InfoCell, human
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import MARKS
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 #: What each kind of fix means to whoever reads it.
 FIXES = {

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import SEVERITIES
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe, el, fitted, plain, text_width
 from ansible_collections.numa.virt.plugins.module_utils._map.model import MapFinding, MapGuest
+from ansible_collections.numa.virt.plugins.module_utils._map.results import SEVERITIES
 
 #: What a finding's sign starts with, so that it is not told by its colour alone.
 MARKS = {"error": "✕", "warning": "!", "info": "i"}

@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map import dense, lanes, layout, memory, shapes, style
 from ansible_collections.numa.virt.plugins.module_utils._map import legend as legends
 from ansible_collections.numa.virt.plugins.module_utils._map.markup import (
@@ -27,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.markup import (
     text_width,
 )
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapFinding, MapGuest, host_map
+from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import group, rect, text
 
 _MARGIN = 16

@@ -9,17 +9,17 @@
 
     found = plan(host, [Request("db", 8, 16 << 20, "dedicated", smt="require")], existing, Rules(cpu_ratio=4.0))
 
-``host`` is a ``_topology.Host``, ``existing`` what ``Existing.of(shape, placement)`` makes of every domain as it is,
-and ``found`` a ``result.Plan``: ``found.placements[0].placement()`` is a ``_placement.Placement``.
+``host`` is a ``topology.Host``, ``existing`` what ``Existing.of(shape, placement)`` makes of every domain as it is, and
+``found`` a ``result.Plan``: ``found.placements[0].placement()`` is a ``placement.Placement``.
 
 | file | what |
 |---|---|
 | request, result | what goes in, what comes out |
 | check | options that no plan could meet, as InputError |
-| ground, board | host and guests in whole numbers; what is free |
-| occupancy, keep | guests that are there, and which of them stay |
+| capacity, board | host and guests in whole numbers; what is free |
+| occupancy, keep, spread_load | guests that are there, which of them stay, and what they take of each cell |
 | choose, subsets | one guest: the best cell, the nearest cells |
-| search, passes, exact, score | many guests: in turn and repaired, several times, every way |
+| search, attempts, exact, score | many guests: in turn and repaired, several times, every way |
 | bound | how many vCPUs any plan could place |
 | rebalance | moves, where they are allowed |
 | cpus, describe, explain | CPUs and pins; reasons and refusals |

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     PREFER,
     SHARED,
     UNIT,
-    Ground,
+    Capacity,
     Guest,
     bits,
 )
@@ -57,7 +57,7 @@ class Board:
 
     def __init__(
         self,
-        ground: Ground,
+        capacity: Capacity,
         joint: list[int],
         free: list[int],
         whole: list[int],
@@ -65,7 +65,7 @@ class Board:
         soft: list[int],
         guests: list[int],
     ) -> None:
-        self.ground = ground
+        self.capacity = capacity
         self.joint, self.free, self.whole, self.mem = joint, free, whole, mem
         self.unshared = list(whole)
         self.soft, self.guests = soft, guests
@@ -75,7 +75,7 @@ class Board:
 
     def copy(self) -> Board:
         new = Board(
-            self.ground,
+            self.capacity,
             list(self.joint),
             list(self.free),
             list(self.whole),
@@ -92,11 +92,11 @@ class Board:
         if kind == SHARED:
             return self.joint[cell]
         free = self.free[cell]
-        if self.ground.derived:
+        if self.capacity.derived:
             free = min(free, self.joint[cell] // UNIT)
         if kind == PREFER:
             return free
-        threads = self.ground.threads[cell]
+        threads = self.capacity.threads[cell]
         cores = min(self.whole[cell], free // threads)
         if kind == ISOLATE:
             return cores
@@ -106,13 +106,13 @@ class Board:
         """(CPUs, whole cores) that a need takes of this cell."""
         if kind == PREFER:
             return need, 0
-        threads = self.ground.threads[cell]
+        threads = self.capacity.threads[cell]
         cores = need if kind == ISOLATE else -(-need // threads)
         return cores * threads, cores
 
     def take(self, guest: Guest, spot: Spot, sign: int = 1) -> None:
         """Count a guest in, or out with ``sign`` -1."""
-        kind, mem, threads = guest.kind, self.mem[guest.pool], self.ground.threads
+        kind, mem, threads = guest.kind, self.mem[guest.pool], self.capacity.threads
         held = dict(guest.held)
         for cell, cpu, amount in spot.parts:
             if kind == SHARED:
@@ -122,7 +122,7 @@ class Board:
                 self.free[cell] -= sign * cpus
                 self.whole[cell] -= sign * cores
                 self.unshared[cell] -= sign * (cores or -(-cpus // threads[cell]))
-                if self.ground.derived:
+                if self.capacity.derived:
                     self.joint[cell] -= sign * cpus * UNIT
             mem[cell] -= sign * max(0, amount - held.get(cell, 0))
             self.guests[cell] += sign
@@ -166,17 +166,17 @@ class Board:
     def load(self, cell: int, guest: Guest | None = None, mem: int = 0, cpu: int = 0) -> int:
         """How full a cell is by the scarcer of CPU and memory, in millionths, with such a guest on it."""
         pool = guest.pool if guest is not None else 0
-        capacity = self.ground.capacity[cell]
-        used = capacity - self.joint[cell] + self.soft[cell]
+        cpu_total = self.capacity.shared_total[cell]
+        used = cpu_total - self.joint[cell] + self.soft[cell]
         if guest is not None and guest.kind != SHARED:
             cpu = self.cpus(cell, guest.kind, cpu)[0]
-            if self.ground.derived:
+            if self.capacity.derived:
                 cpu *= UNIT
             else:
-                capacity = self.ground.own_capacity[cell]
-                used = capacity - self.free[cell]
-        total = max(1, self.ground.memory[pool][cell])
-        return max((used + cpu) * UNIT // capacity, (total - self.mem[pool][cell] + mem) * UNIT // total)
+                cpu_total = self.capacity.own_total[cell]
+                used = cpu_total - self.free[cell]
+        total = max(1, self.capacity.memory[pool][cell])
+        return max((used + cpu) * UNIT // cpu_total, (total - self.mem[pool][cell] + mem) * UNIT // total)
 
     def misfit(self, cell: int, guest: Guest, need: int, mem: int) -> int:
         """By how much more it needs of what is free of one of CPU and memory than of the other, in millionths."""
@@ -190,14 +190,14 @@ class Board:
 
         Source: Panigrahy and others, Heuristics for Vector Bin Packing, 2011 ("dot product").
         """
-        if guest.kind == SHARED or self.ground.derived:
-            capacity, free = self.ground.capacity[cell], self.joint[cell]
+        if guest.kind == SHARED or self.capacity.derived:
+            cpu_total, free = self.capacity.shared_total[cell], self.joint[cell]
             need = need if guest.kind == SHARED else UNIT * self.cpus(cell, guest.kind, need)[0]
         else:
-            capacity, free = self.ground.own_capacity[cell], self.free[cell]
+            cpu_total, free = self.capacity.own_total[cell], self.free[cell]
             need = self.cpus(cell, guest.kind, need)[0]
-        total = max(1, self.ground.memory[guest.pool][cell])
-        cpu = (need * UNIT // capacity) * (free * UNIT // capacity)
+        total = max(1, self.capacity.memory[guest.pool][cell])
+        cpu = (need * UNIT // cpu_total) * (free * UNIT // cpu_total)
         return cpu + (mem * UNIT // total) * (self.mem[guest.pool][cell] * UNIT // total)
 
 
@@ -207,8 +207,8 @@ def group_keys(request: Request) -> list[tuple[str, str]]:
     return [(kind, name) for kind, name in pairs if name is not None]
 
 
-def spot_of(ground: Ground, guest: Guest, parts: Sequence[Part]) -> Spot:
+def spot_of(capacity: Capacity, guest: Guest, parts: Sequence[Part]) -> Spot:
     cells = 0
     for part in parts:
         cells |= 1 << part.cell
-    return Spot(tuple(parts), cells, ground.distance_of(cells, guest.devices))
+    return Spot(tuple(parts), cells, capacity.distance_of(cells, guest.devices))

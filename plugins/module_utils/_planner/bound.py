@@ -4,7 +4,7 @@
 
 """How many vCPUs any plan could place at most, and which guests to try for when not all can be.
 
-The bound is the Lagrangian of the linear relaxation: cells are poured into one, guests may be cut, and every price of a
+The bound is the Lagrangian of the linear relaxation: all cells are one, guests may be cut, and every price of a
 resource gives a valid bound; the prices are chosen to make it low. What cells and whole guests really cost can only
 make a plan smaller. Source: Martello and Toth, Knapsack Problems, 1990, chapter 2 (surrogate and Lagrangian bounds).
 This file must not import ansible, libvirt or lxml.
@@ -19,13 +19,13 @@ from operator import mul
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     PREFER,
     REQUIRE,
     SHARED,
     UNIT,
-    Ground,
+    Capacity,
     Guest,
     bits,
     count,
@@ -45,14 +45,14 @@ class Kind(NamedTuple):
     number: int
 
 
-def needs_of(ground: Ground, guest: Guest) -> tuple[int, ...]:
+def needs_of(capacity: Capacity, guest: Guest) -> tuple[int, ...]:
     """The least that a guest takes, wherever it is placed: joint, free, whole, then each pool of memory."""
-    mem = [0] * len(ground.memory)
+    mem = [0] * len(capacity.memory)
     mem[guest.pool] = max(0, guest.mem - sum(amount for _cell, amount in guest.held))
     if guest.kind == SHARED:
         # The parts of a mirrored guest are each rounded down.
-        return (max(0, guest.need - (len(ground.ids) if guest.mirrored else 0)), 0, 0, *mem)
-    threads = {ground.threads[cell] for cell in bits(guest.allowed & ground.with_cpus)} or {1}
+        return (max(0, guest.need - (len(capacity.ids) if guest.mirrored else 0)), 0, 0, *mem)
+    threads = {capacity.threads[cell] for cell in bits(guest.allowed & capacity.with_cpus)} or {1}
     cpus, whole = guest.need, 0
     if guest.kind != PREFER:
         whole = -(-guest.need // max(threads)) if guest.kind == REQUIRE else guest.need
@@ -60,7 +60,7 @@ def needs_of(ground: Ground, guest: Guest) -> tuple[int, ...]:
         cpus = guest.need * min(threads)
     elif guest.kind == REQUIRE and len(threads) == 1:
         cpus = whole * max(threads)
-    return (cpus * UNIT if ground.derived else 0, cpus, whole, *mem)
+    return (cpus * UNIT if capacity.derived else 0, cpus, whole, *mem)
 
 
 def room_of(board: Board, cells: int) -> tuple[int, ...]:
@@ -71,8 +71,8 @@ def room_of(board: Board, cells: int) -> tuple[int, ...]:
 
 def most_vcpus(board: Board, guests: Sequence[Guest]) -> int:
     """No plan places more of these guests' vCPUs into what the board has free."""
-    ground = board.ground
-    everywhere = _most(ground, guests, room_of(board, ground.everywhere))
+    capacity = board.capacity
+    everywhere = _most(capacity, guests, room_of(board, capacity.everywhere))
     fixed: dict[int, list[Guest]] = {}
     for guest in guests:
         if count(guest.allowed) == 1:
@@ -80,13 +80,13 @@ def most_vcpus(board: Board, guests: Sequence[Guest]) -> int:
     if not fixed:
         return everywhere
     free = [guest for guest in guests if count(guest.allowed) > 1]
-    apart = _most(ground, free, room_of(board, ground.everywhere))
-    apart += sum(_most(ground, own, room_of(board, cell)) for cell, own in fixed.items())
+    apart = _most(capacity, free, room_of(board, capacity.everywhere))
+    apart += sum(_most(capacity, own, room_of(board, cell)) for cell, own in fixed.items())
     return min(everywhere, apart)
 
 
-def _most(ground: Ground, guests: Sequence[Guest], room: tuple[int, ...]) -> int:
-    kinds = _kinds((guest.vcpus, needs_of(ground, guest)) for guest in guests)
+def _most(capacity: Capacity, guests: Sequence[Guest], room: tuple[int, ...]) -> int:
+    kinds = _kinds((guest.vcpus, needs_of(capacity, guest)) for guest in guests)
     prices = _prices(kinds, room)
     value = int(_value(kinds, room, prices) + 1e-6)
     return _reachable(kinds, value)
@@ -186,11 +186,11 @@ def select(board: Board, guests: Sequence[Guest]) -> set[Guest]:
 
     The most vCPUs for the price, larger ones first; then exchanges that fill what is left.
     """
-    ground = board.ground
-    room = list(room_of(board, ground.everywhere))
+    capacity = board.capacity
+    room = list(room_of(board, capacity.everywhere))
     alike: dict[tuple[int, tuple[int, ...]], list[Guest]] = {}
     for guest in guests:
-        alike.setdefault((guest.vcpus, needs_of(ground, guest)), []).append(guest)
+        alike.setdefault((guest.vcpus, needs_of(capacity, guest)), []).append(guest)
     kinds = _kinds((vcpus, needs) for (vcpus, needs), like in alike.items() for _each in like)
     prices = _prices(kinds, tuple(room))
     if not any(prices):

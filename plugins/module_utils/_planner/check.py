@@ -14,18 +14,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
-from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
-from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer, reject
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     REQUIRE,
     Guest,
     bits,
     count,
     guest_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer, reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
     EMULATOR,
@@ -38,7 +37,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     check_ratio,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
 def check_rules(host: Host, rules: Rules, options: Options) -> None:
@@ -261,12 +261,12 @@ def _check_devices(host: Host, request: Request) -> None:
 
 def never(board: Board, request: Request) -> tuple[InputError, Rejection] | None:
     """Why a host, whose board is empty, could not hold the guest: an error and a rejection; None where it could."""
-    ground = board.ground
+    capacity = board.capacity
     try:
-        check_host(ground.host, request)
+        check_host(capacity.host, request)
     except InputError as error:
         return error, impossible(request, error)
-    guest = guest_of(ground, request)
+    guest = guest_of(capacity, request)
     problem = _size_problem(board, guest)
     if problem is None:
         return None
@@ -283,10 +283,10 @@ def impossible(request: Request, error: InputError) -> Rejection:
 
 def _size_problem(board: Board, guest: Guest) -> InputError | None:
     """What is too large of a guest that has the host alone, with what would fit."""
-    ground = board.ground
-    cells = range(len(ground.ids))
+    capacity = board.capacity
+    cells = range(len(capacity.ids))
     request = guest.request
-    mem = ground.memory[guest.pool]
+    mem = capacity.memory[guest.pool]
     one = guest.must or guest.allowed
     if any(one >> i & 1 and board.room(i, guest.kind) >= guest.need and mem[i] >= guest.mem for i in cells) and not (
         guest.mirrored or count(guest.must) > 1
@@ -301,11 +301,11 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
     near = offer(board, guest)
     if cpu < guest.need:
         what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
-        problem = f"{what} for {near.vcpus_at_most} are all that {ground.named(guest.allowed)} can give"
+        problem = f"{what} for {near.vcpus_at_most} are all that {capacity.named(guest.allowed)} can give"
         return InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
     if free < guest.mem:
-        kib = ground.kib(guest.pool, free)
-        problem = f"{kib} KiB are all that guests can have on {ground.named(guest.allowed)}"
+        kib = capacity.kib(guest.pool, free)
+        problem = f"{kib} KiB are all that guests can have on {capacity.named(guest.allowed)}"
         return InputError(f"{option}.memory", request.memory, problem, near.text)
     return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     REQUIRE,
     SHARED,
     UNIT,
@@ -27,7 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     proportional,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
-from ansible_collections.numa.virt.plugins.module_utils._topology import LOCAL_DISTANCE
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE
 
 # Where cells are out of proportion: steps of what a guest needs more of the rest of one resource than of the other.
 _STEP = UNIT // 6
@@ -36,17 +36,17 @@ _STEP = UNIT // 6
 def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tuple[int, ...]:
     """The smaller the better, for a guest (or a part of one) that needs this much of the cell."""
     away = 1 if guest.home and not guest.home >> cell & 1 else 0
-    far = sum(board.ground.distance[cell][device] - LOCAL_DISTANCE for device in guest.devices)
+    far = sum(board.capacity.distance[cell][device] - LOCAL_DISTANCE for device in guest.devices)
     policy = guest.request.policy
     load = board.load(cell, guest, mem, need)
-    odd = board.misfit(cell, guest, need, mem) // _STEP if board.ground.uneven[guest.pool] else 0
+    odd = board.misfit(cell, guest, need, mem) // _STEP if board.capacity.uneven[guest.pool] else 0
     own: tuple[int, ...]
     if guest.kind == SHARED:
         shares = 0
         own = (load,) if policy == "spread" else (odd, 0 if board.guests[cell] else 1, -load)
     else:
         cpus, cores = board.cpus(cell, guest.kind, need)
-        shares = 1 if (cores or -(-cpus // board.ground.threads[cell])) > board.unshared[cell] else 0
+        shares = 1 if (cores or -(-cpus // board.capacity.threads[cell])) > board.unshared[cell] else 0
         own = (odd, board.free[cell] - cpus, -load)
     if board.balanced:
         own = (-board.likeness(cell, guest, need, mem),)
@@ -89,8 +89,8 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     A cell without free CPUs lends memory only, and only to a guest that does not bind its memory early: QEMU cannot
     bind memory off its CPU set. A group that shares one cell has no wide members. ``steps`` as for nearest_subset().
     """
-    ground, mem = board.ground, board.memory(guest)
-    room = [max(0, board.room(cell, guest.kind)) for cell in range(len(ground.ids))]
+    capacity, mem = board.capacity, board.memory(guest)
+    room = [max(0, board.room(cell, guest.kind)) for cell in range(len(capacity.ids))]
     if guest.request.together is not None or not all(room[cell] for cell in bits(guest.must)):
         return None
     free = [max(0, amount) for amount in mem]
@@ -101,7 +101,7 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     for size in range(2, len(usable) + 1):
         mask = _subset(board, guest, usable, size, (room, free), (guest.need, guest.mem), None, steps)
         if mask is not None:
-            return spot_of(ground, guest, split(board, guest, mask) or ())
+            return spot_of(capacity, guest, split(board, guest, mask) or ())
     return None
 
 
@@ -112,7 +112,7 @@ def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
     step = 1
     if guest.kind == REQUIRE:
         # Whole cores, or a core would be broken on each cell.
-        steps = {board.ground.threads[cell] for cell, room in zip(chosen, rooms) if room}
+        steps = {board.capacity.threads[cell] for cell, room in zip(chosen, rooms) if room}
         step = steps.pop() if len(steps) == 1 else 1
     cpus = proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
     mem_free = board.memory(guest)
@@ -135,8 +135,8 @@ def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
 
 def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     """The fewest host cells, then the nearest, with one for each cell of the guest. ``steps`` as in best_wide()."""
-    ground = board.ground
-    open_cells = board.open_to(guest) & ground.with_cpus
+    capacity = board.capacity
+    open_cells = board.open_to(guest) & capacity.with_cpus
     for width in guest.widths(count(open_cells)):
         if width > 1 and guest.request.together is not None:
             return None
@@ -164,7 +164,7 @@ def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, 
     if mask is None:
         return None
     matched = _match([[cell for cell in each if mask >> cell & 1] for each in holders])
-    return spot_of(board.ground, guest, [Part(cell, *part) for cell, part in zip(matched or (), parts)])
+    return spot_of(board.capacity, guest, [Part(cell, *part) for cell, part in zip(matched or (), parts)])
 
 
 def _match(holders: list[list[int]]) -> list[int] | None:
@@ -201,7 +201,7 @@ def _subset(
     fits: Callable[[int], bool] | None,
     steps: int,
 ) -> int | None:
-    ground = board.ground
+    capacity = board.capacity
     keys = {cell: preference(board, guest, cell, min(rooms[0][cell], needs[0]), 0) for cell in usable}
     order = sorted(usable, key=lambda cell: keys[cell])
 
@@ -209,10 +209,10 @@ def _subset(
         return split(board, guest, mask) is not None
 
     def added(mask: int) -> int:
-        return ground.distance_of(mask, guest.devices) - ground.distance_of(mask)
+        return capacity.distance_of(mask, guest.devices) - capacity.distance_of(mask)
 
     return nearest_subset(
-        *(order, size, ground.distance, rooms, needs, guest.must),
+        *(order, size, capacity.distance, rooms, needs, guest.must),
         fits=fits if guest.mirrored else divides,
         added=added if guest.devices else None,
         steps=steps,

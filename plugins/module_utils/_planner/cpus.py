@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     PREFER,
     SHARED,
     UNIT,
-    Ground,
+    Capacity,
     Guest,
     bits,
     count,
@@ -27,14 +27,14 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
 
 
 @dataclass
-class Lot:
+class Assignment:
     """What one guest with CPUs of its own gets: on each cell its CPUs in the order of vCPUs, and all that it owns."""
 
     cpus: dict[int, list[int]] = field(default_factory=dict)
     owned: int = 0
 
 
-def deal(ground: Ground, taken: int, placed: Sequence[tuple[Guest, Spot]]) -> dict[Guest, Lot]:
+def assign_cpus(capacity: Capacity, taken: int, placed: Sequence[tuple[Guest, Spot]]) -> dict[Guest, Assignment]:
     """CPUs for guests that own theirs; ``taken`` belong to others or are in use.
 
     Whole cores first, siblings together. Bigger guests choose first. A guest whose number of CPUs does not fill cores
@@ -43,32 +43,34 @@ def deal(ground: Ground, taken: int, placed: Sequence[tuple[Guest, Spot]]) -> di
     Cores 0-1, 2-3, 4-5, 6-7, guests of 3 and 3 CPUs: 0-1,4 and 2-3,6. With a third of 2 CPUs the rests share a core:
     0-1,6 and 2-3,7 and 4-5.
     """
-    lots = {guest: Lot() for guest, _spot in placed if guest.kind != SHARED}
+    assignments = {guest: Assignment() for guest, _spot in placed if guest.kind != SHARED}
     on: dict[int, list[tuple[Guest, Part]]] = {}
     for guest, spot in placed:
         for part in spot.parts if guest.kind != SHARED else ():
             on.setdefault(part.cell, []).append((guest, part))
     for cell, members in sorted(on.items()):
         members.sort(key=lambda each: (each[0].kind == PREFER, -each[1].cpu, each[0].name))
-        _deal_cell(ground, cell, ground.own[cell] & ~taken, members, lots)
-    return lots
+        _assign_on_cell(capacity, cell, capacity.own[cell] & ~taken, members, assignments)
+    return assignments
 
 
-def _deal_cell(ground: Ground, cell: int, free: int, members: list[tuple[Guest, Part]], lots: dict[Guest, Lot]) -> None:
-    threads = ground.threads[cell]
-    whole = [core for core in ground.cores[cell] if not core & ~free and count(core) == threads]
-    broken = [core & free for core in ground.cores[cell] if core & free and core not in set(whole)]
+def _assign_on_cell(
+    capacity: Capacity, cell: int, free: int, members: list[tuple[Guest, Part]], assignments: dict[Guest, Assignment]
+) -> None:
+    threads = capacity.threads[cell]
+    whole = [core for core in capacity.cores[cell] if not core & ~free and count(core) == threads]
+    broken = [core & free for core in capacity.cores[cell] if core & free and core not in set(whole)]
     for guest, part in members:
         cores = part.cpu if guest.kind == ISOLATE else part.cpu // threads
         if guest.kind not in (ISOLATE, PREFER):
             cores = -(-part.cpu // threads)
         mine, whole = whole[:cores], whole[cores:]
         cpus = [cpu for core in mine for cpu in bits(first(core, 1) if guest.kind == ISOLATE else core)]
-        lots[guest].cpus[cell] = cpus[: part.cpu]
+        assignments[guest].cpus[cell] = cpus[: part.cpu]
         for core in mine:
-            lots[guest].owned |= core
+            assignments[guest].owned |= core
     for guest, part in members:
-        cpus = lots[guest].cpus[cell]
+        cpus = assignments[guest].cpus[cell]
         while len(cpus) < part.cpu:
             missing = part.cpu - len(cpus)
             if whole:
@@ -81,18 +83,18 @@ def _deal_cell(ground: Ground, cell: int, free: int, members: list[tuple[Guest, 
             if core & ~taken:
                 broken.append(core & ~taken)
             cpus += bits(taken)
-            lots[guest].owned |= taken
+            assignments[guest].owned |= taken
 
 
-def pools(ground: Ground, owned: int, load: Sequence[int]) -> list[int]:
+def pools(capacity: Capacity, owned: int, load: Sequence[int]) -> list[int]:
     """The CPUs that new shared guests get on each cell; ``load`` is what shared vCPUs weigh there.
 
     Where the rules do not divide the CPUs they keep off the siblings of CPUs that belong to a guest, while the rest is
     enough for them.
     """
     result = []
-    for cell, shared in enumerate(ground.shared):
+    for cell, shared in enumerate(capacity.shared):
         rest = shared & ~owned
-        clean = rest & ~ground.siblings(owned & ground.online[cell])
-        result.append(clean if ground.derived and clean and count(clean) * UNIT >= load[cell] else rest)
+        clean = rest & ~capacity.siblings(owned & capacity.online[cell])
+        result.append(clean if capacity.derived and clean and count(clean) * UNIT >= load[cell] else rest)
     return result

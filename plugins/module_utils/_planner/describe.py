@@ -12,26 +12,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import Pins, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
-from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import deal, pools
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import SHARED, UNIT, Capacity, Guest, bits
+from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import assign_cpus, pools
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, UNIT, Ground, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, told
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy
-from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of, pour_all
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
-    KEEP,
-    MOVE,
-    PLACE,
-    REPIN,
-    CellUse,
-    MappedCell,
-    Placed,
-)
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import KEEP, MOVE, PLACE, REPIN, CellUse, Placed
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import vcpus_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import (
+    Loose,
+    Piece,
+    SpreadLoad,
+    pieces_of,
+    spread_loads,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import MappedCell
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Pins, pins_of
 
 
 class Outcome:
@@ -39,24 +38,24 @@ class Outcome:
 
     def __init__(
         self,
-        ground: Ground,
+        capacity: Capacity,
         occupancy: Occupancy,
         kept: Mapping[str, Kept],
         wrong: Mapping[str, str],
         there: Mapping[str, Existing],
         placed: Mapping[Guest, Spot],
     ) -> None:
-        self.ground, self.occupancy = ground, occupancy
+        self.capacity, self.occupancy = capacity, occupancy
         self.wrong, self.there = wrong, there
         pairs = sorted(placed.items(), key=lambda pair: pair[0].name)
-        self.lots = deal(ground, occupancy.owned | occupancy.busy, pairs)
+        self.assignments = assign_cpus(capacity, occupancy.owned | occupancy.busy, pairs)
         self.owned = occupancy.owned
-        for lot in self.lots.values():
-            self.owned |= lot.owned
+        for assignment in self.assignments.values():
+            self.owned |= assignment.owned
         self.board = occupancy.board()
         self.load = list(occupancy.load)
         self.kept, self.placed = self._count_in(kept, pairs)
-        self.pools = pools(ground, self.owned, self.load)
+        self.pools = pools(capacity, self.owned, self.load)
 
     def _count_in(
         self, kept: Mapping[str, Kept], placed: list[tuple[Guest, Spot]]
@@ -64,8 +63,8 @@ class Outcome:
         """Take what all get, with those on several cells as the next run will count them."""
         board, occupancy = self.board, self.occupancy
         loose = dict(occupancy.loose)
-        for amounts in occupancy.poured.values():
-            self._pour(amounts, -1)
+        for amounts in occupancy.spread.values():
+            self._add_load(amounts, -1)
         for guest, spot in placed:
             at = {part.cell for part in spot.parts if part.mem}
             if spot.width > 1 and not guest.mirrored:
@@ -78,21 +77,21 @@ class Outcome:
             board.take(replace(guest, held=()) if guest.held else guest, spot)
             for part in spot.parts if guest.kind == SHARED else ():
                 self.load[part.cell] += part.cpu
-        poured = pour_all(list(board.joint), [list(pool) for pool in board.mem], loose.values())
-        for amounts in poured.values():
-            self._pour(amounts, 1)
+        spread = spread_loads(list(board.joint), [list(pool) for pool in board.mem], loose.values())
+        for amounts in spread.values():
+            self._add_load(amounts, 1)
         return (
             {
-                name: replace(each, spot=told(each.guest, each.spot, poured[name])) if each.loose else each
+                name: replace(each, spot=told(each.guest, each.spot, spread[name])) if each.loose else each
                 for name, each in kept.items()
             },
             [
-                (guest, told(guest, spot, poured[guest.name]) if guest.name in poured else spot)
+                (guest, told(guest, spot, spread[guest.name]) if guest.name in spread else spot)
                 for guest, spot in placed
             ],
         )
 
-    def _pour(self, amounts: Poured, sign: int) -> None:
+    def _add_load(self, amounts: SpreadLoad, sign: int) -> None:
         for cell, cpu in amounts.cpu.items():
             self.load[cell] += sign * cpu
             self.board.joint[cell] -= sign * cpu
@@ -101,12 +100,12 @@ class Outcome:
 
     def _loose(self, guest: Guest, spot: Spot) -> Loose:
         """What the pins of a new guest on several cells will not tell."""
-        ground = self.ground
+        capacity = self.capacity
         cpu: tuple[Piece, ...] = ()
         own = {part.cell: part.cpu for part in spot.parts if guest.kind != SHARED}
         if guest.kind == SHARED:
-            mask = sum_of(ground.shared[cell] & ~self.owned for cell in bits(spot.cells))
-            cpu = pieces_of(ground, {mask: guest.vcpus}, guest.need, False)
+            mask = sum_of(capacity.shared[cell] & ~self.owned for cell in bits(spot.cells))
+            cpu = pieces_of(capacity, {mask: guest.vcpus}, guest.need, False)
         cells = tuple(sorted(part.cell for part in spot.parts if part.mem))
         return Loose(guest.name, cpu, guest.pool, (Piece(cells, guest.mem, least=1),), own)
 
@@ -119,23 +118,23 @@ def describe(outcome: Outcome) -> list[Placed]:
 
 
 def _kept(outcome: Outcome, kept: Kept) -> Placed:
-    ground, guest, each = outcome.ground, kept.guest, kept.existing
+    capacity, guest, each = outcome.capacity, kept.guest, kept.existing
     sets = [cpus for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
     where = CpuSet.from_mask(sum_of(cpus.mask for cpus in sets))
     sets += [where] * (guest.vcpus - len(sets))  # vCPUs that it has not yet
     alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
     pins = () if alike else pins_of(dict(enumerate(sets)))
-    cells = ground.cells_of(where.mask)
+    cells = capacity.cells_of(where.mask)
     return Placed(
         name=guest.name,
         policy=guest.request.policy,
         action=KEEP,
         vcpus=guest.vcpus,
-        cells=ground.cell_ids(cells),
+        cells=capacity.cell_ids(cells),
         cpuset=where,
         vcpu_pins=pins,
         emulator=None if each.emulator == where or guest.request.emulator is None else each.emulator,
-        memory_cells=each.nodeset if each.nodeset is not None else ground.cell_ids(cells),
+        memory_cells=each.nodeset if each.nodeset is not None else capacity.cell_ids(cells),
         memory=_memory(outcome, guest, kept.spot),
         owned=CpuSet.from_mask(kept.owned),
         guest_cells=_guest_cells(outcome, guest, kept.spot),
@@ -152,7 +151,7 @@ def sum_of(masks: object) -> int:
 
 
 def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
-    ground, request = outcome.ground, guest.request
+    capacity, request = outcome.capacity, guest.request
     own, emulator = None, None
     if guest.kind == SHARED:
         pins = _shared_pins(outcome, guest, spot)
@@ -161,7 +160,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     else:
         pins, own = _own_pins(outcome, guest, spot)
         cpuset = sum_of(cpus.mask for _vcpu, cpus in pins)
-        owned = outcome.lots[guest].owned
+        owned = outcome.assignments[guest].owned
     if isinstance(request.emulator, CpuSet):
         emulator = request.emulator
     elif own is not None:
@@ -180,7 +179,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         policy=request.policy,
         action=action,
         vcpus=guest.vcpus,
-        cells=ground.cell_ids(ground.cells_of(cpuset)),
+        cells=capacity.cell_ids(capacity.cells_of(cpuset)),
         cpuset=CpuSet.from_mask(cpuset),
         vcpu_pins=pins,
         emulator=emulator,
@@ -217,19 +216,19 @@ def _shared_pins(outcome: Outcome, guest: Guest, spot: Spot) -> Pins:
 
 def _own_pins(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | None]:
     """The CPU of each vCPU, and that of an isolated emulator."""
-    lots, isolated = outcome.lots[guest].cpus, guest.request.emulator == "isolate"
+    assignments, isolated = outcome.assignments[guest].cpus, guest.request.emulator == "isolate"
     own: int | None = None
     if not guest.mirrored:
         if isolated:
             # Where it has most: no cell is left without a vCPU.
-            own = max(lots.values(), key=len)[-1]
-        cpus = [cpu for part in spot.parts for cpu in lots[part.cell] if cpu != own]
+            own = max(assignments.values(), key=len)[-1]
+        cpus = [cpu for part in spot.parts for cpu in assignments[part.cell] if cpu != own]
         return pins_of({vcpu: CpuSet([cpu]) for vcpu, cpu in enumerate(cpus)}), own
     pins = {}
     for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width))):
         if isolated and number == 0:
-            own = lots[part.cell][-1]
-        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, lots[part.cell])})
+            own = assignments[part.cell][-1]
+        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, assignments[part.cell])})
     return pins_of(pins), own
 
 
@@ -239,63 +238,63 @@ def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
     Where the rules name no shared CPUs only those are lent that shared guests use already: others would be lost to
     guests that want them for themselves.
     """
-    ground = outcome.ground
+    capacity = outcome.capacity
 
     def pool(cell: int) -> int:
-        return outcome.pools[cell] if not ground.derived or outcome.load[cell] else 0
+        return outcome.pools[cell] if not capacity.derived or outcome.load[cell] else 0
 
     mask = sum_of(pool(cell) for cell in bits(spot.cells))
-    if not mask and not ground.derived:
+    if not mask and not capacity.derived:
         home = spot.parts[0].cell
-        near = sorted(range(len(ground.ids)), key=lambda cell: (ground.distance[home][cell], cell))
+        near = sorted(range(len(capacity.ids)), key=lambda cell: (capacity.distance[home][cell], cell))
         mask = next((pool(cell) for cell in near if pool(cell)), 0)
     return CpuSet.from_mask(mask) if mask else None
 
 
 def _memory(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[tuple[int, int], ...]:
-    ground = outcome.ground
-    pairs = [(ground.ids[part.cell], ground.kib(guest.pool, part.mem)) for part in spot.parts if part.mem]
+    capacity = outcome.capacity
+    pairs = [(capacity.ids[part.cell], capacity.kib(guest.pool, part.mem)) for part in spot.parts if part.mem]
     return tuple(sorted(pairs))
 
 
 def _guest_cells(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[MappedCell, ...]:
     if not guest.mirrored:
         return ()
-    ground = outcome.ground
+    capacity = outcome.capacity
     own = guest.request.guest_cells
     return tuple(
         MappedCell(
             id=number,
-            cell=ground.ids[part.cell],
+            cell=capacity.ids[part.cell],
             vcpus=CpuSet(vcpus),
-            memory=own[number].memory if own else ground.kib(guest.pool, part.mem),
-            distances=tuple((at, ground.distance[part.cell][other.cell]) for at, other in enumerate(spot.parts)),
+            memory=own[number].memory if own else capacity.kib(guest.pool, part.mem),
+            distances=tuple((at, capacity.distance[part.cell][other.cell]) for at, other in enumerate(spot.parts)),
         )
         for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width)))
     )
 
 
 def cell_use(outcome: Outcome) -> tuple[CellUse, ...]:
-    ground, board = outcome.ground, outcome.board
+    capacity, board = outcome.capacity, outcome.board
     names: list[list[str]] = [list(each) for each in outcome.occupancy.guests]
     for guest, spot in outcome.placed:
         for cell in bits(spot.cells):
             names[cell].append(guest.name)
 
     def used(pool: int, cell: int) -> int:
-        return ground.memory[pool][cell] - board.mem[pool][cell]
+        return capacity.memory[pool][cell] - board.mem[pool][cell]
 
     return tuple(
         CellUse(
             cell=cell_id,
-            shared=CpuSet.from_mask(ground.shared[cell] & ~outcome.owned),
-            owned=CpuSet.from_mask(outcome.owned & ground.online[cell]),
+            shared=CpuSet.from_mask(capacity.shared[cell] & ~outcome.owned),
+            owned=CpuSet.from_mask(outcome.owned & capacity.online[cell]),
             load=outcome.load[cell] / UNIT,
-            memory=(used(0, cell), ground.memory[0][cell]),
+            memory=(used(0, cell), capacity.memory[0][cell]),
             pages=tuple(
-                (size, used(at, cell), ground.memory[at][cell]) for at, size in enumerate(ground.sizes, start=1)
+                (size, used(at, cell), capacity.memory[at][cell]) for at, size in enumerate(capacity.sizes, start=1)
             ),
             guests=tuple(sorted(names[cell])),
         )
-        for cell, cell_id in enumerate(ground.ids)
+        for cell, cell_id in enumerate(capacity.ids)
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A few guests on a few cells: every way to place them, where the passes may have missed the best.
+"""A few guests on a few cells: every way to place them, where the attempts may have missed the best.
 
 Branch and bound within a fixed number of steps: exact for some five guests on three cells, else the best that was met.
 This file must not import ansible, libvirt or lxml.
@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import PREFER, SHARED, UNIT, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best_single, preference, split
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import PREFER, SHARED, UNIT, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.score import Score, score
 
 # Beyond these the search would not get far.
@@ -76,8 +76,8 @@ class Exact:
 
     def _spots(self, guest: Guest) -> Iterator[Spot]:
         """One cell, the policy's favourite first; or every way to lay the cells of a mirrored guest."""
-        board, ground = self.board, self.board.ground
-        open_cells = [cell for cell in bits(board.open_to(guest)) if ground.with_cpus >> cell & 1]
+        board, capacity = self.board, self.board.capacity
+        open_cells = [cell for cell in bits(board.open_to(guest)) if capacity.with_cpus >> cell & 1]
         if not guest.mirrored:
             open_cells.sort(key=lambda cell: preference(board, guest, cell, guest.need, guest.mem))
             for cell in open_cells:
@@ -91,7 +91,7 @@ class Exact:
             parts = guest.parts(width)
             ways = combinations if len(set(parts)) == 1 else permutations
             for cells in ways(open_cells, width):
-                spot = spot_of(ground, guest, [Part(cell, *part) for cell, part in zip(cells, parts)])
+                spot = spot_of(capacity, guest, [Part(cell, *part) for cell, part in zip(cells, parts)])
                 if not guest.must & ~spot.cells:
                     yield spot
 
@@ -123,7 +123,7 @@ class Exact:
                 spot = carved[at] if carved else None
             elif not mask & ~board.open_to(guest):
                 parts = split(board, guest, mask)
-                spot = None if parts is None else spot_of(board.ground, guest, parts)
+                spot = None if parts is None else spot_of(board.capacity, guest, parts)
             if spot is None or not board.admits(guest, spot):
                 break
             board.take(guest, spot)
@@ -144,7 +144,7 @@ def carve_all(board: Board, wide: Sequence[tuple[Guest, int]]) -> list[Spot]:
         return []
     # In 1/UNIT of a CPU where there are both: they then use the same CPUs, or different ones and are rare together.
     unit = {guest: UNIT if len(kinds) > 1 and guest.kind == PREFER else 1 for guest, _mask in wide}
-    room = [max(0, board.room(cell, min(kinds))) for cell in range(len(board.ground.ids))]
+    room = [max(0, board.room(cell, min(kinds))) for cell in range(len(board.capacity.ids))]
     cpu = carve(room, [(mask, guest.need * unit[guest]) for guest, mask in wide])
     mem: dict[Guest, dict[int, int]] = {}
     for pool, amounts in enumerate(board.mem):
@@ -162,7 +162,7 @@ def carve_all(board: Board, wide: Sequence[tuple[Guest, int]]) -> list[Spot]:
         ):
             return []
         parts = [Part(cell, own[cell] // unit[guest], mem[guest][cell]) for cell in bits(mask)]
-        found.append(spot_of(board.ground, guest, parts))
+        found.append(spot_of(board.capacity, guest, parts))
     return found
 
 

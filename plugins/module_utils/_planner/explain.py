@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     REQUIRE,
     SHARED,
@@ -23,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
     bits,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ def _vcpus_in(guest: Guest, room: int) -> int:
 
 def offer(board: Board, guest: Guest) -> Offer:
     """What would fit on the one cell that comes nearest: as much of its vCPUs and memory as it has."""
-    ground, mem = board.ground, board.memory(guest)
+    capacity, mem = board.capacity, board.memory(guest)
     best: tuple[int, int, int, int] | None = None
     total = 0
-    for cell in bits(board.open_to(guest) & ground.with_cpus):
+    for cell in bits(board.open_to(guest) & capacity.with_cpus):
         room = board.room(cell, guest.kind)
         total += max(0, room)
         vcpus, amount = min(guest.vcpus, _vcpus_in(guest, room)), min(guest.mem, max(0, mem[cell]))
@@ -59,10 +59,10 @@ def offer(board: Board, guest: Guest) -> Offer:
     at_most = _vcpus_in(guest, total)
     if best is None or not best[1] or not best[2]:
         return Offer(None, 0, 0, at_most, "nothing of its kind fits there now")
-    cell, kib = -best[3], ground.kib(guest.pool, best[2])
+    cell, kib = -best[3], capacity.kib(guest.pool, best[2])
     kib = min(kib, guest.request.memory)
-    text = f"{best[1]} vCPUs with {kib} KiB would fit on cell {ground.ids[cell]}"
-    return Offer(ground.ids[cell], best[1], kib, at_most, text)
+    text = f"{best[1]} vCPUs with {kib} KiB would fit on cell {capacity.ids[cell]}"
+    return Offer(capacity.ids[cell], best[1], kib, at_most, text)
 
 
 def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -> str:
@@ -72,18 +72,18 @@ def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -
 
 def reject(board: Board, guest: Guest) -> Rejection:
     """What stands in the way of a guest that no repair could place: the scarcest constraint on its cells."""
-    ground, request, mem = board.ground, guest.request, board.memory(guest)
+    capacity, request, mem = board.capacity, guest.request, board.memory(guest)
     near = offer(board, guest)
     nearest = {"cell": near.cell, "vcpus": near.vcpus, "memory": near.memory}
     cells = board.open_to(guest)
-    names = ground.named(cells)
+    names = capacity.named(cells)
 
     def result(constraint: str, needed: float, available: float, unit: str, cell: int | None, text: str) -> Rejection:
         message = f"{request.name}: {text}; {near.text}"
         return Rejection(request.name, constraint, cell, needed, available, unit, nearest, message)
 
     outside = [
-        ground.ids[cell]
+        capacity.ids[cell]
         for cell in bits(guest.allowed & ~cells)
         if board.room(cell, guest.kind) >= guest.need and mem[cell] >= guest.mem
     ]
@@ -91,13 +91,13 @@ def reject(board: Board, guest: Guest) -> Rejection:
         kind, group = ("together", request.together) if request.together is not None else ("apart", request.apart)
         text = f"group {group} leaves it {names if cells else 'no cell'}"
         if outside:
-            text += f", and {ground.named(ground.indices(CpuSet(outside)))} would hold it"
+            text += f", and {capacity.named(capacity.indices(CpuSet(outside)))} would hold it"
         return result(kind, 1, 0, "cells", outside[0] if outside else None, text)
     rooms = [max(0, board.room(cell, guest.kind)) for cell in bits(cells)]
     free_mem = [max(0, mem[cell]) for cell in bits(cells)]
     unit = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}.get(guest.kind, "CPUs")
     scale = UNIT if guest.kind == SHARED else 1
-    ids = [ground.ids[cell] for cell in bits(cells)]
+    ids = [capacity.ids[cell] for cell in bits(cells)]
     if sum(rooms) < guest.need:
         needed, available = guest.need / scale, sum(rooms) / scale
         at = ids[rooms.index(max(rooms))]
@@ -116,7 +116,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
         text = f"group {request.together} shares one cell, and {names} cannot hold this guest beside it"
         return result("together", guest.need / scale, max(rooms) / scale, "CPUs", near.cell, text)
     held = sum(1 for room, amount in zip(rooms, free_mem) if room >= guest.need and amount >= guest.mem)
-    wide = guest.widths(len(ground.ids))[-1] if guest.mirrored else 1
+    wide = guest.widths(len(capacity.ids))[-1] if guest.mirrored else 1
     text = f"{names} have enough CPUs and enough memory, but not on the same cells"
     if guest.mirrored:
         text = f"needs {wide} cells that each hold one of its cells"
@@ -125,8 +125,8 @@ def reject(board: Board, guest: Guest) -> Rejection:
 
 def reason(board: Board, guest: Guest, spot: Spot) -> str:
     """Why here, with the numbers after the whole plan."""
-    ground, request = board.ground, guest.request
-    ids = ground.cell_ids(spot.cells)
+    capacity, request = board.capacity, guest.request
+    ids = capacity.cell_ids(spot.cells)
     if spot.width > 1:
         chosen = f"cells {ids}: the fewest and nearest that hold it (distance {spot.distance})"
         if guest.mirrored:

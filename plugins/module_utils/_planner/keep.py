@@ -14,13 +14,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot, spot_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     REQUIRE,
     SHARED,
-    Ground,
+    Capacity,
     Guest,
     bits,
     count,
@@ -33,9 +32,10 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy impor
     own_cpus,
     union,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import Loose, Piece, SpreadLoad, pieces_of
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
 @dataclass(frozen=True)
@@ -51,61 +51,61 @@ class Kept:
 
     @property
     def loose(self) -> bool:
-        """Whether what it takes of each cell is not told by its pins: poured() says it."""
+        """Whether what it takes of each cell is not told by its pins: with_spread_load() says it."""
         return self.spot.width > 1 and not self.guest.mirrored
 
 
 def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     """The guest where it is, or why that is no valid place for this request."""
-    ground, request = occupancy.ground, guest.request
+    capacity, request = occupancy.capacity, guest.request
     sets = [0 if cpus is None else cpus.mask for cpus in each.vcpu_cpus]
     if not all(sets):
         return "it may run on every CPU"
     if not request.owns_cpus and not guest.mirrored:
         sets = sets[: request.vcpus]  # others it will no longer have
     where = union(sets)
-    if where & ~ground.all_online:
-        return f"CPUs {_text(where & ~ground.all_online)} are offline or do not exist"
-    if where & ~ground.all_usable:
-        return f"CPUs {_text(where & ~ground.all_usable)} are reserved for the host"
-    cells = ground.cells_of(where)
+    if where & ~capacity.all_online:
+        return f"CPUs {_text(where & ~capacity.all_online)} are offline or do not exist"
+    if where & ~capacity.all_usable:
+        return f"CPUs {_text(where & ~capacity.all_usable)} are reserved for the host"
+    cells = capacity.cells_of(where)
     # Cells that lend memory belong to the place; a nodeset elsewhere is no place at all.
     lenders = 0
     if each.nodeset is not None:
-        nodes = ground.indices(each.nodeset)
-        if nodes & ~cells & ground.with_cpus and each.wish is None:
-            return f"its memory is bound to cell {ground.cell_ids(nodes & ~cells)}, where none of its vCPUs runs"
+        nodes = capacity.indices(each.nodeset)
+        if nodes & ~cells & capacity.with_cpus and each.wish is None:
+            return f"its memory is bound to cell {capacity.cell_ids(nodes & ~cells)}, where none of its vCPUs runs"
         lenders = nodes & ~cells
     if (cells | lenders) & ~guest.allowed:
-        return f"it is on cell {ground.cell_ids((cells | lenders) & ~guest.allowed)}, and may use {request.cells}"
+        return f"it is on cell {capacity.cell_ids((cells | lenders) & ~guest.allowed)}, and may use {request.cells}"
     if guest.must & ~cells:
-        return f"it is not on its device's cell {ground.cell_ids(guest.must & ~cells)}"
+        return f"it is not on its device's cell {capacity.cell_ids(guest.must & ~cells)}"
     if request.owns_cpus:
         wrong = _own_problem(occupancy, guest, each, sets)
-        owned = own_cpus(ground, each, request) or 0
+        owned = own_cpus(capacity, each, request) or 0
     else:
         wrong, owned = _shared_problem(occupancy, guest, each, where), 0
     if wrong is not None:
         return wrong
     placed_before = each.wish is not None and each.wish.policy == request.policy
     if not guest.mirrored and not placed_before and count(cells) > 1:
-        empty = Occupancy(ground).board()
+        empty = Occupancy(capacity).board()
         if any(empty.room(i, guest.kind) >= guest.need and empty.mem[guest.pool][i] >= guest.mem for i in bits(cells)):
-            return f"it is spread over cells {ground.cell_ids(cells)}, and one cell can hold it"
+            return f"it is spread over cells {capacity.cell_ids(cells)}, and one cell can hold it"
     grown = len(sets) < guest.vcpus or each.memory < request.memory or each.page_size != request.page_size
     parts = _parts(occupancy, guest, each, sets, cells | lenders)
     if isinstance(parts, str):
         return parts
-    spot = spot_of(ground, guest, parts)
-    used = (where | helpers_of(ground, each)) & ~owned
+    spot = spot_of(capacity, guest, parts)
+    used = (where | helpers_of(capacity, each)) & ~owned
     if used & occupancy.owned:
         return f"its emulator or IO threads may run on CPUs {_text(used & occupancy.owned)}, which belong to others"
     return Kept(guest, each, spot, owned, used, grown)
 
 
 def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int]) -> str | None:
-    ground, request = occupancy.ground, guest.request
-    owned = own_cpus(ground, each, request)
+    capacity, request = occupancy.capacity, guest.request
+    owned = own_cpus(capacity, each, request)
     if owned is None or len(sets) != request.vcpus:
         return "its vCPUs do not each have a CPU of their own"
     cpus = union(sets)
@@ -113,32 +113,32 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
         return "its emulator threads are not on the CPUs asked for"
     if request.emulator == "isolate" and each.emulator is not None:
         cpus |= each.emulator.mask
-    if owned & ~ground.all_own:
-        return f"CPUs {_text(owned & ~ground.all_own)} are not for guests with CPUs of their own"
+    if owned & ~capacity.all_own:
+        return f"CPUs {_text(owned & ~capacity.all_own)} are not for guests with CPUs of their own"
     taken = owned & (occupancy.owned | occupancy.busy)
     if taken:
         return f"CPUs {_text(taken)} are used by other guests"
-    if guest.kind == ISOLATE and any(count(core & cpus) > 1 for core in {ground.core_of[cpu] for cpu in bits(cpus)}):
+    if guest.kind == ISOLATE and any(count(core & cpus) > 1 for core in {capacity.core_of[cpu] for cpu in bits(cpus)}):
         return "two of its threads share a core"
-    if guest.kind == REQUIRE and not _fills_cores(ground, cpus):
+    if guest.kind == REQUIRE and not _fills_cores(capacity, cpus):
         return "its vCPUs do not fill whole cores"
     return None
 
 
-def _fills_cores(ground: Ground, cpus: int) -> bool:
+def _fills_cores(capacity: Capacity, cpus: int) -> bool:
     """Whether the CPUs are whole cores of two threads or more, but for the last one of each cell."""
-    for cell, online in enumerate(ground.online):
+    for cell, online in enumerate(capacity.online):
         here = cpus & online
-        spare = count(ground.siblings(here) & ~here)
-        if here and (spare >= ground.threads[cell] or any(count(ground.core_of[cpu]) < 2 for cpu in bits(here))):
+        spare = count(capacity.siblings(here) & ~here)
+        if here and (spare >= capacity.threads[cell] or any(count(capacity.core_of[cpu]) < 2 for cpu in bits(here))):
             return False
     return True
 
 
 def _shared_problem(occupancy: Occupancy, guest: Guest, each: Existing, where: int) -> str | None:
-    ground, request = occupancy.ground, guest.request
-    if where & ~ground.all_shared:
-        return f"CPUs {_text(where & ~ground.all_shared)} are not for shared guests"
+    capacity, request = occupancy.capacity, guest.request
+    if where & ~capacity.all_shared:
+        return f"CPUs {_text(where & ~capacity.all_shared)} are not for shared guests"
     if where & occupancy.owned:
         owners = sorted({occupancy.owner[cpu] for cpu in bits(where & occupancy.owned)})
         return f"CPUs {_text(where & occupancy.owned)} belong to {', '.join(owners)}"
@@ -149,43 +149,43 @@ def _shared_problem(occupancy: Occupancy, guest: Guest, each: Existing, where: i
 
 def _parts(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int], cells: int) -> list[Part] | str:
     """What it takes of each cell, by its pins; for a mirrored guest in the order of its cells. What pins do not tell of
-    a guest on several cells is said by poured()."""
-    ground = occupancy.ground
+    a guest on several cells is said by with_spread_load()."""
+    capacity = occupancy.capacity
     if guest.mirrored:
         width = count(cells)
-        seats = seats_of(ground, guest, sets, each.memnodes, width)
+        seats = seats_of(capacity, guest, sets, each.memnodes, width)
         return seats if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
     memory = {
         cell: piece.total
-        for piece in memory_pieces(ground, _resized(each, guest.request), cells)
+        for piece in memory_pieces(capacity, _resized(each, guest.request), cells)
         for cell in piece.cells
     }
-    own = own_by_cell(ground, each, guest.request)
+    own = own_by_cell(capacity, each, guest.request)
     at = {*bits(cells), *memory}
     return [Part(c, guest.need if guest.kind == SHARED else own.get(c, 0), memory.get(c, 0)) for c in sorted(at)]
 
 
-def loose_of(ground: Ground, kept: Kept) -> Loose:
+def loose_of(capacity: Capacity, kept: Kept) -> Loose:
     """What of a guest on several cells is not told by its pins."""
     guest, each = kept.guest, kept.existing
     cpu: tuple[Piece, ...] = ()
     if guest.kind == SHARED:
         sets = [cpus.mask for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
         sets += [union(sets)] * (guest.vcpus - len(sets))
-        cpu = pieces_of(ground, Counter(sets), guest.need, False)
-    cells = ground.cells_of(union([cpus.mask for cpus in each.vcpu_cpus if cpus is not None]))
-    memory = memory_pieces(ground, _resized(each, guest.request), cells)
+        cpu = pieces_of(capacity, Counter(sets), guest.need, False)
+    cells = capacity.cells_of(union([cpus.mask for cpus in each.vcpu_cpus if cpus is not None]))
+    memory = memory_pieces(capacity, _resized(each, guest.request), cells)
     own = {} if cpu else {part.cell: part.cpu for part in kept.spot.parts if part.cpu}
     return Loose(guest.name, cpu, guest.pool, memory, own)
 
 
-def poured(kept: Kept, amounts: Poured) -> Kept:
+def with_spread_load(kept: Kept, amounts: SpreadLoad) -> Kept:
     """The guest with what it takes of each cell."""
     return replace(kept, spot=told(kept.guest, kept.spot, amounts))
 
 
-def told(guest: Guest, spot: Spot, amounts: Poured) -> Spot:
-    """The spot with what was poured; CPUs of its own are told by its pins."""
+def told(guest: Guest, spot: Spot, amounts: SpreadLoad) -> Spot:
+    """The spot with its load as it was spread; CPUs of its own are told by its pins."""
     parts = (
         Part(cell, cpu if guest.kind != SHARED else amounts.cpu.get(cell, 0), amounts.mem.get(cell, 0))
         for cell, cpu, _mem in spot.parts

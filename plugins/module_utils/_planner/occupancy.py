@@ -19,25 +19,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, group_keys
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import (
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     UNIT,
-    Ground,
+    Capacity,
     bits,
     count,
     guest_of,
     weight,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Loose, Piece, Poured, pieces_of, pour_all
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Note
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import (
+    Loose,
+    Piece,
+    SpreadLoad,
+    pieces_of,
+    spread_loads,
+)
 
 
 @dataclass
 class Occupancy:
     """What is on the host. Masks of CPUs; ``load`` and ``soft`` by cell in 1/UNIT CPU; ``mem`` by pool and cell."""
 
-    ground: Ground
+    capacity: Capacity
     owned: int = 0
     busy: int = 0
     load: list[int] = field(default_factory=list)
@@ -47,16 +53,16 @@ class Occupancy:
     members: list[tuple[tuple[str, str], int]] = field(default_factory=list)
     owner: dict[int, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    #: Guests on several cells, and what each takes of them since pour() was called last: counted in ``load``, ``mem``
+    #: Guests on several cells, and what each takes of them since spread_load() was called: in ``load``, ``mem``
     loose: dict[str, Loose] = field(default_factory=dict)
-    poured: dict[str, Poured] = field(default_factory=dict)
+    spread: dict[str, SpreadLoad] = field(default_factory=dict)
     #: What guests hold where they shall not be: triples (pool, cell, amount), counted in ``mem``
     holdings: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        cells = len(self.ground.ids)
+        cells = len(self.capacity.ids)
         self.load, self.soft = [0] * cells, [0] * cells
-        self.mem = [[0] * cells for _pool in self.ground.memory]
+        self.mem = [[0] * cells for _pool in self.capacity.memory]
         self.guests = [[] for _cell in range(cells)]
 
     def own(self, name: str, cpus: int) -> None:
@@ -64,32 +70,34 @@ class Occupancy:
         for cpu in bits(cpus):
             self.owner[cpu] = name
 
-    def pour(self) -> None:
+    def spread_load(self) -> None:
         """Count in the guests on several cells, all of them anew."""
-        for name in list(self.poured):
-            self._add(self.poured.pop(name), -1)
-        joint = [UNIT * count(mask & ~self.owned) - load for mask, load in zip(self.ground.shared, self.load)]
-        mem = [[total - used for total, used in zip(*pools)] for pools in zip(self.ground.memory, self.mem)]
-        self.poured = pour_all(joint, mem, self.loose.values())
-        for amounts in self.poured.values():
+        for name in list(self.spread):
+            self._add(self.spread.pop(name), -1)
+        joint = [UNIT * count(mask & ~self.owned) - load for mask, load in zip(self.capacity.shared, self.load)]
+        mem = [[total - used for total, used in zip(*pools)] for pools in zip(self.capacity.memory, self.mem)]
+        self.spread = spread_loads(joint, mem, self.loose.values())
+        for amounts in self.spread.values():
             self._add(amounts, 1)
 
     def hold(self, each: Existing, but: int) -> None:
         """Count in the memory that a guest still has, but not on the cells where it counts anyhow."""
         for pool, cell, amount in self.holdings.pop(each.name, ()):
             self.mem[pool][cell] -= amount
-        pool = _pool(self.ground, each)[0]
+        pool = _pool(self.capacity, each)[0]
         if each.held:
-            self.holdings[each.name] = [(pool, *pair) for pair in held_of(self.ground, each) if not but >> pair[0] & 1]
+            self.holdings[each.name] = [
+                (pool, *pair) for pair in held_of(self.capacity, each) if not but >> pair[0] & 1
+            ]
         for pool, cell, amount in self.holdings.get(each.name, ()):
             self.mem[pool][cell] += amount
 
     def drop(self, name: str) -> None:
         """Forget a guest on several cells."""
-        self._add(self.poured.pop(name), -1)
+        self._add(self.spread.pop(name), -1)
         del self.loose[name]
 
-    def _add(self, amounts: Poured, sign: int) -> None:
+    def _add(self, amounts: SpreadLoad, sign: int) -> None:
         for cell, cpu in amounts.cpu.items():
             self.load[cell] += sign * cpu
         for cell, mem in amounts.mem.items():
@@ -97,24 +105,24 @@ class Occupancy:
 
     def board(self) -> Board:
         """What is left."""
-        ground = self.ground
+        capacity = self.capacity
         joint, free, whole = [], [], []
-        for cell in range(len(ground.ids)):
-            joint.append(UNIT * count(ground.shared[cell] & ~self.owned) - self.load[cell])
-            mine = ground.own[cell] & ~self.owned & ~self.busy
+        for cell in range(len(capacity.ids)):
+            joint.append(UNIT * count(capacity.shared[cell] & ~self.owned) - self.load[cell])
+            mine = capacity.own[cell] & ~self.owned & ~self.busy
             free.append(count(mine))
-            threads = ground.threads[cell]
-            whole.append(sum(1 for core in ground.cores[cell] if not core & ~mine and count(core) == threads))
-        mem = [[total - used for total, used in zip(*pools)] for pools in zip(ground.memory, self.mem)]
-        board = Board(ground, joint, free, whole, mem, self.soft, [len(names) for names in self.guests])
+            threads = capacity.threads[cell]
+            whole.append(sum(1 for core in capacity.cores[cell] if not core & ~mine and count(core) == threads))
+        mem = [[total - used for total, used in zip(*pools)] for pools in zip(capacity.memory, self.mem)]
+        board = Board(capacity, joint, free, whole, mem, self.soft, [len(names) for names in self.guests])
         for key, cells in self.members:
             board.join(key, cells)
         return board
 
 
-def owned_by(ground: Ground, request: Request, cpus: int) -> int:
+def owned_by(capacity: Capacity, request: Request, cpus: int) -> int:
     """What a guest that has these CPUs alone owns: with ``require`` and ``isolate`` every thread of their cores."""
-    return cpus if request.smt == "prefer" else ground.siblings(cpus) & ground.all_online
+    return cpus if request.smt == "prefer" else capacity.siblings(cpus) & capacity.all_online
 
 
 def union(sets: Sequence[int]) -> int:
@@ -124,7 +132,7 @@ def union(sets: Sequence[int]) -> int:
     return mask
 
 
-def own_cpus(ground: Ground, existing: Existing, request: Request) -> int | None:
+def own_cpus(capacity: Capacity, existing: Existing, request: Request) -> int | None:
     """The CPUs that belong to a guest which was placed with CPUs of its own; None where its pins no longer say so."""
     sets = [0 if cpus is None else cpus.mask for cpus in existing.vcpu_cpus]
     if not sets or any(not mask or mask & (mask - 1) for mask in sets) or len(set(sets)) < len(sets):
@@ -135,38 +143,38 @@ def own_cpus(ground: Ground, existing: Existing, request: Request) -> int | None
         if not emulator or emulator & (emulator - 1) or emulator & cpus:
             return None
         cpus |= emulator
-    return owned_by(ground, request, cpus)
+    return owned_by(capacity, request, cpus)
 
 
 def add_fixed(occupancy: Occupancy, each: Existing) -> None:
     """Count in a guest that nobody asked about."""
-    ground, wish = occupancy.ground, each.wish
-    masks = Counter(_mask(ground, cpus) for cpus in each.vcpu_cpus)
+    capacity, wish = occupancy.capacity, each.wish
+    masks = Counter(_mask(capacity, cpus) for cpus in each.vcpu_cpus)
     where = union(list(masks))
     # A guest that was placed may lawfully have all CPUs of a host with one cell.
-    restricted = wish is not None or bool(ground.all_online & ~where)
-    owned = own_cpus(ground, each, wish) if wish is not None and wish.owns_cpus else None
-    cells = ground.cells_of(where)
+    restricted = wish is not None or bool(capacity.all_online & ~where)
+    owned = own_cpus(capacity, each, wish) if wish is not None and wish.owns_cpus else None
+    cells = capacity.cells_of(where)
     own: dict[int, int] = {}
     cpu: tuple[Piece, ...] = ()
     if wish is not None and owned is not None:
         occupancy.own(each.name, owned)
-        own = own_by_cell(ground, each, wish)
+        own = own_by_cell(capacity, each, wish)
     else:
-        anywhere = 0 if wish is not None else masks.pop(ground.all_online, 0)
-        ratio = wish.cpu_ratio if wish is not None and wish.cpu_ratio is not None else ground.rules.cpu_ratio
+        anywhere = 0 if wish is not None else masks.pop(capacity.all_online, 0)
+        ratio = wish.cpu_ratio if wish is not None and wish.cpu_ratio is not None else capacity.rules.cpu_ratio
         if anywhere:
             _weigh(occupancy, weight(anywhere, ratio))
         if masks:
             occupancy.busy |= union(list(masks))
-            cpu = pieces_of(ground, masks, weight(sum(masks.values()), ratio), wish is None)
-    occupancy.busy |= helpers_of(ground, each) & ~(owned or 0)
+            cpu = pieces_of(capacity, masks, weight(sum(masks.values()), ratio), wish is None)
+    occupancy.busy |= helpers_of(capacity, each) & ~(owned or 0)
     if not restricted:
         text = f"{each.name} may run on every CPU of the host: no plan can keep it off the CPUs of others"
         occupancy.notes.append(Note("unrestricted", each.name, None, text))
-    pool = _pool(ground, each)[0]
-    memory = memory_pieces(ground, each, cells)
-    mirrored = _mirrored_parts(ground, each, cells) if wish is not None and wish.owns_cpus == bool(own) else []
+    pool = _pool(capacity, each)[0]
+    memory = memory_pieces(capacity, each, cells)
+    mirrored = _mirrored_parts(capacity, each, cells) if wish is not None and wish.owns_cpus == bool(own) else []
     if mirrored:
         cpu = () if own else tuple(Piece((part.cell,), part.cpu) for part in mirrored)
         memory = tuple(Piece((part.cell,), part.mem) for part in mirrored)
@@ -180,7 +188,7 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
 
 
 def settle(occupancy: Occupancy, loose: Loose) -> None:
-    """Count a guest in: at once where its amounts have one cell each, else when pour() is called."""
+    """Count a guest in: at once where its amounts have one cell each, else when spread_load() is called."""
     if all(len(piece.cells) == 1 for piece in (*loose.cpu, *loose.mem)):
         for piece in loose.cpu:
             occupancy.load[piece.cells[0]] += piece.total
@@ -190,72 +198,74 @@ def settle(occupancy: Occupancy, loose: Loose) -> None:
         occupancy.loose[loose.name] = loose
 
 
-def own_by_cell(ground: Ground, each: Existing, request: Request) -> dict[int, int]:
+def own_by_cell(capacity: Capacity, each: Existing, request: Request) -> dict[int, int]:
     """How many CPUs of its own it has on each cell, that of an isolated emulator included."""
     sets = [cpus for cpus in each.vcpu_cpus if cpus is not None]
     if request.emulator == "isolate" and each.emulator is not None:
         sets.append(each.emulator)
     return {
-        cell: number for cell, online in enumerate(ground.online) if (number := sum(1 for s in sets if s.mask & online))
+        cell: number
+        for cell, online in enumerate(capacity.online)
+        if (number := sum(1 for s in sets if s.mask & online))
     }
 
 
-def _mirrored_parts(ground: Ground, each: Existing, cells: int) -> list[Part]:
+def _mirrored_parts(capacity: Capacity, each: Existing, cells: int) -> list[Part]:
     """What a mirrored guest takes of each cell; empty for others, and where its pins no longer say so."""
     wish = each.wish
-    if wish is None or wish.policy != "mirror" or wish.page_size not in (None, *ground.sizes):
+    if wish is None or wish.policy != "mirror" or wish.page_size not in (None, *capacity.sizes):
         return []
-    guest = guest_of(ground, wish)
-    sets = [0 if cpus is None else cpus.mask & ground.all_online for cpus in each.vcpu_cpus]
+    guest = guest_of(capacity, wish)
+    sets = [0 if cpus is None else cpus.mask & capacity.all_online for cpus in each.vcpu_cpus]
     width = count(cells)
     if len(sets) != guest.vcpus or not all(sets) or each.memory != wish.memory or each.page_size != wish.page_size:
         return []
-    seats = seats_of(ground, guest, sets, each.memnodes, width)
+    seats = seats_of(capacity, guest, sets, each.memnodes, width)
     return [] if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
 
 
 def _weigh(occupancy: Occupancy, load: int) -> None:
     """vCPUs that may run anywhere weigh without taking anything."""
-    spread = [count(online) for online in occupancy.ground.online]
+    spread = [count(online) for online in occupancy.capacity.online]
     for cell, cpus in enumerate(spread):
         occupancy.soft[cell] += load * cpus // max(1, sum(spread))
 
 
-def _mask(ground: Ground, cpus: object) -> int:
+def _mask(capacity: Capacity, cpus: object) -> int:
     """A vCPU's CPUs without those that are offline; where nothing is left it may run anywhere."""
-    mask = getattr(cpus, "mask", 0) & ground.all_online
-    return mask or ground.all_online
+    mask = getattr(cpus, "mask", 0) & capacity.all_online
+    return mask or capacity.all_online
 
 
-def helpers_of(ground: Ground, each: Existing) -> int:
+def helpers_of(capacity: Capacity, each: Existing) -> int:
     """Where its emulator and IO threads may run. Threads that may run anywhere are kept off nothing."""
     used = 0
     for cpus in (each.emulator, each.helpers):
-        mask = cpus.mask & ground.all_online if cpus is not None else 0
-        used |= mask if ground.all_online & ~mask else 0
+        mask = cpus.mask & capacity.all_online if cpus is not None else 0
+        used |= mask if capacity.all_online & ~mask else 0
     return used
 
 
-def _pool(ground: Ground, each: Existing) -> tuple[int, int]:
+def _pool(capacity: Capacity, each: Existing) -> tuple[int, int]:
     """The pool of its memory, and the KiB of a unit there. Pages that the host does not have count as ordinary."""
-    if each.page_size is None or each.page_size not in ground.sizes:
+    if each.page_size is None or each.page_size not in capacity.sizes:
         return 0, 1
-    return ground.pool(each.page_size), each.page_size
+    return capacity.pool(each.page_size), each.page_size
 
 
-def held_of(ground: Ground, each: Existing) -> list[tuple[int, int]]:
+def held_of(capacity: Capacity, each: Existing) -> list[tuple[int, int]]:
     """Pairs (cell, KiB or pages) of the memory that it has until it ends."""
-    size = _pool(ground, each)[1]
-    return [(ground.index[cell], -(-kib // size)) for cell, kib in each.held if cell in ground.index]
+    size = _pool(capacity, each)[1]
+    return [(capacity.index[cell], -(-kib // size)) for cell, kib in each.held if cell in capacity.index]
 
 
-def memory_pieces(ground: Ground, each: Existing, cells: int) -> tuple[Piece, ...]:
+def memory_pieces(capacity: Capacity, each: Existing, cells: int) -> tuple[Piece, ...]:
     """Where its memory is taken to be: where it was seen, else anywhere it is bound to, else on these cells."""
-    size = _pool(ground, each)[1]
+    size = _pool(capacity, each)[1]
     if each.memory_on:
         return tuple(
-            Piece((ground.index[cell],), -(-kib // size)) for cell, kib in each.memory_on if cell in ground.index
+            Piece((capacity.index[cell],), -(-kib // size)) for cell, kib in each.memory_on if cell in capacity.index
         )
-    if each.nodeset is not None and ground.indices(each.nodeset):
-        cells = ground.indices(each.nodeset)
+    if each.nodeset is not None and capacity.indices(each.nodeset):
+        cells = capacity.indices(each.nodeset)
     return (Piece(tuple(bits(cells)), -(-each.memory // size), least=1),)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import KEEP, Placed, Plan, Rejection
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
 def plan_partial(

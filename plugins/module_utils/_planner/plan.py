@@ -12,21 +12,21 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner import check
+from ansible_collections.numa.virt.plugins.module_utils._planner.attempts import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot, group_keys
 from ansible_collections.numa.virt.plugins.module_utils._planner.bound import most_vcpus
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import SHARED, Capacity, Guest, bits, guest_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.describe import Outcome, cell_use, describe
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import SHARED, Ground, Guest, bits, guest_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, loose_of, poured
+from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, loose_of, with_spread_load
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed, held_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.passes import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan, Rejection
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 # Classes of priority that have a bound of their own.
 _CLASSES = 8
@@ -51,11 +51,11 @@ def plan(
     check.check_names(requests, existing)
     for request in requests:
         check.check_words(host, request)
-    ground = Ground(host, rules)
-    refused = _sift(Occupancy(ground).board(), requests, options)
+    capacity = Capacity(host, rules)
+    refused = _sift(Occupancy(capacity).board(), requests, options)
     if refused:
         return _without(refused, host, requests, existing, rules, options)
-    table = _Table(ground, requests, existing)
+    table = _Table(capacity, requests, existing)
     table.settle()
     lent = table.lent_to_others(options.partial)
     if lent:
@@ -104,7 +104,7 @@ def _without(
 class _Table:
     """All guests, and which of them stay."""
 
-    ground: Ground
+    capacity: Capacity
     requests: Sequence[Request]
     existing: Sequence[Existing]
     guests: dict[str, Guest] = field(default_factory=dict)
@@ -116,10 +116,10 @@ class _Table:
     def __post_init__(self) -> None:
         self.there = {each.name: each for each in self.existing}
         for request in self.requests:
-            guest = guest_of(self.ground, request, self._home(request.name))
+            guest = guest_of(self.capacity, request, self._home(request.name))
             each = self.there.get(request.name)
             if each is not None and each.held and each.page_size == request.page_size:
-                guest = replace(guest, held=tuple(held_of(self.ground, each)))
+                guest = replace(guest, held=tuple(held_of(self.capacity, each)))
             self.guests[request.name] = guest
 
     def _home(self, name: str) -> int:
@@ -129,10 +129,10 @@ class _Table:
             return 0
         cells = 0
         for cpus in each.vcpu_cpus:
-            cells |= self.ground.cells_of(cpus.mask) if cpus is not None else 0
+            cells |= self.capacity.cells_of(cpus.mask) if cpus is not None else 0
         if each.nodeset is not None:
-            cells |= self.ground.indices(each.nodeset)
-        return cells if cells != self.ground.everywhere or each.wish is not None else 0
+            cells |= self.capacity.indices(each.nodeset)
+        return cells if cells != self.capacity.everywhere or each.wish is not None else 0
 
     def settle(self) -> None:
         """Find who stays. Guests with CPUs of their own are heard first, then by priority and size."""
@@ -149,18 +149,18 @@ class _Table:
                 self.kept[guest.name] = found
                 _add_kept(self.occupancy, found)
         self._hold()
-        self._pour()
+        self._spread_load()
         self._make_grown_fit(waiting)
         self._hold()
         self._lend_emulators()
 
     def without(self, names: Container[str]) -> Occupancy:
         """The host with all guests but these."""
-        occupancy = Occupancy(self.ground)
+        occupancy = Occupancy(self.capacity)
         for each in self.existing:
             if each.name not in names:
                 add_fixed(occupancy, each)
-        occupancy.pour()
+        occupancy.spread_load()
         return occupancy
 
     def move(self, guests: Iterable[Guest]) -> None:
@@ -171,7 +171,7 @@ class _Table:
         for kept in self.kept.values():
             _add_kept(self.occupancy, kept)
         self._hold()
-        self._pour()
+        self._spread_load()
         self._lend_emulators()
 
     def _hold(self) -> None:
@@ -183,11 +183,11 @@ class _Table:
                 at = [part.cell for part in kept.spot.parts if part.mem] if kept is not None and same else []
                 self.occupancy.hold(each, sum(1 << cell for cell in at))
 
-    def _pour(self) -> None:
-        self.occupancy.pour()
+    def _spread_load(self) -> None:
+        self.occupancy.spread_load()
         for name, kept in self.kept.items():
             if kept.loose:
-                self.kept[name] = poured(kept, self.occupancy.poured[name])
+                self.kept[name] = with_spread_load(kept, self.occupancy.spread[name])
 
     def _lend_emulators(self) -> None:
         """CPUs that emulator threads are sent to are given to nobody alone."""
@@ -202,9 +202,9 @@ class _Table:
             for other, mask in self.occupancy.members:
                 cells |= mask if other == key else 0
             if key[0] == "together" and cells and cells != kept.spot.cells:
-                return f"its group {key[1]} is on cell {self.ground.cell_ids(cells)}"
+                return f"its group {key[1]} is on cell {self.capacity.cell_ids(cells)}"
             if key[0] == "apart" and cells & kept.spot.cells:
-                return f"another of group {key[1]} is on cell {self.ground.cell_ids(cells & kept.spot.cells)}"
+                return f"another of group {key[1]} is on cell {self.capacity.cell_ids(cells & kept.spot.cells)}"
         return kept
 
     def _make_grown_fit(self, waiting: list[Guest]) -> None:
@@ -216,7 +216,7 @@ class _Table:
             board = self.occupancy.board()
             full = [i for i in bits(kept.spot.cells) if board.joint[i] < 0 or board.mem[guest.pool][i] < 0]
             if full:
-                self.wrong[guest.name] = f"it has grown, and cell {self.ground.ids[full[0]]} has no room for it"
+                self.wrong[guest.name] = f"it has grown, and cell {self.capacity.ids[full[0]]} has no room for it"
                 del self.kept[guest.name]
                 _drop_kept(self.occupancy, kept)
 
@@ -248,7 +248,7 @@ def _add_kept(occupancy: Occupancy, kept: Kept) -> None:
     for cell in bits(kept.spot.cells):
         occupancy.guests[cell].append(kept.guest.name)
     if kept.loose:
-        occupancy.loose[kept.guest.name] = loose_of(occupancy.ground, kept)
+        occupancy.loose[kept.guest.name] = loose_of(occupancy.capacity, kept)
     else:
         _add_amounts(occupancy, kept)
 
@@ -311,8 +311,8 @@ def _check_moves(number: int, names: list[str], options: Options) -> None:
 
 
 def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Options) -> Plan:
-    ground = table.ground
-    outcome = Outcome(ground, table.occupancy, table.kept, table.wrong, table.there, placed)
+    capacity = table.capacity
+    outcome = Outcome(capacity, table.occupancy, table.kept, table.wrong, table.there, placed)
     placements = describe(outcome)
     moves = [each.name for each in placements if each.action == MOVE]
     _check_moves(len(moves), moves, options)
@@ -323,8 +323,8 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
         for priority, _placed, at_most in bound.by_priority
     ]
     # On one cell that is shared by all a guest that may run anywhere is nothing to speak of.
-    matters = outcome.owned or len(table.ground.ids) > 1
-    notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(ground, outcome.board)]
+    matters = outcome.owned or len(table.capacity.ids) > 1
+    notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(capacity, outcome.board)]
     after = cell_use(outcome)
     return Plan(
         placements=tuple(placements),
@@ -336,9 +336,9 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
     )
 
 
-def _overcommitted(ground: Ground, board: Board) -> list[Note]:
+def _overcommitted(capacity: Capacity, board: Board) -> list[Note]:
     notes = []
-    for cell, cell_id in enumerate(ground.ids):
+    for cell, cell_id in enumerate(capacity.ids):
         if board.joint[cell] < 0:
             text = f"cell {cell_id} has more shared vCPUs than its CPUs and ratio allow"
             notes.append(Note("overcommitted", None, cell_id, text))
@@ -354,5 +354,5 @@ def _before(table: _Table) -> tuple:  # type: ignore[type-arg]
     for each in table.existing:
         if each.name in table.guests and each.name not in table.kept:
             add_fixed(table.occupancy, each)
-    table.occupancy.pour()
-    return cell_use(Outcome(table.ground, table.occupancy, table.kept, {}, table.there, {}))
+    table.occupancy.spread_load()
+    return cell_use(Outcome(table.capacity, table.occupancy, table.kept, {}, table.there, {}))

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best, best_single
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.search import Search
 
 # What a move for ``spread`` must take off the fullest cell to be worth it: a twentieth of a cell.
@@ -94,7 +94,7 @@ class Rebalance:
 
     def _relieve(self) -> Iterator[list[tuple[Guest, Spot]]]:
         """Off a cell that holds more than it has: the smallest guest that is enough, else the largest."""
-        for cell in range(len(self.search.board.ground.ids)):
+        for cell in range(len(self.search.board.capacity.ids)):
             if _over(self.search.board, cell):
                 found: list[tuple[Guest, Spot]] = []
                 for guest in self._mine(cell):
@@ -120,7 +120,7 @@ class Rebalance:
     def _level(self) -> Iterator[list[tuple[Guest, Spot]]]:
         """Off the fullest cell, for guests that are to be spread: the move that leaves the lower peak."""
         board = self.search.board
-        peak = max(range(len(board.ground.ids)), key=lambda cell: (board.load(cell), -cell))
+        peak = max(range(len(board.capacity.ids)), key=lambda cell: (board.load(cell), -cell))
         choices = []
         for guest in self._mine(peak):
             if guest.request.policy == "spread" and self.search.placed[guest].width == 1:
@@ -138,7 +138,7 @@ class Rebalance:
     def _empty(self) -> Iterator[list[tuple[Guest, Spot]]]:
         """All guests off a cell, for those that are to be packed, onto cells in use."""
         board = self.search.board
-        used = [cell for cell in range(len(board.ground.ids)) if board.guests[cell]]
+        used = [cell for cell in range(len(board.capacity.ids)) if board.guests[cell]]
         for cell in sorted(used, key=lambda cell: (board.guests[cell], board.load(cell), cell)):
             mine = [each for each in self._mine(cell) if each.request.policy == "pack"]
             if len(mine) != board.guests[cell]:

@@ -12,22 +12,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._placement import Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
 POLICIES = ("pack", "spread", "dedicated", "mirror")
 SMT = ("prefer", "require", "isolate")
 DEVICE_RULES = ("require", "prefer", "ignore")
 EMULATOR = ("share", "isolate")
-
-
-@dataclass(frozen=True)
-class GuestCell:
-    """A cell that the guest's definition gives it: its vCPUs and its KiB."""
-
-    vcpus: CpuSet
-    memory: int
 
 
 # vCPUs for each shared CPU: what lies outside is a typing error, and near 0 or infinity no number any more.

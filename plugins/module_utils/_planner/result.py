@@ -13,8 +13,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import MappedCell
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
     MemoryIntent,
@@ -24,17 +25,6 @@ from ansible_collections.numa.virt.plugins.module_utils._placement import (
 )
 
 KEEP, PLACE, REPIN, MOVE = "keep", "place", "repin", "move"
-
-
-@dataclass(frozen=True)
-class MappedCell:
-    """A cell of a mirrored guest and the host's cell that it lies on. ``distances`` are those to its other cells."""
-
-    id: int
-    cell: int
-    vcpus: CpuSet
-    memory: int
-    distances: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ class Placed:
         )
 
     def intent(self, mode: str = "strict") -> Intent:
-        """The same as an explicit wish, as _resolve takes it."""
+        """The same as an explicit wish, as _intent.resolve takes it."""
         return Intent(
             cpuset=self.cpuset,
             memory=MemoryIntent(mode, self.memory_cells),

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Spot
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import Guest
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Guest
 
 Score = tuple[int, ...]
 

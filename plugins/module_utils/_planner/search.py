@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, Guest, bits, count
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import (
     best,
     best_mirror,
@@ -25,14 +26,13 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.choose import (
     best_wide,
     preference_of_group,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import UNIT, Guest, bits, count
 
 # Guests of one cell that are looked at for one that has no room.
 _WINDOW = 48
 
 
 class Search:
-    """One pass over guests on a board. ``placed`` are those that this plan may move again; ``rank``: who goes first;
+    """One attempt at guests on a board. ``placed`` are those that this plan may move again; ``rank``: who goes first;
     ``widths``: on how many cells each would be if it came first."""
 
     def __init__(
@@ -40,7 +40,7 @@ class Search:
     ) -> None:
         self.board = board
         self.placed: dict[Guest, Spot] = {}
-        self.on: list[dict[Guest, None]] = [{} for _cell in board.ground.ids]
+        self.on: list[dict[Guest, None]] = [{} for _cell in board.capacity.ids]
         self.rank, self.widths, self.looks = rank, widths, looks
         #: Whether a guest that no cell holds is split at once, before it is tried to make room for it.
         self.eager = False

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.ground import Ground, Guest, count
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity, Guest, count
 
 
 def vcpus_of(guest: Guest, width: int) -> list[list[int]]:
@@ -28,11 +28,11 @@ def vcpus_of(guest: Guest, width: int) -> list[list[int]]:
 
 
 def seats_of(
-    ground: Ground, guest: Guest, sets: Sequence[int], memnodes: Sequence[tuple[int, int]], width: int
+    capacity: Capacity, guest: Guest, sets: Sequence[int], memnodes: Sequence[tuple[int, int]], width: int
 ) -> list[int] | str:
     """The host cell (index) of each of ``width`` guest cells, or why there are none. ``sets``: the CPUs of each vCPU;
     ``memnodes``: pairs (guest cell, cell id), empty where nothing is said."""
-    if width not in guest.widths(len(ground.ids)):
+    if width not in guest.widths(len(capacity.ids)):
         return f"it lies on {width} cells"
     seats = []
     for numbers in vcpus_of(guest, width):
@@ -41,12 +41,12 @@ def seats_of(
         mask = 0
         for number in numbers:
             mask |= sets[number]
-        cell = ground.cells_of(mask)
+        cell = capacity.cells_of(mask)
         if count(cell) != 1:
             return "the vCPUs of one of its cells run on several"
         seats.append(cell.bit_length() - 1)
     if len(set(seats)) < width:
         return "two of its cells lie on one"
-    if memnodes and dict(memnodes) != {number: ground.ids[cell] for number, cell in enumerate(seats)}:
+    if memnodes and dict(memnodes) != {number: capacity.ids[cell] for number, cell in enumerate(seats)}:
         return "its memory does not follow its vCPUs"
     return seats

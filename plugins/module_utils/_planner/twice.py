@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter around the lines: what it takes and what it refuses. The lines themselves: test_mending."""
+"""The filter around the lines: what it takes and what it refuses. The lines themselves: test_remedies."""
 
 from __future__ import annotations
 

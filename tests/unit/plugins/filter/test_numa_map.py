@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter around the map: what it takes, what it refuses. The map itself: test_text_map."""
+"""The filter around the map: what it takes, what it refuses. The map itself: _map/test_text."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
 
 """What is written into tests/unit/fixtures/domains/<case>-in.xml, for <case>-out.xml to come out.
 
-``NUMA_VIRT_REGENERATE=1`` makes test_placement_xml.py write the -out files anew; read the difference before you commit
-it.
+``NUMA_VIRT_REGENERATE=1`` makes _elements/test_placement_xml.py write the -out files anew; read the difference
+before you commit it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
     MemoryIntent,
     Pins,
     Placement,
 )
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import Record
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "domains"
 REGENERATE = os.environ.get("NUMA_VIRT_REGENERATE") == "1"

@@ -19,9 +19,9 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     UnsupportedError,
     XmlError,
-    certain,
     few,
     few_lines,
+    required,
     shown,
 )
 
@@ -170,7 +170,7 @@ def test_every_kind_has_a_code_of_its_own() -> None:
     assert len({kind.code for kind in kinds}) == len(kinds)
 
 
-def test_certain() -> None:
-    assert certain(0) == 0
+def test_required() -> None:
+    assert required(0) == 0
     with pytest.raises(AssertionError):
-        certain(None)
+        required(None)

@@ -10,25 +10,25 @@ import sys
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host
-from ansible_collections.numa.virt.plugins.module_utils._changes import (
+from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few_lines
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     intent_text,
     merge,
     placement_changes,
 )
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import Record
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few_lines
-from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_from_json
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     Placement,
     intent_as_result,
     pins_of,
     placement_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl.record import intent_from_json
 
 CELLS = {0: CpuSet(range(4)), 1: CpuSet(range(4, 8))}
 EVERYTHING = CpuSet(range(8))

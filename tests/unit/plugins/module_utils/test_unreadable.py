@@ -10,19 +10,19 @@ import json
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._capabilities_xml import parse_host, parse_pci_device
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import MAX_CPU, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._definition import NEWER, RECORD, UNREADABLE
+from ansible_collections.numa.virt.plugins.module_utils._elements.xml import parse
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
-from ansible_collections.numa.virt.plugins.module_utils._info_results import read_guests
-from ansible_collections.numa.virt.plugins.module_utils._intent_json import intent_or_trouble
-from ansible_collections.numa.virt.plugins.module_utils._placement import Placement
-from ansible_collections.numa.virt.plugins.module_utils._policy import wish_from_json, wish_of
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
-from ansible_collections.numa.virt.plugins.module_utils._xl_definition import XlDefinition
-from ansible_collections.numa.virt.plugins.module_utils._xml import parse
-from ansible_collections.numa.virt.plugins.module_utils._xml_definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import wish_from_json, wish_of
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host, parse_pci_device
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._map.results import read_guests
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import MAX_CPU, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import NEWER, RECORD, UNREADABLE
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host
+from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl.definition import XlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._xl.record import intent_or_trouble
 
 CPUS = CpuSet(range(4))
 HOST = Host("xl", (Cell(0, CPUS, 4096),), CPUS, CPUS)

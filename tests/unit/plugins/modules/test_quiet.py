@@ -13,7 +13,7 @@ import pytest
 from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.numa.virt.plugins.module_utils import _quiet_module
+from ansible_collections.numa.virt.plugins.module_utils._module import quiet
 
 SECRET = "hunter2X"
 DOCUMENT = (
@@ -137,11 +137,11 @@ def test_ansible_may_fail_before_it_has_read_the_arguments(monkeypatch, capsys):
     def fail(self):
         self.fail_json(msg="no locale")
 
-    monkeypatch.setattr(_quiet_module.QuietModule, "_check_locale", fail)
+    monkeypatch.setattr(quiet.QuietModule, "_check_locale", fail)
     # What an earlier test of this process may have left there; Ansible 2.21 reads it as a dictionary.
     monkeypatch.setattr(basic, "_PARSED_MODULE_ARGS", {}, raising=False)
     with patch_module_args({"name": "x"}), pytest.raises(SystemExit):
-        _quiet_module.QuietModule({"name": {"type": "str"}})
+        quiet.QuietModule({"name": {"type": "str"}})
     assert json.loads(capsys.readouterr().out)["msg"] == "no locale"
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils import _lock
+from ansible_collections.numa.virt.plugins.module_utils._node import lock
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -16,7 +16,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
 @pytest.fixture(autouse=True)
 def no_lock_of_this_machine(tmp_path, monkeypatch):
     """Stand-ins of root's daemons have a lock of their own."""
-    monkeypatch.setattr(_lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
+    monkeypatch.setattr(lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
 """What goes wrong at the k-th call, for every k, and what must hold afterwards.
 
 ``Faults`` stands between the engine and a stand-in (or libvirt's test driver), numbers every call through the protocol
-of _engine/hypervisor.py (for xl: every command, and every write of a file), and strikes at one of them:
+of _values/hypervisor.py (for xl: every command, and every write of a file), and strikes at one of them:
 
 - ``refuse``: the call fails, and has no effect
 - ``die``: it and all later ones fail, as on a connection that is lost

@@ -5,8 +5,8 @@
 """Two hypervisors to run the engine on, with the same words for both.
 
 ``TestDriver`` is libvirt's own embedded one. ``Hypervisor`` is a small stand-in for qemu and xen, with the interface
-of _libvirt.py: it keeps documents, decides where threads run as the real driver would, writes a /proc for them, logs
-every write, and fails where it is told to.
+of _libvirt/connection.py: it keeps documents, decides where threads run as the real driver would, writes a /proc for
+them, logs every write, and fails where it is told to.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from dataclasses import dataclass, field
 import libvirt
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils import _proc
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._daemon import Daemon
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
@@ -34,15 +31,18 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     LibvirtCallError,
     UnsupportedError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import Connection
-from ansible_collections.numa.virt.plugins.module_utils._options import intent_from_options
-from ansible_collections.numa.virt.plugins.module_utils._pinning import wish_from_options
-from ansible_collections.numa.virt.plugins.module_utils._placement_options import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
+from ansible_collections.numa.virt.plugins.module_utils._intent.pins import wish_from_options
+from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
     entries_of,
     options_of,
     rules_of,
     rules_with_ratio,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
+from ansible_collections.numa.virt.plugins.module_utils._node import processes
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.daemon import Daemon
 
 NAMESPACE = "urn:numa.virt:intent:1"
 URI = "test:///default"
@@ -237,7 +237,7 @@ class Hypervisor(Host):
 
     def see_processes(self, monkeypatch):
         """Let the engine read our /proc instead of the machine's."""
-        monkeypatch.setattr(_proc, "ROOT", self.proc)
+        monkeypatch.setattr(processes, "ROOT", self.proc)
 
     def add(self, xml, running=False, persistent=True):
         guest = self.store(xml)
@@ -326,9 +326,9 @@ Guest.pid = property(lambda guest: 1000 + int(guest.uuid[:4], 16) * 100)
 
 
 class FakeConnection:
-    """The interface of _libvirt.Connection."""
+    """The interface of _libvirt.connection.Connection."""
 
-    language = "xml"
+    dialect = "xml"
     configured_name = None
     warnings = ()
 
@@ -408,7 +408,7 @@ class FakeConnection:
 
 
 class FakeWatch:
-    """The interface of _libvirt_watch.Watch. A test that plays somebody else puts a word into ``watched``."""
+    """The interface of _libvirt.watch.Watch. A test that plays somebody else puts a word into ``watched``."""
 
     def __init__(self, hypervisor):
         self.hypervisor = hypervisor
@@ -421,7 +421,7 @@ class FakeWatch:
 
 
 class FakeDomain:
-    """The interface of _libvirt.Domain."""
+    """The interface of _libvirt.connection.Domain."""
 
     def __init__(self, connection, guest):
         self.connection, self.guest = connection, guest

@@ -14,14 +14,15 @@ import libvirt
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils import _libvirt, _runner
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import union
 from ansible_collections.numa.virt.plugins.module_utils._engine.start import Interrupted
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     GuestsFailedError,
     LibvirtCallError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import connection as libvirt_connection
+from ansible_collections.numa.virt.plugins.module_utils._module import run as module_run
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import union
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     NAMESPACE,
     FakeConnection,
@@ -218,8 +219,8 @@ def test_a_run_that_is_cut_short_says_what_it_did(qemu, monkeypatch, how, call):
         return result
 
     qemu.failures[call] = second
-    monkeypatch.setattr(_runner, "require_libraries", lambda: None)
-    answer = _runner.run(lambda: qemu.place_all(*guests, policy="spread"))
+    monkeypatch.setattr(module_run, "require_libraries", lambda: None)
+    answer = module_run.run(lambda: qemu.place_all(*guests, policy="spread"))
     json.dumps(answer)
     assert answer["error"]["code"] == "interrupted"
     assert answer["changed"]
@@ -238,9 +239,9 @@ def test_a_signal_passes_where_nothing_had_begun(qemu, monkeypatch):
         raise Interrupted(143)
 
     monkeypatch.setattr(FakeConnection, "domains", interrupted)
-    monkeypatch.setattr(_runner, "require_libraries", lambda: None)
+    monkeypatch.setattr(module_run, "require_libraries", lambda: None)
     with pytest.raises(Interrupted):
-        _runner.run(lambda: qemu.place_all(*given("a")))
+        module_run.run(lambda: qemu.place_all(*given("a")))
 
 
 def test_a_release_that_is_cut_short_says_what_it_did(qemu, monkeypatch):
@@ -255,8 +256,8 @@ def test_a_release_that_is_cut_short_says_what_it_did(qemu, monkeypatch):
         return real()
 
     qemu.failures["define"] = second
-    monkeypatch.setattr(_runner, "require_libraries", lambda: None)
-    answer = _runner.run(lambda: qemu.release(select="all"))
+    monkeypatch.setattr(module_run, "require_libraries", lambda: None)
+    answer = module_run.run(lambda: qemu.release(select="all"))
     assert answer["error"]["code"] == "interrupted"
     assert [each["name"] for each in answer["domains"]] == ["a"]
     assert os.path.exists(answer["domains"][0]["backup_file"])
@@ -493,7 +494,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
     if task == "release":
         testdriver.place_all("a", state="defined")
     before = testdriver.definition("a")
-    real = _libvirt.Domain.redefine
+    real = libvirt_connection.Domain.redefine
 
     def redefine(self, xml):
         theirs = testdriver.definition("a").replace("<memory", THEIRS + "<memory", 1)
@@ -503,7 +504,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
             testdriver.domain("a").undefine()
         return real(self, xml)
 
-    monkeypatch.setattr(_libvirt.Domain, "redefine", redefine)
+    monkeypatch.setattr(libvirt_connection.Domain, "redefine", redefine)
     if task == "place":
         done = testdriver.place("a", cells=[1], state="defined")
         said = done["overwritten"]
@@ -518,7 +519,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
         f"domain 'a' was {what} by somebody else in the moment before it was defined here, and that is overwritten; "
         f"what it was before is in {said['backup_file']}: ask who did it"
     )
-    monkeypatch.setattr(_libvirt.Domain, "redefine", real)
+    monkeypatch.setattr(libvirt_connection.Domain, "redefine", real)
     again = testdriver.release("a") if task == "release" else testdriver.place_all("a", state="defined")
     assert "overwritten" not in again["domains"][0]
     assert again["warnings"] == []

@@ -14,8 +14,8 @@ from functools import partial
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils import _proc
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.faults import (
     ACT,
     ACTS,
@@ -84,7 +84,9 @@ KINDS = ("qemu", "xen", "xl")
 @pytest.fixture
 def make(tmp_path, monkeypatch):
     numbers = itertools.count()
-    real = {name: getattr(_proc, name) for name in ("find_process", "threads", "memory") if hasattr(_proc, name)}
+    real = {
+        name: getattr(processes, name) for name in ("find_process", "threads", "memory") if hasattr(processes, name)
+    }
 
     def new(kind):
         folder = tmp_path / str(next(numbers))
@@ -93,7 +95,7 @@ def make(tmp_path, monkeypatch):
             return XenHost(folder)
         host = Hypervisor(folder, kind, local=False)
         for name, function in real.items():
-            monkeypatch.setattr(_proc, name, function)
+            monkeypatch.setattr(processes, name, function)
         return host
 
     return new

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
 def device(cell, slot):

@@ -35,21 +35,21 @@ def placed(text):
     return root.find("vcpu").get("cpuset"), memory.get("nodeset") if memory is not None else None
 
 
-def agree(foretold, done):
+def agree(predicted, done):
     """Check mode and the run said the same."""
     for key in ("changed", "changes", "diff", "restart_required", "restart_reasons", "placement", "intent", "state"):
-        assert foretold[key] == done[key], key
+        assert predicted[key] == done[key], key
 
 
 def quartet(host, task, changes=True):
     """Check, run, run again, check again. Returns the result of the run."""
     before = host.everything()
     files = host.backup_files()
-    foretold = task(check=True)
+    predicted = task(check=True)
     assert host.everything() == before
     assert host.backup_files() == files
     done = task()
-    agree(foretold, done)
+    agree(predicted, done)
     assert done["changed"] is changes
     after = host.everything()
     files = host.backup_files()

@@ -10,8 +10,8 @@ import itertools
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils import _proc
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._node import processes
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.faults import (
     ACT,
     ACTS,
@@ -127,7 +127,7 @@ def ways(kind):
 def make(tmp_path, monkeypatch):
     """Makes hosts of one kind, each in a folder of its own."""
     numbers = itertools.count()
-    real = {name: getattr(_proc, name) for name in ("find_process", "threads", "memory")}
+    real = {name: getattr(processes, name) for name in ("find_process", "threads", "memory")}
     opened = []
 
     def new(kind, strays=None):
@@ -142,7 +142,7 @@ def make(tmp_path, monkeypatch):
             return opened[0]
         host = Hypervisor(folder, kind)
         for name, function in real.items():
-            monkeypatch.setattr(_proc, name, function)
+            monkeypatch.setattr(processes, name, function)
         if host.local:
             host.see_processes(monkeypatch)
         host.strays = {vcpu: CpuSet.parse(text) for vcpu, text in (strays or {}).items()}

@@ -11,7 +11,6 @@ import random
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import (
     AFTER_RESTART,
     FAILED,
@@ -21,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.order import (
     Order,
     Wait,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 
 def cpus(text):

@@ -11,13 +11,13 @@ import os
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
     LibvirtCallError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document, refuse
 
 ON_CELL_0 = {"vcpu": " cpuset='0-7'", "tune": "<numatune><memory mode='strict' nodeset='0'/></numatune>"}
@@ -32,11 +32,11 @@ def pins(text, tag="vcpupin", key="vcpu"):
 def quartet(host, task):
     """Check, run, run again, check again. Returns the result of the run."""
     before, files = host.everything(), host.backup_files()
-    foretold = task(check=True)
+    predicted = task(check=True)
     assert (host.everything(), host.backup_files()) == (before, files)
     done = task()
     for key in ("changed", "changes", "diff", "restart_required", "restart_reasons", "placement"):
-        assert foretold[key] == done[key], key
+        assert predicted[key] == done[key], key
     assert done["changed"]
     after, files = host.everything(), host.backup_files()
     again = task()

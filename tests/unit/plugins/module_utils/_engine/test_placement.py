@@ -14,8 +14,6 @@ import time
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils import _lock
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
     DomainNotFoundError,
@@ -28,7 +26,9 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
     XmlError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import BusyError, host_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._node import lock
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import BusyError, host_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     NAMESPACE,
     TestDriver,
@@ -75,14 +75,14 @@ def union_of(text):
 def quartet(host, task, changes=True):
     """Check, run, run again, check again, and once more. Returns the result of the run."""
     before, files = host.everything(), host.backup_files()
-    foretold = task(check=True)
+    predicted = task(check=True)
     assert host.everything() == before
     assert host.backup_files() == files
     done = task()
     for key in ("changed", "diff", "plan", "moves", "rejections", "restart_required", "warnings"):
-        assert foretold[key] == done[key], key
+        assert predicted[key] == done[key], key
     keys = ("name", "changed", "changes", "cells", "reason", "placement", "restart_reasons", "state")
-    assert [[each[key] for key in keys] for each in foretold["domains"]] == [
+    assert [[each[key] for key in keys] for each in predicted["domains"]] == [
         [each[key] for key in keys] for each in done["domains"]
     ]
     assert done["changed"] is changes
@@ -97,7 +97,7 @@ def quartet(host, task, changes=True):
         assert again["restart_required"] == done["restart_required"]
         assert host.everything() == after
         assert host.backup_files() == files
-    assert "s3cret" not in repr((foretold, done, again))
+    assert "s3cret" not in repr((predicted, done, again))
     return done
 
 
@@ -807,7 +807,7 @@ def test_a_lock_that_is_not_given_free(testdriver, tmp_path):
 
 def test_a_domain_that_another_run_holds_holds_the_host(testdriver, tmp_path):
     locks = str(tmp_path / "lock")
-    with _lock.one_at_a_time(locks, "other"), pytest.raises(BusyError):
+    with lock.one_at_a_time(locks, "other"), pytest.raises(BusyError):
         testdriver.place_all(*given("a"), lock_dir=locks, lock_timeout=0)
 
 

@@ -12,14 +12,14 @@ import os
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import NAMESPACE
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     GuestsFailedError,
     InputError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._lock import BusyError, host_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._node.lock import BusyError, host_at_a_time
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document, refuse
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import XenHost, config
 
@@ -37,13 +37,13 @@ def canonical(text):
 def quartet(host, task, changes=True):
     """Check, run, run again, check again. Returns the result of the run."""
     before, files = host.everything(), host.backup_files()
-    foretold = task(check=True)
+    predicted = task(check=True)
     assert host.everything() == before
     assert host.backup_files() == files
     done = task()
     kept = [each.pop("backup_file") for each in done["domains"] if "backup_file" in each]
     assert len(kept) == len(set(host.backup_files()) - set(files))
-    assert foretold == done
+    assert predicted == done
     assert done["changed"] is changes
     after, files = host.everything(), host.backup_files()
     for check in (False, True):
@@ -53,7 +53,7 @@ def quartet(host, task, changes=True):
         assert again["diff"] == {"before": "", "after": ""}
         assert host.everything() == after
         assert host.backup_files() == files
-    assert "s3cret" not in repr((foretold, done, again))
+    assert "s3cret" not in repr((predicted, done, again))
     return done
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, required_domain
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -20,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     PlacementFailedError,
     SavedImageError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document, refuse
 
 XML = document(kind="kvm", uuid="<uuid>6695eb01-f6a4-8304-79aa-97f2502e193f</uuid>", more="<serial type='pty'/>")
@@ -40,11 +40,11 @@ def image(host):
 
 def test_it_goes_on_on_the_new_cell(saved):
     before = saved.everything()
-    foretold = saved.place("web1", cells=[1], check=True)
+    predicted = saved.place("web1", cells=[1], check=True)
     assert (saved.log, saved.everything()) == ([], before)
     done = saved.place("web1", cells=[1])
     assert saved.log == ["define", "define_saved", "start paused", "resume"]
-    assert (foretold["changes"], foretold["state"]) == (done["changes"], done["state"])
+    assert (predicted["changes"], predicted["state"]) == (done["changes"], done["state"])
     assert (done["changed"], done["state"], done["restart_required"]) == (True, "running", False)
     assert {"element": "state", "before": "saved", "after": "running"}.items() <= done["changes"][-1].items()
     assert {each["applied"] for each in done["changes"][:-1]} == {"both"}
@@ -191,10 +191,10 @@ def test_an_image_that_refuses_its_document_puts_the_definition_back(saved):
 
 
 def test_pins_go_into_the_image_too(saved):
-    foretold = saved.pin(pins={"0": "1"}, check=True)
+    predicted = saved.pin(pins={"0": "1"}, check=True)
     done = saved.pin(pins={"0": "1"})
     assert saved.log == ["define", "define_saved"]
-    assert foretold["changes"] == done["changes"]
+    assert predicted["changes"] == done["changes"]
     assert [each["applied"] for each in done["changes"]] == ["both", "both"]
     assert image(saved).find("cputune/vcpupin").get("cpuset") == "1"
     assert not saved.pin(pins={"0": "1"})["changed"]
@@ -204,12 +204,12 @@ def test_pins_go_into_the_image_too(saved):
 
 def test_a_release_takes_what_is_ours_out_of_the_image(saved):
     before = saved.everything()
-    foretold = saved.release("web1", check=True)
+    predicted = saved.release("web1", check=True)
     assert (saved.log, saved.everything()) == ([], before)
     done = saved.release("web1")
     assert saved.log == ["define_saved", "define"]
     (one,) = done["domains"]
-    assert one["changes"] == foretold["domains"][0]["changes"]
+    assert one["changes"] == predicted["domains"][0]["changes"]
     assert [(each["element"], each["applied"]) for each in one["changes"]] == [
         ("vcpu/@cpuset", "both"),
         ("numatune/memory", "both"),

@@ -15,7 +15,6 @@ import signal
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._engine.start import Interrupted, unwinding_on_signals
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     InputError,
@@ -24,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     UnsupportedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document, refuse
 
 UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
@@ -334,10 +334,10 @@ def test_a_guest_paused_by_its_user_is_resumed(qemu):
     guest = qemu.add(on_cell_0(**STRICT_0), running=True)
     guest.state = "paused"
     before = qemu.definition()
-    foretold = qemu.place("web1", check=True)
+    predicted = qemu.place("web1", check=True)
     assert qemu.log == []
     done = qemu.place("web1")
-    assert done["changes"] == foretold["changes"]
+    assert done["changes"] == predicted["changes"]
     assert qemu.log == ["resume"]
     assert qemu.definition() == before
 
@@ -364,13 +364,13 @@ def test_a_paused_guest_that_is_misplaced_stays_paused(qemu):
 
 def test_pins_and_restrictive_memory_move_live(qemu):
     qemu.add(on_cell_0(**RESTRICTIVE_0), running=True)
-    foretold = qemu.place("web1", cells=[2], memory={"mode": "restrictive"}, check=True)
+    predicted = qemu.place("web1", cells=[2], memory={"mode": "restrictive"}, check=True)
     assert qemu.log == []
     done = qemu.place("web1", cells=[2], memory={"mode": "restrictive"})
     assert qemu.log == [
         "define", "pin_vcpu 0 4-5", "pin_vcpu 1 4-5", "pin_emulator 4-5", "bind_memory 2", "set_metadata live",
     ]  # fmt: skip
-    assert (foretold["changes"], foretold["diff"]) == (done["changes"], done["diff"])
+    assert (predicted["changes"], predicted["diff"]) == (done["changes"], done["diff"])
     assert not done["restart_required"]
     assert done["actual"]["vcpus"] == {"0": "4-5", "1": "4-5"}
     qemu.log.clear()
@@ -398,9 +398,9 @@ def test_strict_memory_needs_a_restart_and_says_why(qemu):
 
 def test_an_allowed_restart_shuts_down_and_starts_on_the_new_cells(qemu):
     qemu.add(on_cell_0(**STRICT_0), running=True)
-    foretold = qemu.place("web1", cells=[2], restart=True, check=True)
+    predicted = qemu.place("web1", cells=[2], restart=True, check=True)
     done = qemu.place("web1", cells=[2], restart=True, shutdown_timeout=5)
-    assert (foretold["changes"], foretold["restart_required"]) == (done["changes"], False)
+    assert (predicted["changes"], predicted["restart_required"]) == (done["changes"], False)
     assert qemu.log == ["define", "shutdown", "start paused", "resume"]
     assert done["actual"]["memory"] == {"2": 32768}
     assert not qemu.place("web1", cells=[2], restart=True)["changed"]
@@ -484,9 +484,9 @@ def test_a_live_call_that_fails_is_gone_on_with_by_the_next_run(qemu):
 
 
 def test_xen_pins_every_vcpu_and_binds_no_memory(xen):
-    foretold = xen.place(xml=document(kind="xen", vcpus=3), cells=[1], check=True)
+    predicted = xen.place(xml=document(kind="xen", vcpus=3), cells=[1], check=True)
     done = xen.place(xml=document(kind="xen", vcpus=3), cells=[1])
-    assert (foretold["changes"], foretold["diff"]) == (done["changes"], done["diff"])
+    assert (predicted["changes"], predicted["diff"]) == (done["changes"], done["diff"])
     root = etree.fromstring(xen.definition())
     assert root.find("vcpu").get("cpuset") == "2-3"
     assert [(each.get("vcpu"), each.get("cpuset")) for each in root.iterfind("cputune/vcpupin")] == [

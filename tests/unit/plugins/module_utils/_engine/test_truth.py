@@ -10,7 +10,6 @@ import os
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
     InputError,
@@ -20,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     PlacementFailedError,
     RestartFailedError,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.faults import Faults, World
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document, refuse
 
@@ -322,8 +322,8 @@ def test_a_vcpu_that_is_not_there_yet_is_not_pinned(testdriver, vcpus, online):
     done = testdriver.place("web1", cpuset="0-3")
     assert (done["changed"], done["actual"]["vcpus"]) == (True, online)
     assert not testdriver.place("web1", cpuset="0-3")["changed"]
-    foretold, done = testdriver.pin(pins={"1": "2"}, check=True), testdriver.pin(pins={"1": "2"})
-    assert foretold["changes"] == done["changes"]
+    predicted, done = testdriver.pin(pins={"1": "2"}, check=True), testdriver.pin(pins={"1": "2"})
+    assert predicted["changes"] == done["changes"]
     first = done["changes"][0]
     assert (first["element"], first["applied"]) == ("cputune/vcpupin[@vcpu='1']", "config")
     assert not testdriver.pin(pins={"1": "2"})["changed"]

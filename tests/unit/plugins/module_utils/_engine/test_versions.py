@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 
 CELLS = "<cpu><numa><cell id='0' cpus='0' memory='32768'/><cell id='1' cpus='1' memory='32768'/></numa></cpu>"

@@ -11,9 +11,6 @@ import os
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils import _files, _xl
-from ansible_collections.numa.virt.plugins.module_utils._connect import connect
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ConnectionFailedError,
     InputError,
@@ -22,7 +19,11 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     UnsupportedError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCallError, XlCommand, run_with
+from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
+from ansible_collections.numa.virt.plugins.module_utils._node import files
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._xl import connection as xl_connection
+from ansible_collections.numa.virt.plugins.module_utils._xl.command import XlCallError, XlCommand, run_with
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import Running, XenHost, config
 
@@ -37,10 +38,10 @@ def host(tmp_path):
 def test_a_guest_is_born_on_its_cell(host):
     host.file()
     before = host.everything()
-    foretold = host.place("web1", cells=[2], check=True)
+    predicted = host.place("web1", cells=[2], check=True)
     assert host.everything() == before
     done = host.place("web1", cells=[2])
-    assert (foretold["changes"], foretold["diff"]) == (done["changes"], done["diff"])
+    assert (predicted["changes"], predicted["diff"]) == (done["changes"], done["diff"])
     assert host.log == ["create paused", "unpause"]
     assert host.text() == config() + ON_2
     assert done["driver"] == "xl"
@@ -187,9 +188,9 @@ def test_a_running_guest_moves_and_its_memory_does_not(host):
     host.file()
     host.place("web1", cells=[2])
     host.log.clear()
-    foretold = host.place("web1", cells=[1], check=True)
+    predicted = host.place("web1", cells=[1], check=True)
     done = host.place("web1", cells=[1])
-    assert (foretold["changes"], foretold["restart_reasons"]) == (done["changes"], done["restart_reasons"])
+    assert (predicted["changes"], predicted["restart_reasons"]) == (done["changes"], done["restart_reasons"])
     assert host.log == ["vcpu-pin 0 2-3", "vcpu-pin 1 2-3"]
     assert done["restart_reasons"] == [
         {
@@ -371,7 +372,7 @@ def test_a_file_that_cannot_be_read(host, monkeypatch):
     host.file(text="name = 'web1'\nvcpus = 2 3\n")
     with pytest.raises(InputError, match=r"web1.cfg: line 2: "):
         host.place("web1", cells=[1])
-    monkeypatch.setattr(_files, "read_text", _denied)
+    monkeypatch.setattr(files, "read_text", _denied)
     with pytest.raises(InputError, match=r"config: .*web1.cfg.*: cannot be read: Permission denied; run as root"):
         host.place("web1", cells=[1])
 
@@ -394,7 +395,7 @@ def test_a_file_of_others_that_cannot_be_read_is_passed_over(host):
 
 def test_a_file_that_cannot_be_written(host, monkeypatch):
     host.file()
-    monkeypatch.setattr(_files, "replace_file", _denied)
+    monkeypatch.setattr(files, "replace_file", _denied)
     with pytest.raises(InputError, match=r"config: .*web1.cfg.*: cannot be written: Permission denied; run as"):
         host.place("web1", cells=[1])
     assert host.log == []
@@ -583,7 +584,7 @@ class Forgetful:
 
 def test_what_xl_leaves_out_is_asked_for_again(host):
     command = XlCommand("/usr/sbin/xl", Forgetful(host, 2))
-    assert _xl.Connection(None, command, host.folder).versions() == ("4.17.7", None)
+    assert xl_connection.Connection(None, command, host.folder).versions() == ("4.17.7", None)
     assert command.calls == 3
 
 
@@ -597,7 +598,7 @@ def test_what_xl_leaves_out_is_asked_for_again(host):
 def test_what_xl_never_says(host, said, reason):
     command = XlCommand("/usr/sbin/xl", Forgetful(host, 9, said))
     with pytest.raises(ConnectionFailedError, match=f"xl does not reach Xen: {reason};"):
-        _xl.Connection(None, command, host.folder)
+        xl_connection.Connection(None, command, host.folder)
     assert command.calls == 3
 
 

@@ -15,10 +15,10 @@ import pathlib
 import uuid
 from dataclasses import dataclass, field
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._xl import Connection
-from ansible_collections.numa.virt.plugins.module_utils._xl_command import XlCommand
-from ansible_collections.numa.virt.plugins.module_utils._xl_config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._xl.command import XlCommand
+from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl.connection import Connection
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import Host
 
 EVERYTHING = CpuSet(range(8))

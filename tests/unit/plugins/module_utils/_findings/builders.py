@@ -10,24 +10,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import find
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding_as_result
-from ansible_collections.numa.virt.plugins.module_utils._placement import (
+from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, wish_to_json
+from ansible_collections.numa.virt.plugins.module_utils._node.processes import thread
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
+    DEFINITION,
+    HYPERVISOR,
+    PROC,
+    Memory,
+    Observation,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
     Placement,
     Shape,
     pins_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell, Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
-from ansible_collections.numa.virt.plugins.module_utils._policy import GuestNeeds, PolicyWish, wish_to_json
-from ansible_collections.numa.virt.plugins.module_utils._proc import Memory, Thread
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
-from ansible_collections.numa.virt.plugins.module_utils._verify import DEFINITION, HYPERVISOR, PROC, Observation
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host
 
 NO_RULES = Rules()
@@ -92,9 +99,9 @@ def observed(
     real = {vcpu: about.placement.of_vcpu(vcpu) or everywhere for vcpu in range(about.shape.starting_vcpus)}
     real.update({vcpu: CpuSet.parse(text) for vcpu, text in (vcpus or {}).items()})
     memory = Memory(tuple(sorted(kib.items()))) if kib is not None else None
-    others = [Thread(100 + vcpu, f"CPU {vcpu}/KVM", where, CpuSet.parse(mems)) for vcpu, where in real.items()]
+    others = [thread(100 + vcpu, f"CPU {vcpu}/KVM", where, CpuSet.parse(mems)) for vcpu, where in real.items()]
     others += [
-        Thread(200 + number, name, CpuSet.parse(where), CpuSet.parse(mems))
+        thread(200 + number, name, CpuSet.parse(where), CpuSet.parse(mems))
         for number, (name, where) in enumerate(threads)
     ]
     return Observation(source, tuple(sorted(real.items())), tuple(others) if source == PROC else (), memory)

@@ -10,14 +10,14 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning, wants_free
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, MemoryIntent
+from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host, PagePool
-from ansible_collections.numa.virt.plugins.module_utils._verify import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, PagePool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     GIB,
     codes,

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import finding_as_result
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, MemoryIntent
-from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
-from ansible_collections.numa.virt.plugins.module_utils._verify import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     codes,
     cpus,

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import CODES, FIXES, SEVERITIES
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
     cells_text,
@@ -23,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     shown,
     summary_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 REPO = Path(__file__).resolve().parents[5]
 GUIDE = REPO / "docs" / "docsite" / "rst" / "findings.rst"

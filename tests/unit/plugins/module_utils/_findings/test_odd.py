@@ -12,17 +12,17 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import CODES, FIXES, SEVERITIES
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import finding_as_result
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, MemoryIntent, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, wish_to_json
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._policy import PolicyWish, wish_to_json
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, CpuPool, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, CpuPool, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     GIB,
     all_carried_out,

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import finding_as_result
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
-from ansible_collections.numa.virt.plugins.module_utils._topology import CpuPool
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     codes,
     cpus,

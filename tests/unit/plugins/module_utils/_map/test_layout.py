@@ -10,8 +10,8 @@ import random
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._info_results import read_cells
 from ansible_collections.numa.virt.plugins.module_utils._map.layout import blocks, columns_for, grid, touching_pairs
+from ansible_collections.numa.virt.plugins.module_utils._map.results import read_cells
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._map.builders import cell
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._map.model import host_map, load, memory_parts, tag_of
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._map.builders import (
     GIB,
     cell,

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Device, Host, PagePool
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Device, Host, PagePool
 
 GIB = 1 << 20
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.pour import Piece, pour
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import Piece, spread_load
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,
@@ -41,7 +41,7 @@ def test_a_split_guest_counts_where_the_plan_put_it() -> None:
     assert [use.load for use in plan(it, [], guests).after] == [4, 4]
 
 
-def test_guests_on_overlapping_cells_are_poured_so_that_all_fit() -> None:
+def test_guests_on_overlapping_cells_are_spread_so_that_all_fit() -> None:
     """By way of a third: a must leave cell 0 for n, and b cell 1 for a."""
     it = host(3, 4, 1)
     wide = [
@@ -142,11 +142,11 @@ def test_caps_of_pins_hold_where_they_can() -> None:
     it = host(2, 4, 1)
     wide = pinned("w", 4, "3-7", wish=Request("w", 4, GIB))
     assert [use.load for use in plan(it, [], [wide, pinned("x", 2, "4-7")]).after] == [1, 5]
-    assert pour([0, 3], [Piece((0, 1), 4, caps=(1, 4))]) == [[1, 3]]
-    assert pour([4, -1], [Piece((0, 1), 4, caps=(1, 4)), Piece((0,), 1)]) == [[1, 3], [1]]
-    assert pour([4, 4], [Piece((0, 1), 4), Piece((0,), 4)]) == [[0, 4], [4]]
-    assert pour([4, 4], [Piece((0, 1), 3, caps=(4, 1)), Piece((0,), 4)]) == [[2, 1], [4]]
-    assert pour([4, 4, 4], [Piece((0, 1), 4), Piece((1, 2), 4), Piece((0,), 4)]) == [[0, 4], [0, 4], [4]]
+    assert spread_load([0, 3], [Piece((0, 1), 4, caps=(1, 4))]) == [[1, 3]]
+    assert spread_load([4, -1], [Piece((0, 1), 4, caps=(1, 4)), Piece((0,), 1)]) == [[1, 3], [1]]
+    assert spread_load([4, 4], [Piece((0, 1), 4), Piece((0,), 4)]) == [[0, 4], [4]]
+    assert spread_load([4, 4], [Piece((0, 1), 3, caps=(4, 1)), Piece((0,), 4)]) == [[2, 1], [4]]
+    assert spread_load([4, 4, 4], [Piece((0, 1), 4), Piece((1, 2), 4), Piece((0,), 4)]) == [[0, 4], [0, 4], [4]]
 
 
 def test_a_split_guest_that_grows_beyond_its_cells_is_placed_anew() -> None:

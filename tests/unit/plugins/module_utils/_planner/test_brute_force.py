@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, verify
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
@@ -26,7 +26,7 @@ def cells_of(mask: int) -> list[int]:
 
 
 def holds(room: list[int], loads: list[tuple[int, int]]) -> bool:
-    """Whether pairs (cells as a mask, need) can be poured into the room: no set of cells is too small (Hall)."""
+    """Whether pairs (cells as a mask, need) can be spread over the room: no set of cells is too small (Hall)."""
     return all(
         sum(need for mask, need in loads if not mask & ~some) <= sum(room[cell] for cell in cells_of(some))
         for some in range(1 << len(room))

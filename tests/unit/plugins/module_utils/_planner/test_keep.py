@@ -10,12 +10,13 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY
-from ansible_collections.numa.virt.plugins.module_utils._placement import MemoryBinding, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, GuestCell, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import MemoryBinding, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,

@@ -18,7 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner import partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import existing_of, plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan, Rejection
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, pinned
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, actions, cases
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._placement import Intent, MemoryBinding, MemoryIntent
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, GuestCell, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan, plan_as_result
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Core, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryBinding, MemoryIntent
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,

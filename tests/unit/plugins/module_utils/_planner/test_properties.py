@@ -11,12 +11,12 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,

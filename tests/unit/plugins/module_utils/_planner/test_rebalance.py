@@ -12,7 +12,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
-from ansible_collections.numa.virt.plugins.module_utils._topology import Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, pinned
 
 ALLOWED = Options(rebalance=True)

@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import EMPTY
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import GuestCell, Options, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import plan_as_result
-from ansible_collections.numa.virt.plugins.module_utils._topology import Cell, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 ONLINE = CpuSet(range(8))
 

@@ -1,0 +1,109 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Options of numa_placement, read into what the engine takes. Looks at the words only: no host, no domain.
+
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
+from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+
+# Options of one entry beside those of _intent.policy.PolicyWish.
+_OWN = ("name", "xml")
+_POLICY = (
+    "policy", "cells", "smt", "emulator", "cpu_ratio", "devices", "together", "apart", "priority", "width", "own_cpus",
+)  # fmt: skip
+ENTRY_OPTIONS = (*_OWN, *_POLICY)
+_SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?P<unit>[KMGT]i?B?)?", re.IGNORECASE)
+_POWERS = {"K": 0, "M": 1, "G": 2, "T": 3}
+
+
+def entries_of(option: Sequence[Any] | None) -> list[Mapping[str, Any]] | None:
+    """``domains``: names or dictionaries -> dictionaries. Raises InputError; never shows a document."""
+    if option is None:
+        return None
+    if not option:
+        raise InputError("domains", None, "is empty", "name at least one domain, or use select")
+    return [_entry(number, each) for number, each in enumerate(option)]
+
+
+def _entry(number: int, entry: Any) -> Mapping[str, Any]:
+    called = f"domains[{number}]"
+    if isinstance(entry, str) and entry:
+        return {"name": entry}
+    if not isinstance(entry, Mapping):
+        problem = "is empty" if entry == "" else "is neither a name nor a dictionary"
+        raise InputError(called, None, problem, "write web1 or {name: web1, cells: [1]}")
+    unknown = sorted(str(name) for name in entry if name not in ENTRY_OPTIONS)
+    if unknown:
+        # A name of its own that is shown: it may be a piece of a document.
+        raise InputError(
+            f"{called}.{displayable(unknown[0])}", None, "is no option", f"choose among {', '.join(ENTRY_OPTIONS)}"
+        )
+    if not entry.get("name") and not entry.get("xml"):
+        raise InputError(called, None, "has neither name nor xml", "give one of them")
+    for name in _OWN:
+        if entry.get(name) is not None and not isinstance(entry[name], str):
+            raise InputError(f"{called}.{name}", None, "is no text", "put it in quotes")
+    return entry
+
+
+def rules_of(options: Mapping[str, Any]) -> Rules:
+    """``reserved_cpus``, ``reserved_memory``, ``shared_cpus``, ``dedicated_cpus``. Raises InputError."""
+    return Rules(
+        reserved_cpus=_cpus(options, "reserved_cpus") or EMPTY,
+        reserved_memory=_memory(options.get("reserved_memory")),
+        shared_cpus=_cpus(options, "shared_cpus"),
+        dedicated_cpus=_cpus(options, "dedicated_cpus"),
+    )
+
+
+def rules_with_ratio(options: Mapping[str, Any]) -> Rules:
+    """The same, with ``cpu_ratio`` for guests that were not placed with one of their own."""
+    rules = rules_of(options)
+    ratio = options.get("cpu_ratio")
+    return rules if ratio is None else replace(rules, cpu_ratio=ratio)
+
+
+def options_of(options: Mapping[str, Any]) -> Options:
+    """``rebalance``, ``max_moves`` and ``even_out``."""
+    return Options(
+        rebalance=bool(options.get("rebalance")),
+        max_moves=options.get("max_moves"),
+        even_out=options.get("even_out") is not False,
+    )
+
+
+def size_in_kib(value: Any, option: str) -> int:
+    """``4GiB``, ``512M``, or a number of KiB. All units are powers of 1024. Raises InputError."""
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None:
+        raise InputError(option, value, "is no size", "write 4GiB, 512MiB, or a number of KiB")
+    power = _POWERS[(match["unit"] or "K")[0].upper()]
+    return int(match["number"]) << (10 * power)
+
+
+def _cpus(options: Mapping[str, Any], name: str) -> CpuSet | None:
+    value = options.get(name)
+    return None if value is None or value in ("", []) else CpuSet.coerce(value, name)
+
+
+def _memory(option: Mapping[Any, Any] | None) -> tuple[tuple[int, int], ...]:
+    found: dict[int, int] = {}
+    for key, value in (option or {}).items():
+        for cell in CpuSet.coerce(key, "reserved_memory key"):
+            if cell in found:
+                raise InputError("reserved_memory", None, f"cell {cell} is given twice", "give each cell once")
+            found[cell] = size_in_kib(value, f"reserved_memory[{key}]")
+    return tuple(sorted(found.items()))

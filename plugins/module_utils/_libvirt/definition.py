@@ -1,0 +1,201 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A libvirt domain document as a Definition.
+
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from functools import cached_property
+
+from ansible_collections.numa.virt.plugins.module_utils._elements import placement_xml, xml
+from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, serialize
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
+
+# What libvirt is to keep our record by, where that alone is stored.
+NAMESPACE, PREFIX = placement_xml.NAMESPACE, placement_xml.PREFIX
+
+
+@dataclass(frozen=True, eq=False)
+class XmlDefinition:
+    """``root`` must not be changed. ``given`` is the text that it was read from, where there is one.
+
+    ``unreadable`` says what of that text cannot be read; ``root`` is then what could be.
+    """
+
+    root: etree._Element
+    given: str | None = None
+    suffix: str = "xml"
+    written_form: str | None = None
+    unreadable: str | None = None
+
+    @classmethod
+    def load(cls, text: str, option: str = "definition") -> XmlDefinition:
+        """Raises XmlError, which names ``option``."""
+        return cls(domain_xml.load(text, option), text)
+
+    @classmethod
+    def read(cls, text: str, name: str) -> XmlDefinition:
+        """What a hypervisor says of the domain of that name. Never raises: see ``trouble``."""
+        root = None
+        try:
+            root = xml.parse(text, "definition", lenient=True)
+            found = cls(domain_xml.checked(root, "definition"), text)
+            found._look(name)
+        except InputError as error:
+            return cls(_readable_parts(root, name), text, unreadable=error.message)
+        return found
+
+    def _look(self, name: str) -> None:
+        """Raises InputError where a part cannot be read."""
+        self.check()
+        if self.shape.name != name:
+            # libvirt writes a carriage return as it is, and XML takes it for a line feed.
+            raise XmlError("definition", "its name does not survive being written and read again")
+
+    def check(self) -> None:
+        """Read what a placement depends on, once and for all. Raises InputError where that cannot be read."""
+        self.shape  # noqa: B018 - it is kept
+        self.placement  # noqa: B018
+
+    @property
+    def text(self) -> str:
+        return self.given if self.given is not None else serialize(self.root)
+
+    @property
+    def masked_text(self) -> str:
+        return serialize(xml_secrets.masked(self.root))
+
+    @property
+    def owned_text(self) -> str:
+        return placement_xml.owned_fragment(self.root)
+
+    @property
+    def rest_text(self) -> str:
+        return domain_xml.rest_text(self.root)
+
+    @property
+    def uuid(self) -> str | None:
+        return domain_xml.uuid(self.root)
+
+    @cached_property
+    def shape(self) -> Shape:
+        return domain_xml.shape(self.root)
+
+    @cached_property
+    def placement(self) -> Placement:
+        return placement_xml.read_placement(self.root)
+
+    @property
+    def record(self) -> Record | None:
+        return self._record[0]
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return Trouble(UNREADABLE, self.unreadable) if self.unreadable is not None else self._record[1]
+
+    @cached_property
+    def _record(self) -> tuple[Record | None, Trouble | None]:
+        return placement_xml.record_or_trouble(self.root)
+
+    def rewritten(self, placement: Placement, record: Record | None) -> XmlDefinition:
+        root = copy.deepcopy(self.root)
+        placement_xml.write_placement(root, placement)
+        if record is not None:
+            placement_xml.write_record(root, record)
+        return XmlDefinition(root)
+
+    def released(self) -> XmlDefinition:
+        root = copy.deepcopy(self.without_made_cells().root)
+        placement_xml.write_placement(root, Placement())
+        placement_xml.remove_record(root)
+        return XmlDefinition(root)
+
+    def without_made_cells(self) -> XmlDefinition:
+        """The same without cells of the guest that we have made; itself where there are none."""
+        if self.record is None or not self.record.made_cells:
+            return self
+        root = copy.deepcopy(self.root)
+        placement_xml.remove_guest_cells(root)
+        return XmlDefinition(root)
+
+    def unplaced(self) -> XmlDefinition:
+        """The same without a placement and a record of ours; cells of the guest stay, for a guest that has them."""
+        root = copy.deepcopy(self.root)
+        placement_xml.write_placement(root, Placement())
+        placement_xml.remove_record(root)
+        return XmlDefinition(root)
+
+    @property
+    def guest_cells(self) -> frozenset[int]:
+        """The ids of the guest's own cells."""
+        return frozenset(range(len(self.root.findall("cpu/numa/cell"))))
+
+    @property
+    def online_vcpus(self) -> tuple[int, ...]:
+        """The vCPUs that are there, of those that may be."""
+        said = {each.get("id"): each.get("enabled") for each in self.root.iterfind("vcpus/vcpu")}
+        return tuple(
+            vcpu
+            for vcpu in range(self.shape.vcpus)
+            if said.get(str(vcpu), "yes" if vcpu < self.shape.starting_vcpus else "no") == "yes"
+        )
+
+    @property
+    def disks(self) -> tuple[str, ...]:
+        """The targets of its disks."""
+        return tuple(each.get("dev", "") for each in self.root.iterfind("devices/disk/target"))
+
+    @property
+    def digest(self) -> str:
+        """Of the rest, without secrets."""
+        return domain_xml.digest(self.root)
+
+    def completed(self, existing: XmlDefinition) -> XmlDefinition:
+        """This document of a user as a redefinition of a domain: its UUID, and secrets that a dump leaves out.
+
+        Raises InputError where it has another UUID.
+        """
+        root = copy.deepcopy(self.root)
+        domain_xml.complete(root, existing.root)
+        return XmlDefinition(root)
+
+    def same_rest(self, other: XmlDefinition) -> bool:
+        return domain_xml.same_rest(self.root, other.root)
+
+    def same_secrets(self, other: XmlDefinition) -> bool:
+        return xml_secrets.same_secrets(self.root, other.root)
+
+    def dropped_elements(self, stored: XmlDefinition) -> list[str]:
+        """Paths of elements that this document has and that libvirt did not keep."""
+        return domain_xml.dropped_elements(self.root, stored.root)
+
+
+def record_text(record: Record) -> str:
+    """A record alone, as libvirt takes it: it adds the namespace itself."""
+    return serialize(placement_xml.record_element(record, namespaced=False))
+
+
+def _readable_parts(root: etree._Element | None, name: str) -> etree._Element:
+    """A domain of what a placement depends on, as far as it can be read: it counts for others by that."""
+    kept = etree.Element("domain", type=root.get("type", "") if root is not None else "")
+    etree.SubElement(kept, "name").text = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    for tag in ("uuid", "memory", "vcpu", "cputune", "numatune"):
+        part = xml.child(root, tag) if root is not None else None
+        if part is None:
+            continue
+        kept.append(copy.deepcopy(part))
+        try:
+            XmlDefinition(domain_xml.checked(kept, "definition")).check()
+        except InputError:
+            kept.remove(kept[-1])
+    return kept

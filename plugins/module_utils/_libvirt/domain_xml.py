@@ -1,0 +1,261 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A domain document as a whole: what it is, and whether its rest is the same.
+
+No placement policy is decided here; the owned elements are the business of _elements.placement_xml.
+This file must not import ansible or libvirt.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from collections import deque
+
+from ansible_collections.numa.virt.plugins.module_utils._elements import xml
+from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import strip_owned
+from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, path_of
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
+
+# virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
+_UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
+
+_NO_NAME = re.compile(r"[\r\n/]")
+
+# Of these libvirt takes the first or the sum: it could not be told what a second one means.
+_ONCE = ("name", "uuid", "metadata", "memory", "vcpu", "iothreads", "cputune", "numatune")
+
+
+def load(text: str, option: str = "xml") -> etree._Element:
+    """The root of a domain document that can be placed. Raises XmlError."""
+    return checked(xml.parse(text, option, lenient=True), option)
+
+
+def checked(root: etree._Element, option: str) -> etree._Element:
+    """The root of a document, if that is a domain that can be placed. Raises XmlError."""
+    if root.tag != "domain":
+        where = " in a namespace" if str(root.tag).startswith("{") else ""
+        name = xml.local_name(root.tag)
+        raise XmlError(option, f"the document is a <{name}>{where}", "give a libvirt <domain>", xml.line_of(root))
+    seen = set()
+    for each in root:
+        if each.tag in seen:
+            raise XmlError(option, f"<{each.tag}> stands there twice", "put them into one", xml.line_of(each))
+        if each.tag in _ONCE:
+            seen.add(each.tag)
+    name = _text(root, "name")
+    if not name.strip(" \t\r\n") and ("\n" in name or not name):
+        raise XmlError(option, "the domain has no <name>", "add one", xml.line_of(root.find("name")))
+    wrong = _NO_NAME.search(name)
+    if wrong is not None:
+        # Blanks at its ends are part of a name to libvirt; it refuses these, and writes a carriage return so that it
+        # is read as a line feed.
+        said = "a /" if wrong[0] == "/" else "a line break"
+        raise XmlError(option, f"<name> holds {said}", "give a name without", xml.line_of(root.find("name")))
+    for path in ("vcpu", "iothreads"):
+        element = root.find(path)
+        if element is not None and not re.fullmatch(r"\s*[0-9]{1,6}\s*", xml.text_of(element)):
+            raise XmlError(option, f"<{path}> is not a number", None, xml.line_of(element))
+        if element is not None and path == "vcpu" and int(xml.text_of(element)) > MAX_CPUS:
+            raise XmlError(option, f"<vcpu> is more than {MAX_CPUS}", "no hypervisor has as many", xml.line_of(element))
+        if element is not None and path == "vcpu" and not int(xml.text_of(element)):
+            raise XmlError(option, "<vcpu> is 0", "a domain has at least one vCPU", xml.line_of(element))
+    _memory(root, option)
+    return root
+
+
+def shape(root: etree._Element) -> Shape:
+    """What of a definition a placement depends on."""
+    backing = root.find("memoryBacking")
+    early = None
+    if backing is not None and backing.find("hugepages") is not None:
+        early = "huge pages"
+    elif backing is not None and backing.find("allocation[@mode='immediate']") is not None:
+        early = "preallocated memory"
+    return Shape(
+        name=_text(root, "name"),
+        uuid=uuid(root),
+        type=root.get("type", ""),
+        vcpus=int(_text(root, "vcpu") or "1"),
+        current=_current(root),
+        iothreads=_iothreads(root),
+        memory=_memory(root, "xml"),
+        binds_early=early,
+    )
+
+
+def uuid(root: etree._Element) -> str | None:
+    """The UUID in libvirt's form, or None where the document has none."""
+    text = re.sub(r"[\s-]", "", _text(root, "uuid")).lower()
+    if not text:
+        return None
+    if not re.fullmatch("[0-9a-f]{32}", text):
+        raise XmlError(
+            "xml", "<uuid> is not a UUID", "leave it out to let libvirt make one", xml.line_of(root.find("uuid"))
+        )
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def complete(given: etree._Element, existing: etree._Element) -> None:
+    """Make a user's document a redefinition of a domain: its UUID, and secrets that a dump leaves out.
+
+    Raises InputError where the document has another UUID.
+    """
+    wanted, there = uuid(given), uuid(existing)
+    if wanted is not None and wanted != there:
+        raise InputError(
+            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
+            f"leave <uuid> out or write {there}",
+        )  # fmt: skip
+    if wanted is None:
+        element = given.find("uuid")
+        if element is None:
+            element = etree.Element("uuid")
+            name = required(given.find("name"))
+            tail = name.tail
+            name.addnext(element)
+            name.tail = element.tail = tail
+        element.text = there
+    for new, old in _graphics_pairs(given, existing):
+        if new.get("passwd") is None and old.get("passwd") is not None:
+            for attribute in ("passwd", "passwdValidTo", "connected"):
+                value = old.get(attribute)
+                if value is not None and new.get(attribute) is None:
+                    new.set(attribute, value)
+    cookies = {_disk_key(disk): disk.find("source/cookies") for disk in existing.iterfind("devices/disk")}
+    for disk in given.iterfind("devices/disk"):
+        source, known = disk.find("source"), cookies.get(_disk_key(disk))
+        if source is not None and known is not None and source.find("cookies") is None:
+            source.append(copy.deepcopy(known))
+
+
+def digest(root: etree._Element) -> str:
+    """A digest of the rest of a document, without owned elements, white space and secrets.
+
+    Secrets are left out so that nothing can be guessed from a digest that anyone may read.
+    """
+    return hashlib.sha256(_canonical(masked(root))).hexdigest()
+
+
+def same_rest(one: etree._Element, other: etree._Element) -> bool:
+    """Whether two documents of one domain say the same outside the owned elements, secrets included."""
+    return _canonical(one) == _canonical(other)
+
+
+def rest_text(root: etree._Element) -> str:
+    """The masked rest, indented: what a diff of the definition shows."""
+    result = masked(root)
+    strip_owned(result)
+    _drop_blank_text(result)
+    # The option xml is never logged, and Ansible masks any output that contains its whole text: let this one differ.
+    result.insert(0, etree.Comment(" without the placement "))
+    etree.indent(result)
+    return xml.serialize(result) + "\n"
+
+
+def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
+    """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
+    kept = {path_of(each) for each in stored.iter(etree.Element)}
+    lost: dict[str, None] = {}
+    rest = copy.deepcopy(given)
+    strip_owned(rest)
+    for each in rest.iter(etree.Element):
+        path = path_of(each)
+        parent = each.getparent()
+        if path not in kept and path not in lost and (parent is None or path_of(parent) in kept):
+            lost[path] = None
+    return list(lost)
+
+
+def _canonical(root: etree._Element) -> bytes:
+    result = copy.deepcopy(root)
+    strip_owned(result)
+    _drop_blank_text(result)
+    # Only a running domain has an id, and one UUID has many written forms; complete() has compared it.
+    if "id" in result.attrib:
+        del result.attrib["id"]
+    for each in result.findall("uuid"):
+        result.remove(each)
+    try:
+        return bytes(etree.tostring(result, method="c14n", with_comments=True))
+    except etree.C14NError:
+        # C14N takes no namespace that is not absolute; libvirt keeps it in <metadata>.
+        return bytes(etree.tostring(result, encoding="utf-8"))
+
+
+def _graphics_pairs(given: etree._Element, existing: etree._Element) -> list[tuple[etree._Element, etree._Element]]:
+    """Graphics devices of the same type and rank in both documents."""
+    by_type: dict[str, deque[etree._Element]] = {}
+    for each in existing.iterfind("devices/graphics"):
+        by_type.setdefault(each.get("type", ""), deque()).append(each)
+    pairs = []
+    for each in given.iterfind("devices/graphics"):
+        candidates = by_type.get(each.get("type", ""))
+        if candidates:
+            pairs.append((each, candidates.popleft()))
+    return pairs
+
+
+def _disk_key(disk: etree._Element) -> tuple[str, str]:
+    target, source = disk.find("target"), disk.find("source")
+    return (
+        target.get("dev", "") if target is not None else "",
+        source.get("name", "") if source is not None else "",
+    )
+
+
+def _current(root: etree._Element) -> int | None:
+    vcpu = root.find("vcpu")
+    return xml.number(vcpu, "current") if vcpu is not None and vcpu.get("current") is not None else None
+
+
+def _iothreads(root: etree._Element) -> tuple[int, ...]:
+    """Ids of the IO threads: those listed, then the lowest free ones up to the count (virDomainDefPostParse)."""
+    ids = {xml.number(each, "id") for each in root.iterfind("iothreadids/iothread")}
+    count = int(_text(root, "iothreads") or "0")
+    candidate = 1
+    while len(ids) < count:
+        ids.add(candidate)
+        candidate += 1
+    return tuple(sorted(ids))
+
+
+def size(element: etree._Element, text: str, option: str, example: str | None = None) -> int:
+    """A size of an element, in its @unit, as KiB rounded up as libvirt does. Raises XmlError."""
+    unit = _UNIT.fullmatch(element.get("unit") or "KiB")
+    if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
+        wrong = "unit is unknown" if unit is None else "is not a number"
+        raise XmlError(option, f"<{xml.local_name(element.tag)}> {wrong}", example, xml.line_of(element))
+    factor = 1
+    if unit["prefix"]:
+        base = 1000 if (unit["suffix"] or "").lower() == "b" else 1024
+        factor = base ** (1 + "kmgtpe".index(unit["prefix"].lower()))
+    return -(-int(text) * factor // 1024)
+
+
+def _memory(root: etree._Element, option: str) -> int:
+    """<memory> in KiB; 0 where there is none. Raises XmlError."""
+    element = root.find("memory")
+    if element is None:
+        return 0
+    example = "write <memory unit='KiB'>1048576</memory>"
+    return size(element, xml.text_of(element).strip(" \t\r\n"), option, example)
+
+
+def _text(root: etree._Element, path: str) -> str:
+    """The text of a child, or nothing."""
+    element = root.find(path)
+    return xml.text_of(element) if element is not None else ""
+
+
+def _drop_blank_text(root: etree._Element) -> None:
+    for each in root.iter():
+        if each.text is not None and not each.text.strip() and len(each):
+            each.text = None
+        if each.tail is not None and not each.tail.strip():
+            each.tail = None

@@ -1,0 +1,8 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""This machine: processes, locks, backups, files. Nothing here knows a hypervisor's interface.
+
+This file must not import anything: modules ship what they import.
+"""

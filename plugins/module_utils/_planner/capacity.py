@@ -1,0 +1,283 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a host and of a request the planner counts with: masks and whole numbers.
+
+Cells are numbered from 0 in the order of their ids here ("index"); a set of cells is a mask of indices, a set of CPUs a
+mask of CPU numbers. A guest's CPU need is in its own unit: 1/UNIT of a CPU for one on shared CPUs, CPUs for one that
+owns them. Its memory need is KiB, or pages where it has huge ones. Memory is never promised twice.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE, REMOTE_DISTANCE, Host
+
+UNIT = 1_000_000
+# How much more memory for each CPU one cell has than another, where cells are out of proportion.
+UNEVEN = 2
+# Where the host does not say how much memory it has.
+UNKNOWN = 1 << 60
+
+SHARED, PREFER, REQUIRE, ISOLATE = range(4)
+_KINDS = {"prefer": PREFER, "require": REQUIRE, "isolate": ISOLATE}
+
+
+def count(mask: int) -> int:
+    """How many bits are set."""
+    return bin(mask).count("1")
+
+
+def bits(mask: int) -> Iterator[int]:
+    """The set bits, ascending."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+def first(mask: int, number: int) -> int:
+    """The lowest ``number`` bits of the mask."""
+    taken = 0
+    for _number in range(number):
+        taken |= mask & -mask
+        mask &= mask - 1
+    return taken
+
+
+def weight(vcpus: int, ratio: float) -> int:
+    """What shared vCPUs weigh; rounded down, so that ``ratio`` of them are never more than one CPU."""
+    return max(1, int(vcpus * UNIT / ratio))
+
+
+class Capacity:
+    """A host under its rules, without any guest.
+
+    ``usable`` leaves out offline and reserved CPUs; ``shared`` and ``own`` are the CPUs that shared guests, and guests
+    with CPUs of their own, may get. Where the rules name neither (``derived``) both are all usable ones. ``threads`` is
+    the largest number of threads of a core on each cell; a core with fewer is not a whole one. ``memory[pool]``: pool 0
+    is ordinary memory (KiB, without what huge pages hold), the others are ``sizes`` in ascending order (pages).
+    """
+
+    def __init__(self, host: Host, rules: Rules) -> None:
+        self.host, self.rules = host, rules
+        self.cells = tuple(sorted(host.cells, key=lambda cell: cell.id))
+        self.ids = tuple(cell.id for cell in self.cells)
+        self.index = {cell_id: index for index, cell_id in enumerate(self.ids)}
+        self.everywhere = (1 << len(self.ids)) - 1
+        self.online = [cell.cpus.mask & host.online.mask for cell in self.cells]
+        self.usable = [mask & ~rules.reserved_cpus.mask for mask in self.online]
+        self.all_online = host.online.mask
+        self.all_usable = 0
+        for mask in self.usable:
+            self.all_usable |= mask
+        self.derived = rules.shared_cpus is None and rules.dedicated_cpus is None
+        shared, own = self.all_usable, self.all_usable
+        if rules.shared_cpus is not None:
+            shared = rules.shared_cpus.mask
+            own = self.all_usable & ~shared
+        if rules.dedicated_cpus is not None:
+            own = rules.dedicated_cpus.mask
+            shared = shared & ~own
+        self.all_shared, self.all_own = shared & self.all_usable, own & self.all_usable
+        self.shared = [mask & self.all_shared for mask in self.usable]
+        self.own = [mask & self.all_own for mask in self.usable]
+        #: Of each cell, to divide by: 1/UNIT of shared CPUs, and CPUs that can be given to one guest
+        self.shared_total = [max(1, UNIT * count(mask)) for mask in self.shared]
+        self.own_total = [max(1, count(mask)) for mask in self.own]
+        self.cores = [self._cores(index) for index in range(len(self.cells))]
+        self.threads = [max((count(core) for core in cores), default=1) for cores in self.cores]
+        self.core_of = {cpu: core for cores in self.cores for core in cores for cpu in bits(core)}
+        self.with_cpus = sum(1 << index for index, mask in enumerate(self.online) if mask)
+        self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
+        self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))
+        self.memory = self._memory()
+        #: Of each pool: whether cells have so different amounts for each CPU that it matters who goes where
+        self.uneven = [self._is_uneven(pool) for pool in self.memory]
+
+    def _cores(self, index: int) -> list[int]:
+        cores, seen = [], 0
+        for core in self.cells[index].cores:
+            mask = core.cpus.mask & self.online[index] & ~seen
+            if mask:
+                cores.append(mask)
+                seen |= mask
+        cores += [1 << cpu for cpu in bits(self.online[index] & ~seen)]
+        return sorted(cores, key=lambda core: core & -core)
+
+    def _distance(self, here: int, there: int) -> int:
+        """The larger one where a host reports two."""
+        if here == there:
+            return LOCAL_DISTANCE
+        ways = [dict(self.cells[self.index[one]].distances) for one in (here, there)]
+        return max(ways[0].get(there, REMOTE_DISTANCE), ways[1].get(here, REMOTE_DISTANCE))
+
+    def _memory(self) -> list[list[int]]:
+        ordinary = []
+        pools = [[0] * len(self.ids) for _size in self.sizes]
+        for index, cell in enumerate(self.cells):
+            huge = 0
+            for pool in cell.huge_pools:
+                pools[self.sizes.index(pool.size)][index] = pool.total
+                huge += pool.total * pool.size
+            known = not (self.host.implied_cell and cell.memory == 0)
+            ordinary.append(max(0, cell.memory - huge) if known else UNKNOWN)
+        for cell_id, size in self.rules.reserved_memory:
+            ordinary[self.index[cell_id]] = max(0, ordinary[self.index[cell_id]] - size)
+        for cell_id, size, number in self.rules.reserved_pages:
+            row = pools[self.sizes.index(size)]
+            row[self.index[cell_id]] = max(0, row[self.index[cell_id]] - number)
+        return [ordinary, *pools]
+
+    def _is_uneven(self, pool: list[int]) -> bool:
+        each = [amount / count(cpus) for amount, cpus in zip(pool, self.usable) if cpus]
+        return bool(each) and max(each) > UNEVEN * min(each)
+
+    def pool(self, page_size: int | None) -> int:
+        return 0 if page_size is None else 1 + self.sizes.index(page_size)
+
+    def kib(self, pool: int, amount: int) -> int:
+        return amount * (self.sizes[pool - 1] if pool else 1)
+
+    def cells_of(self, cpus: int) -> int:
+        """The cells that hold at least one of the CPUs."""
+        return sum(1 << index for index, mask in enumerate(self.online) if mask & cpus)
+
+    def indices(self, cells: CpuSet) -> int:
+        return sum(1 << self.index[cell] for cell in cells if cell in self.index)
+
+    def cell_ids(self, indices: int) -> CpuSet:
+        return CpuSet(self.ids[index] for index in bits(indices))
+
+    def named(self, indices: int) -> str:
+        """Cells for a message: "cell 1", "cells 0-1"."""
+        return f"{'cell' if count(indices) == 1 else 'cells'} {self.cell_ids(indices)}"
+
+    def device_cells(self, request: Request) -> tuple[int, ...]:
+        """The cell of each of the request's devices that the host's cells list."""
+        if not request.devices:
+            return ()
+        where = {
+            name: i for i, cell in enumerate(self.cells) for each in cell.devices for name in (each.name, each.address)
+        }
+        return tuple(where[device] for device in request.devices if device in where)
+
+    def siblings(self, cpus: int) -> int:
+        """All online threads of the cores that these CPUs are threads of."""
+        mask = 0
+        for cpu in bits(cpus):
+            mask |= self.core_of.get(cpu, 1 << cpu)
+        return mask
+
+    def distance_of(self, cells: int, devices: tuple[int, ...] = ()) -> int:
+        """Of pairs of these cells, and from the nearest of them to each device (0 where it is local)."""
+        chosen = list(bits(cells))
+        total = sum(self.distance[one][other] for at, one in enumerate(chosen) for other in chosen[at + 1 :])
+        return total + sum(min(self.distance[cell][device] for cell in chosen) - LOCAL_DISTANCE for device in devices)
+
+
+@dataclass(frozen=True, eq=False)
+class Guest:
+    """A request in the planner's numbers. ``home``: the cells where it is now, 0 where it has no place. ``held``: pairs
+    (cell, KiB or pages) of its pool that it has now and keeps until it ends, wherever it shall be."""
+
+    request: Request
+    kind: int
+    need: int
+    mem: int
+    pool: int
+    allowed: int
+    must: int
+    devices: tuple[int, ...]
+    home: int = 0
+    held: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.request.name
+
+    @property
+    def vcpus(self) -> int:
+        return self.request.vcpus
+
+    @property
+    def mirrored(self) -> bool:
+        return self.request.policy == "mirror"
+
+    def parts(self, width: int) -> list[tuple[int, int]]:
+        """What each of ``width`` guest cells needs: (CPU, memory). The first ones get what does not divide."""
+        request = self.request
+        own = request.guest_cells
+        if own:
+            pairs = [(len(cell.vcpus), self.pages(cell.memory)) for cell in own]
+        else:
+            pairs = list(zip(share(request.vcpus, width), share(self.mem, width)))
+        if self.kind == SHARED:
+            ratio = self.need / request.vcpus
+            return [(max(1, int(vcpus * ratio)), mem) for vcpus, mem in pairs]
+        extra = request.cpus_needed - request.vcpus
+        return [(vcpus + (extra if number == 0 else 0), mem) for number, (vcpus, mem) in enumerate(pairs)]
+
+    def pages(self, size: int) -> int:
+        return -(-size // (self.request.page_size or 1))
+
+    def widths(self, cells: int) -> list[int]:
+        """The numbers of guest cells to try, the best first."""
+        request = self.request
+        if request.guest_cells:
+            return [len(request.guest_cells)]
+        if request.width is not None:
+            return [request.width]
+        if request.cells is not None:
+            return [len(request.cells)]
+        return list(range(1, min(cells, request.vcpus, self.mem) + 1))
+
+
+def share(total: int, ways: int) -> list[int]:
+    """The total in parts that differ by one at most, the larger ones first."""
+    return [total // ways + (number < total % ways) for number in range(ways)]
+
+
+def proportional(total: int, rooms: Sequence[int], weights: Sequence[int]) -> list[int]:
+    """Shares of a total by weight, none larger than its room; every cell with a weight gets something if it can."""
+    whole = max(1, sum(weights))
+    shares = [min(room, total * weight // whole) for room, weight in zip(rooms, weights)]
+    rest = total - sum(shares)
+    for at in sorted(range(len(rooms)), key=lambda each: (not weights[each], shares[each] > 0, each)):
+        more = min(rest, rooms[at] - shares[at])
+        if weights[at] and not shares[at]:
+            more = min(more, 1)
+        shares[at] += more
+        rest -= more
+    for at, room in enumerate(rooms):  # those that were held to one
+        more = min(rest, room - shares[at])
+        shares[at] += more
+        rest -= more
+    return shares
+
+
+def guest_of(capacity: Capacity, request: Request, home: int = 0) -> Guest:
+    ratio = request.cpu_ratio if request.cpu_ratio is not None else capacity.rules.cpu_ratio
+    kind = _KINDS[request.smt] if request.owns_cpus else SHARED
+    devices = capacity.device_cells(request) if request.device_rule != "ignore" else ()
+    must = 0
+    if request.device_rule == "require":
+        for device in devices:
+            must |= 1 << device
+    return Guest(
+        request=request,
+        kind=kind,
+        need=request.cpus_needed if request.owns_cpus else weight(request.vcpus, ratio),
+        mem=-(-request.memory // (request.page_size or 1)),
+        pool=capacity.pool(request.page_size),
+        allowed=capacity.everywhere if request.cells is None else capacity.indices(request.cells),
+        must=must,
+        devices=devices,
+        home=home,
+    )

@@ -1,0 +1,170 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a guest is where it should be: observation against placement.
+
+This file must not import ansible, libvirt or lxml, and must not read anything itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Placement
+
+# Where an observation comes from, the surest first.
+PROC = "proc"
+HYPERVISOR = "hypervisor"
+DEFINITION = "definition"
+# Who is misplaced when it is no thread
+MEMORY = "the guest's memory"
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread of a guest's process with the CPUs and cells that the kernel lets it use. ``mems`` are cells.
+
+    ``vcpu`` and ``iothread`` are the numbers of what it runs, None where it runs no such thing. ``of_emulator``:
+    whether its place is the emulator's, and not that of whatever thread made it.
+    """
+
+    tid: int
+    name: str
+    cpus: CpuSet
+    mems: CpuSet
+    vcpu: int | None = None
+    iothread: int | None = None
+    of_emulator: bool = False
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of one guest, which may be a process.
+
+    ``kib`` are pairs (cell, KiB). ``policy`` is that of the largest mapping that has another than the process, or that
+    of the process, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``. None where there
+    is no process.
+    """
+
+    kib: tuple[tuple[int, int], ...]
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What was read back of a running guest.
+
+    ``vcpus`` are pairs (vCPU, CPUs it may use), ``others`` the emulator's threads and IO threads where they can be
+    seen. ``source`` says whose word it is.
+    """
+
+    source: str
+    vcpus: tuple[tuple[int, CpuSet], ...]
+    others: tuple[Thread, ...] = ()
+    memory: Memory | None = None
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """Something that is outside its placement."""
+
+    who: str
+    expected: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.who} may use {self.found} instead of {self.expected}"
+
+
+def observation_of(threads: Iterable[Thread], memory: Memory | None) -> Observation:
+    """What the threads and pages of a process say."""
+    all_threads = tuple(threads)
+    vcpus = {thread.vcpu: thread.cpus for thread in all_threads if thread.vcpu is not None}
+    return Observation(PROC, tuple(sorted(vcpus.items())), all_threads, memory)
+
+
+def misplaced(placement: Placement, observation: Observation) -> list[Misplaced]:
+    """What is outside: threads on other CPUs, threads that may take memory elsewhere, pages that lie elsewhere."""
+    found = []
+    names = {thread.vcpu: f"vCPU {thread.vcpu} (thread {thread.tid})" for thread in observation.others}
+    for vcpu, cpus in observation.vcpus:
+        allowed = placement.of_vcpu(vcpu)
+        if allowed is not None and not cpus <= allowed:
+            found.append(Misplaced(names.get(vcpu, f"vCPU {vcpu}"), f"CPUs {allowed}", f"CPUs {cpus}"))
+    for thread in observation.others:
+        if thread.vcpu is None:
+            who, allowed = _helper(placement, observation, thread)
+            if allowed is not None and not thread.cpus <= allowed:
+                found.append(Misplaced(f"{who} (thread {thread.tid})", f"CPUs {allowed}", f"CPUs {thread.cpus}"))
+    return found + _misplaced_memory(placement, observation)
+
+
+def _helper(placement: Placement, observation: Observation, thread: Thread) -> tuple[str, CpuSet | None]:
+    """What to call a thread that is no vCPU, and where it may be; None is everywhere."""
+    if thread.iothread is not None:
+        return f"IO thread {thread.iothread}", placement.of_iothread(thread.iothread)
+    if thread.of_emulator:
+        return f"emulator thread {thread.name!r}", placement.of_emulator
+    # Made by one of the others, and nobody says by which
+    makers = [placement.of_emulator]
+    makers += [placement.of_vcpu(vcpu) for vcpu, _cpus in observation.vcpus]
+    makers += [placement.of_iothread(each.iothread) for each in observation.others if each.iothread is not None]
+    known = [cpus for cpus in makers if cpus is not None]
+    return f"helper thread {thread.name!r}", union(known) if len(known) == len(makers) else None
+
+
+def observation_as_result(observation: Observation | None) -> dict[str, Any] | None:
+    """What RV(actual) documents."""
+    if observation is None:
+        return None
+    others = [thread for thread in observation.others if thread.vcpu is None]
+    emulator = union(thread.cpus for thread in others if thread.of_emulator)
+    mems = union(thread.mems for thread in observation.others)
+    memory = observation.memory
+    return {
+        "source": observation.source,
+        "vcpus": {str(vcpu): str(cpus) for vcpu, cpus in observation.vcpus},
+        "emulator": str(emulator) if emulator else None,
+        "iothreads": {str(each.iothread): str(each.cpus) for each in others if each.iothread is not None},
+        "memory_cells": str(mems) if mems else None,
+        "memory_policy": memory.policy if memory is not None else None,
+        "memory": {str(cell): kib for cell, kib in memory.kib} if memory is not None else None,
+    }
+
+
+def _misplaced_memory(placement: Placement, observation: Observation) -> list[Misplaced]:
+    binding = placement.memory
+    if binding is None or binding.automatic or binding.mode not in BINDING_MODES:
+        return []
+    nodeset = binding.nodeset | union(each.nodeset for _cell, each in placement.memnodes)
+    found: list[Misplaced] = []
+    bound = observation.memory is not None and _policy_cells(observation.memory.policy) is not None
+    # Without cgroups (an unprivileged daemon) a policy of the process alone binds its memory.
+    if not bound:
+        found += [
+            Misplaced(
+                f"thread {thread.name!r} ({thread.tid})", f"memory of cells {nodeset}", f"memory of cells {thread.mems}"
+            )
+            for thread in observation.others
+            if thread.mems and not thread.mems <= nodeset
+        ]
+    if observation.memory is not None:
+        cells = _policy_cells(observation.memory.policy)
+        if cells is not None and not cells <= nodeset:
+            found.append(Misplaced(MEMORY, f"cells {nodeset}", f"cells {cells}"))
+        found += [
+            Misplaced(MEMORY, f"cells {nodeset}", f"cell {cell} ({kib} KiB)")
+            for cell, kib in observation.memory.kib
+            if cell not in nodeset and kib
+        ]
+    return found
+
+
+def _policy_cells(policy: str | None) -> CpuSet | None:
+    """The cells of a binding policy such as ``bind:1`` or ``bind=static:0-1``; None for others."""
+    name, _colon, cells = (policy or "").partition(":")
+    return CpuSet.parse(cells) if name.split("=")[0] == "bind" and cells else None

@@ -1,0 +1,114 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
+    Cell,
+    Core,
+    Device,
+    Host,
+    PagePool,
+    cell_as_result,
+)
+
+
+def cpus(text: str) -> CpuSet:
+    return CpuSet.parse(text)
+
+
+def host() -> Host:
+    """Two cells of two cores with two threads, a cell of memory, a cell of CPUs. CPU 7 is offline, CPU 12 no more."""
+    return Host(
+        "qemu",
+        (
+            Cell(0, cpus("0-3"), 4096, cores=(Core(0, 0, 0, cpus("0-1")), Core(0, 0, 1, cpus("2-3")))),
+            Cell(1, cpus("4-6"), 8192, cores=(Core(1, 0, 0, cpus("4-5")), Core(1, 0, 1, cpus("6")))),
+            Cell(2, EMPTY, 65536),
+            Cell(5, cpus("8-9"), 0),
+        ),
+        present=cpus("0-11"),
+        online=cpus("0-6,8-9"),
+    )
+
+
+def test_questions_about_cells() -> None:
+    it = host()
+    assert it.cell_ids == cpus("0-2,5")
+    assert it.cells_with_memory == cpus("0-2")
+    assert it.cell(5) is it.cells[3]
+    assert it.cell(3) is None
+    assert it.memory_of([0, 2]) == 4096 + 65536
+    assert it.memory_of(cpus("3-5")) == 0
+
+
+def test_cpus_of_cells_are_those_that_are_online() -> None:
+    it = host()
+    assert it.cpus_of([0, 5]) == cpus("0-3,8-9")
+    assert it.cpus_of(cpus("2-3")) == EMPTY
+    stale = Host("qemu", (Cell(0, cpus("0-3"), 1),), present=cpus("0-3"), online=cpus("0-2"))
+    assert stale.cpus_of([0]) == cpus("0-2")
+
+
+@given(st.sets(st.integers(0, 15)))
+def test_a_cell_is_touched_by_any_of_its_cpus(numbers: set[int]) -> None:
+    assert set(host().cells_touched(CpuSet(numbers))) == {
+        cell.id for cell in host().cells if any(cpu in cell.cpus for cpu in numbers)
+    }
+
+
+def test_with_cpu_map_leaves_what_is_online() -> None:
+    it = host().with_cpu_map([True, True, False, False, True, False, True, False, True, True])
+    assert (it.present, it.online) == (cpus("0-9"), cpus("0-1,4,6,8-9"))
+    assert [str(cell.cpus) for cell in it.cells] == ["0-1", "4,6", "", "8-9"]
+    # A core that lost a thread has one thread; one that lost both is gone.
+    assert [[str(core.cpus) for core in cell.cores] for cell in it.cells] == [["0-1"], ["4", "6"], [], []]
+
+
+def test_with_cpu_map_an_implied_cell_has_every_cpu() -> None:
+    implied = Host("qemu", (Cell(0, EMPTY, 0),), EMPTY, EMPTY, implied_cell=True)
+    assert implied.with_cpu_map([True, False, True]).cells[0].cpus == cpus("0,2")
+
+
+def test_huge_pools_are_all_but_the_smallest_pages() -> None:
+    small, huge, giant = PagePool(4, 1000), PagePool(2048, 5), PagePool(1048576, 0)
+    assert Cell(0, EMPTY, 0, pools=(small, huge, giant)).huge_pools == (huge, giant)
+    assert Cell(0, EMPTY, 0, pools=(huge, small)).huge_pools == (huge,)
+    arm = (PagePool(64, 1000), PagePool(2048, 7), PagePool(524288, 1))
+    assert Cell(0, EMPTY, 0, pools=arm).huge_pools == arm[1:]
+    assert Cell(0, EMPTY, 0).huge_pools == ()
+
+
+def test_cell_as_result() -> None:
+    cell = Cell(
+        1,
+        cpus("4-6"),
+        8192,
+        free=100,
+        cores=(Core(1, 0, 0, cpus("4-5")), Core(0, 0, 1, cpus("6"))),
+        pools=(PagePool(4, 2048, 9), PagePool(2048, 2, 1)),
+        distances=((0, 21), (1, 10)),
+        devices=(Device("pci_0000_3b_00_0", "0000:3b:00.0", "Intel X710"),),
+    )
+    assert cell_as_result(cell) == {
+        "id": 1,
+        "cpus": [4, 5, 6],
+        "cpuset": "4-6",
+        "cores": [[4, 5], [6]],
+        "sockets": [0, 1],
+        "memory": {"total": 8192, "free": 100},
+        "huge_pages": [{"size": 2048, "total": 2, "free": 1}],
+        "distances": {"0": 21, "1": 10},
+        "devices": [{"name": "pci_0000_3b_00_0", "address": "0000:3b:00.0", "label": "Intel X710"}],
+    }
+
+
+def test_a_cell_of_memory_as_result() -> None:
+    found = cell_as_result(Cell(2, EMPTY, 65536))
+    assert (found["cpus"], found["cpuset"], found["cores"], found["sockets"]) == ([], "", [], [])
+    assert found["memory"] == {"total": 65536, "free": None}
