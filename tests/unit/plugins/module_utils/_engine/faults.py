@@ -23,6 +23,7 @@ import copy
 import os
 import pathlib
 import re
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,6 +43,8 @@ REFUSE, DIE, LOSE, ACT = "refuse", "die", "lose", "act"
 # What somebody else did to a definition is to be found by this word.
 THEIRS = "theirs"
 _LONGEST = 400  # calls of a path
+# Of so many calls one is struck, a first one that differs from path to path; in the long form each is.
+_STEP = 5 if FEW else int(os.environ.get("NUMA_VIRT_FAULTS_STEP", "3"))
 _SAID = "the daemon said no"
 _GONE = "Cannot recv data: Connection reset by peer"
 
@@ -308,7 +311,8 @@ def walk(
     longer: it is followed to its end.
     """
     wrong: list[str] = []
-    for at in range(1, _LONGEST, 5 if FEW else 1):
+    first = 1 + zlib.crc32(f"{way.title} {kind} {act}".encode()) % _STEP
+    for at in range(first, _LONGEST, _STEP):
         host = make()
         way.prepare(host)
         if hasattr(host, "log"):
