@@ -134,7 +134,7 @@ def carry_out(
         attempt.backup_file = keep_backup(request.backup_dir, known)
     lost = None
     if plan.acts:
-        look_again(session, attempt.name, plan, known)
+        look_again(session, attempt.name, known, plan.state_before, bool(plan.live and plan.live.steps))
     try:
         domain = _define(session, plan, known, attempt)
         lost = overwritten(session, known, domain, attempt.backup_file) if plan.redefines else None

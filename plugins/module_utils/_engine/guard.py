@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, read
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
@@ -66,8 +65,12 @@ def changed_meanwhile(name: str, what: str) -> ChangedMeanwhileError:
     )
 
 
-def look_again(session: Session, name: str, plan: Plan, known: Known | None) -> None:
-    """Right before the first write: is the domain still what the plan was made for? Raises ChangedMeanwhileError."""
+def look_again(session: Session, name: str, known: Known | None, state: str | None, live: bool) -> None:
+    """Right before the first write: is the domain still what was read? Raises ChangedMeanwhileError.
+
+    ``known`` None: there was none of that name. ``state`` None asks for none. ``live``: whether the running guest will
+    be changed.
+    """
     watch = session.watch
     if watch is not None:
         watch.mark()
@@ -76,19 +79,9 @@ def look_again(session: Session, name: str, plan: Plan, known: Known | None) -> 
         if now is not None:
             raise changed_meanwhile(name, "was defined")
         return
-    what = _difference(session, plan.state_before, known, now, bool(plan.live and plan.live.steps))
+    what = _difference(session, state, known, now, live)
     if what is not None:
         raise changed_meanwhile(name, what)
-
-
-def look_again_at(session: Session, known: Known, state: str | None, live: bool) -> None:
-    """The same for a guest that is known, without a plan. ``live``: whether the running guest will be changed."""
-    watch = session.watch
-    if watch is not None:
-        watch.mark()
-    what = _difference(session, state, known, session.connection.domain(known.domain.name), live)
-    if what is not None:
-        raise changed_meanwhile(known.domain.name, what)
 
 
 def overwritten(

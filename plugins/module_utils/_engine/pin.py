@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
-    look_again_at,
+    look_again,
     overwritten,
     overwritten_warning,
 )
@@ -131,7 +131,7 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
             attempt.backup_file = keep_backup(request.backup_dir, known)
         if known.live is not None:
             attempt.state_before = known.domain.state()
-        look_again_at(session, known, None, bool(live and live.steps))
+        look_again(session, known.domain.name, known, None, bool(live and live.steps))
         try:
             if config_changes:
                 domain = attempt.define(document.text)

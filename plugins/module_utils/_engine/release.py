@@ -18,7 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, take_turns
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     GONE,
-    look_again_at,
+    look_again,
     overwritten,
     overwritten_warning,
     read_anew,
@@ -252,7 +252,7 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
     lost = None
     if job.config_changes and request.backup:
         attempt.backup_file = keep_backup(request.backup_dir, known)
-    look_again_at(session, known, None, bool(steps))
+    look_again(session, known.domain.name, known, None, bool(steps))
     try:
         if job.live is not None:
             apply_live(session, known.domain, job.live, attempt)
@@ -260,7 +260,7 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
             attempt.rewrite_image(known.domain, job.saved)
         if job.config_changes:
             if steps:
-                look_again_at(session, known, None, False)
+                look_again(session, known.domain.name, known, None, False)
             lost = overwritten(session, known, attempt.define(job.released.text), attempt.backup_file)
     except NumaVirtError as error:
         attempt.tell(error)
