@@ -259,7 +259,7 @@ def _result(
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "config" if session.driver.name == "xl" else "xml": document.masked_text,
+        document.shown_as: document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
     if plan.trouble:

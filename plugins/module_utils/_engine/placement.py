@@ -76,9 +76,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
 
-# Xen's control domain is there, and is nobody's guest.
-_CONTROL = "Domain-0"
-
 
 @dataclass(frozen=True)
 class PlacementRequest:
@@ -326,13 +323,13 @@ def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Kno
 def _selected(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> Iterator[Mapping[str, Any]]:
     """One that cannot be asked for leaves the others theirs: _warnings() names it."""
     for name, each in known.items():
-        if _matches(request.select, each) and _left_alone(session, request, each) is None:
+        if _matches(session, request, each) and _left_alone(session, request, each) is None:
             yield {"name": name}
 
 
-def _matches(select: str | None, known: Known) -> bool:
-    name = known.domain.name
-    if name == _CONTROL:
+def _matches(session: Session, request: PlacementRequest, known: Known) -> bool:
+    select, name = request.select, known.domain.name
+    if name == session.driver.control_domain:
         return False
     if select == "running":
         return known.live is not None
@@ -363,7 +360,7 @@ def _guest(
             raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", f"{called}.xml")
         given = XmlDefinition.load(str(entry["xml"]), f"{called}.xml")
     name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, f"{called}.xml")
-    if name == _CONTROL and session.driver.name in ("xen", "xl"):
+    if name == session.driver.control_domain:
         raise InputError("domains", name, "is the host's own", "reserve CPUs for it with reserved_cpus")
     there = known.get(name)
     if there is not None:
@@ -459,7 +456,7 @@ def _warnings(
     found += trouble_warnings(each for name, each in known.items() if name not in asked_for)
     if request.entries is None:
         left = (
-            (each, _left_alone(session, request, each)) for each in known.values() if _matches(request.select, each)
+            (each, _left_alone(session, request, each)) for each in known.values() if _matches(session, request, each)
         )
         found += [
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble

@@ -78,7 +78,7 @@ class Session:
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
         self.xen: XenTools | None = None
-        if self.driver.name in ("xen", "xl"):
+        if self.driver.pools:
             self.xen = connection.xen_tools()
             self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
         self._map_length: int | None = None
@@ -256,7 +256,7 @@ def observe(
     ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine; ``pages``
     is what xl said of all domains, and ``maps`` what it said of this one, where the caller has asked already.
     """
-    if session.driver.name == "qemu" and session.connection.local:
+    if session.driver.processes and session.connection.local:
         if pid is None:
             pid = session.pid_of(domain)
         if pid:

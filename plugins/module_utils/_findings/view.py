@@ -37,8 +37,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
-# Xen's control domain is there, and is nobody's guest.
-_CONTROL = "Domain-0"
 _DEFAULT_PAGE = 2048
 
 
@@ -150,9 +148,8 @@ class View:
         self.host = facts.host
         self.capacity = Capacity(facts.host, facts.rules)
         self._pools: dict[str | None, Host] = {}
-        control = facts.driver.name in ("xen", "xl")
         guests = sorted(facts.guests, key=lambda each: each.name)
-        self.guests = tuple(self._seen(each) for each in guests if not (control and each.name == _CONTROL))
+        self.guests = tuple(self._seen(each) for each in guests if each.name != facts.driver.control_domain)
         self.dedicated = tuple(each for each in self.guests if each.dedicated)
         self.all_dedicated = self.all_owned = 0
         for each in self.dedicated:

@@ -24,7 +24,8 @@ class Driver:
     the CPU maps of virDomainGetVcpus() are whole and are the hypervisor's word. ``pin_flags``: virDomainPinVcpuFlags()
     takes LIVE. ``live_nodeset``: the modes in which the nodeset of a running guest can change. ``early_binding``: huge
     pages and preallocated memory are touched by threads that need a CPU of each of its cells. ``live_metadata``: a
-    running guest has a place for our record.
+    running guest has a place for our record. ``processes``: a running guest is a process of the host, which /proc tells
+    of. ``control_domain``: what the host itself is called among its guests. ``pools``: CPUs are in cpupools.
     Without ``numatune`` (Xen) a guest's memory is born on the cells of its vCPUs' pins, as far as there is room, and
     stays there.
     """
@@ -42,6 +43,9 @@ class Driver:
     early_binding: bool
     pins_each_vcpu: bool
     live_metadata: bool = True
+    processes: bool = False
+    control_domain: str | None = None
+    pools: bool = False
 
     def check(self, intent: Intent) -> None:
         """Raises UnsupportedError for what a user asked and this driver has no such thing for."""
@@ -98,6 +102,8 @@ _XEN = Driver(
     live_nodeset=frozenset(),
     early_binding=False,
     pins_each_vcpu=True,
+    control_domain="Domain-0",
+    pools=True,
 )
 
 _DRIVERS = {
@@ -114,6 +120,7 @@ _DRIVERS = {
         live_nodeset=frozenset({"restrictive"}),
         early_binding=True,
         pins_each_vcpu=False,
+        processes=True,
     ),
     "xen": _XEN,
     # Xen by its own tool: a file says the sets as they are meant, and no vCPU goes without.

@@ -35,6 +35,7 @@ class XmlDefinition:
     root: etree._Element
     given: str | None = None
     suffix: str = "xml"
+    shown_as: str = "xml"
     written_form: str | None = None
     unreadable: str | None = None
 

@@ -57,11 +57,14 @@ def with_intent(record: Record | None, intent: Intent) -> Record:
 class Definition(Protocol):
     """One definition, read; it never changes. ``text`` holds its secrets, the other texts mask them.
 
-    ``suffix`` is that of a file that holds it.
+    ``suffix`` is that of a file that holds it, ``shown_as`` the key of a result that shows it.
     """
 
     @property
     def suffix(self) -> str: ...
+
+    @property
+    def shown_as(self) -> str: ...
 
     @property
     def text(self) -> str: ...

@@ -29,6 +29,7 @@ class XlDefinition:
     config: XlConfig
     host: Host
     suffix: str = "cfg"
+    shown_as: str = "config"
 
     @property
     def text(self) -> str:
@@ -112,6 +113,7 @@ class XlRunning:
     record: Record | None = None
     trouble: Trouble | None = None
     suffix: str = "txt"
+    shown_as: str = "config"
     written_form: str | None = None
 
     @property

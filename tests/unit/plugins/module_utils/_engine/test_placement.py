@@ -447,11 +447,19 @@ def test_names_of_guests_that_are_there(testdriver):
     [("all", ["db1", "web1", "web2"]), ("running", ["web1"]), ("web*", ["web1", "web2"]), ("web1", ["web1"])],
 )
 def test_select(testdriver, select, names):
-    for name in ("db1", "web1", "web2", "Domain-0"):
+    for name in ("db1", "web1", "web2"):
         testdriver.native.defineXML(document(name))
     testdriver.domain("web1").create()
     done = quartet(testdriver, lambda **mode: testdriver.place_all(select=select, state="defined", **mode))
     assert [each["name"] for each in done["domains"]] == names
+
+
+@pytest.mark.parametrize("select", ["all", "*", "Domain-0"])
+def test_the_control_domain_of_xen_is_never_selected(xen, select):
+    for name in ("db1", "Domain-0"):
+        xen.add(document(name, "xen"))
+    done = xen.place_all(select=select, state="defined")
+    assert [each["name"] for each in done["domains"]] == (["db1"] if select != "Domain-0" else [])
 
 
 def test_select_that_finds_nothing_says_so(testdriver):
