@@ -452,6 +452,7 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.placement_option
     options_of,
     rules_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import CHOICES
 from ansible_collections.numa.virt.plugins.module_utils._module.argspec import backup_options, connection_options
 from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
@@ -467,11 +468,11 @@ def main():
             **backup_options(),
             domains=dict(type="list", elements="raw"),
             select=dict(type="str"),
-            policy=dict(type="str", choices=["pack", "spread", "dedicated", "mirror"]),
-            smt=dict(type="str", choices=["prefer", "require", "isolate"]),
+            policy=dict(type="str", choices=list(CHOICES["policy"])),
+            smt=dict(type="str", choices=list(CHOICES["smt"])),
             emulator=dict(type="raw"),
             cpu_ratio=dict(type="float"),
-            devices=dict(type="str", choices=["require", "prefer", "ignore"]),
+            devices=dict(type="str", choices=list(CHOICES["devices"])),
             reserved_cpus=dict(type="raw"),
             reserved_memory=dict(type="dict"),
             shared_cpus=dict(type="raw"),

@@ -374,8 +374,8 @@ def _guest(
         meant = meant.without_made_cells()
     intent = there.intent if there is not None else None
     wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
-    if wish.policy == "mirror" and not session.driver.numatune:
-        raise UnsupportedError(session.driver.name, "mirror", "it cannot bind cells of a guest", "policy")
+    if wish.placed_by.mirrors and not session.driver.numatune:
+        raise UnsupportedError(session.driver.name, wish.policy, "it cannot bind cells of a guest", "policy")
     return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, needs_of(meant)))
 
 

@@ -158,7 +158,7 @@ def _devices(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
         if cell is not None and cell not in near and view.host.cpus_of([cell]):
             away[address] = cell
     if wish is not None and wish.device_rule == "prefer":
-        free = room.fitting(seen) if away and wish.policy != "mirror" else EMPTY
+        free = room.fitting(seen) if away and not wish.placed_by.mirrors else EMPTY
         away = {address: cell for address, cell in away.items() if cell in free}
     if not away:
         return
@@ -219,7 +219,7 @@ def spanning_matters(view: View, seen: Seen) -> bool:
     if said.placement.automatic or len(said.needs.guest_cells) > 1 or len(said.placement.memnodes) > 1:
         return False
     if wish is not None:
-        return wish.policy != "mirror" and wish.together is None and wish.apart is None
+        return not wish.placed_by.mirrors and wish.together is None and wish.apart is None
     if intent is None:
         return True
     asked = asked_cells(view, intent) | view.host.cells_touched(union(cpus for _vcpu, cpus in intent.vcpu_pins or ()))

@@ -16,10 +16,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
     EMULATOR,
-    POLICIES,
     SMT,
     Request,
     check_ratio,
@@ -46,9 +47,15 @@ class PolicyWish:
     width: int | None = None
     own_cpus: bool = False
 
+    @property
+    def placed_by(self) -> Policy:
+        """The policy itself."""
+        return POLICIES[self.policy]
+
 
 _NAMES = tuple(field.name for field in fields(PolicyWish))
-_CHOICES = {"policy": POLICIES, "smt": SMT, "devices": DEVICE_RULES}
+# What an option takes, in the order in which it is told of.
+CHOICES = {"policy": tuple(POLICIES), "smt": SMT, "devices": DEVICE_RULES}
 _NOTHING = PolicyWish()
 _MAX_PRIORITY = 1_000_000_000
 
@@ -111,7 +118,7 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: 
         emulator=wish.emulator if emulator else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
-        guest_cells=needs.guest_cells if wish.policy == "mirror" else (),
+        guest_cells=needs.guest_cells if wish.placed_by.mirrors else (),
         width=wish.width,
     )
 
@@ -124,9 +131,9 @@ def _read(option: str, value: Any, called: str) -> Any:
         if value in EMULATOR:
             return value
         return _some(value, called, "names no CPU", "give share, isolate or a CPU set")
-    if option in _CHOICES:
-        if value not in _CHOICES[option]:
-            raise InputError(called, value, "is not known", f"choose among {', '.join(_CHOICES[option])}")
+    if option in CHOICES:
+        if value not in CHOICES[option]:
+            raise InputError(called, value, "is not known", f"choose among {', '.join(CHOICES[option])}")
         return value
     if option == "own_cpus":
         return _typed(value, bool, called, "give true or false")

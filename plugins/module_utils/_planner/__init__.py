@@ -15,6 +15,7 @@
 | file | what |
 |---|---|
 | request, result | what goes in, what comes out |
+| policies/ | what differs between guests by what they were placed for: a file for each policy, and the registry |
 | check | options that no plan could meet, as InputError |
 | capacity, board | host and guests in whole numbers; what is free |
 | occupancy, keep, spread_load | guests that are there, which of them stay, and what they take of each cell |

@@ -208,7 +208,7 @@ class Guest:
 
     @property
     def mirrored(self) -> bool:
-        return self.request.policy == "mirror"
+        return self.request.placed_by.mirrors
 
     def parts(self, width: int) -> list[tuple[int, int]]:
         """What each of ``width`` guest cells needs: (CPU, memory). The first ones get what does not divide."""

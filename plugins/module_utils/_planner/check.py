@@ -25,10 +25,10 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer, reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
     EMULATOR,
-    POLICIES,
     SMT,
     Existing,
     Options,
@@ -39,6 +39,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
+
+_MIRRORING = ", ".join(policy.name for policy in POLICIES.values() if policy.mirrors)
 
 
 def check_rules(host: Host, rules: Rules, options: Options) -> None:
@@ -125,8 +127,7 @@ def check_host(host: Host, request: Request) -> None:
         problem = "none of these cells has CPUs"
         expected = f"cells with CPUs are {_with_cpus(host)}"
         raise InputError(f"{option}.cells", str(request.cells), problem, expected)
-    if request.policy == "mirror":
-        _check_mirror(host, request)
+    request.placed_by.check(host, request)
     if request.page_size is not None:
         sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
         if request.page_size not in sizes:
@@ -171,70 +172,9 @@ def _check_words(request: Request) -> None:
             raise InputError(f"{option}.smt", request.smt, problem, expected)
         if request.emulator == "isolate":
             raise InputError(f"{option}.emulator", "isolate", problem, expected)
-    if request.policy != "mirror" and (request.guest_cells or request.width is not None or request.own_cpus):
+    if not request.placed_by.mirrors and (request.guest_cells or request.width is not None or request.own_cpus):
         name = "guest_cells" if request.guest_cells else "width" if request.width is not None else "own_cpus"
-        raise InputError(f"{option}.{name}", None, f"is not for policy {request.policy}", "give policy=mirror")
-
-
-def _check_mirror(host: Host, request: Request) -> None:
-    option = f"domains[{request.name}]"
-    if request.guest_cells:
-        listed = [vcpu for cell in request.guest_cells for vcpu in cell.vcpus]
-        if sorted(listed) != list(range(request.vcpus)):
-            problem = f"its cells have the vCPUs {CpuSet(listed)}"
-            raise InputError(
-                f"{option}.guest_cells", None, problem, f"give each of {CpuSet(range(request.vcpus))} once"
-            )
-        bare = CpuSet(number for number, cell in enumerate(request.guest_cells) if not cell.vcpus)
-        if bare:
-            expected = "give each cell a vCPU at least, or another policy"
-            raise InputError(f"{option}.guest_cells", None, f"its cell {bare} has no vCPU", expected)
-        if sum(cell.memory for cell in request.guest_cells) != request.memory:
-            total = sum(cell.memory for cell in request.guest_cells)
-            problem = f"its cells have {total} KiB and the guest {request.memory}"
-            raise InputError(f"{option}.guest_cells", None, problem, "give all of its memory to its cells")
-        if request.width not in (None, len(request.guest_cells)):
-            problem = f"the guest has {len(request.guest_cells)} cells"
-            raise InputError(f"{option}.width", request.width, problem, "leave it out")
-    _check_width(host, request)
-
-
-def _check_width(host: Host, request: Request) -> None:
-    """The number of its cells, whichever option says it. Raises InputError."""
-    value: object
-    name, value, width = "width", request.width, request.width or 1
-    if request.guest_cells:
-        name, value, width = "guest_cells", None, len(request.guest_cells)
-    elif request.width is None and request.cells is not None:
-        name, value, width = "cells", str(request.cells), len(request.cells)
-    having = _with_cpus(host) if request.cells is None else request.cells & _with_cpus(host)
-    page = request.page_size or 1
-    problems = (
-        (
-            width > 1 and request.together is not None,
-            f"its group {request.together} shares one cell",
-            "leave the group out",
-        ),
-        (width > request.vcpus, f"the guest has {request.vcpus} vCPUs", "a cell needs one vCPU at least"),
-        (
-            width > -(-request.memory // page),
-            f"the guest has {request.memory} KiB",
-            f"a cell needs {page} KiB at least",
-        ),
-        (
-            request.cells is not None and width > len(request.cells),
-            f"its cells need a host cell each, and it may use {len(request.cells or ())}",
-            "give more cells",
-        ),
-        (
-            width > len(having),
-            f"its cells need a host cell with CPUs each, and those it may use are {having}",
-            "ask for fewer cells",
-        ),
-    )
-    for wrong, problem, expected in problems:
-        if wrong:
-            raise InputError(f"domains[{request.name}].{name}", value, problem, expected)
+        raise InputError(f"{option}.{name}", None, f"is not for policy {request.policy}", f"give policy={_MIRRORING}")
 
 
 def _check_devices(host: Host, request: Request) -> None:

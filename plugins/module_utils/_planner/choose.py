@@ -37,13 +37,12 @@ def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tu
     """The smaller the better, for a guest (or a part of one) that needs this much of the cell."""
     away = 1 if guest.home and not guest.home >> cell & 1 else 0
     far = sum(board.capacity.distance[cell][device] - LOCAL_DISTANCE for device in guest.devices)
-    policy = guest.request.policy
     load = board.load(cell, guest, mem, need)
     odd = board.misfit(cell, guest, need, mem) // _STEP if board.capacity.uneven[guest.pool] else 0
     own: tuple[int, ...]
     if guest.kind == SHARED:
         shares = 0
-        own = (load,) if policy == "spread" else (odd, 0 if board.guests[cell] else 1, -load)
+        own = guest.request.placed_by.order(load, odd, bool(board.guests[cell]))
     else:
         cpus, cores = board.cpus(cell, guest.kind, need)
         shares = 1 if (cores or -(-cpus // board.capacity.threads[cell])) > board.unshared[cell] else 0

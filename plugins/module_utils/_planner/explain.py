@@ -134,12 +134,7 @@ def reason(board: Board, guest: Guest, spot: Spot) -> str:
         return chosen
     cell = spot.parts[0].cell
     after = f"{board.load(cell, guest) // (UNIT // 100)} % of the scarcer of CPU and memory used after"
-    why = {
-        "pack": "filled before another is opened",
-        "spread": "the least loaded that holds it",
-        "dedicated": "the closest fit for CPUs of its own",
-        "mirror": "one cell holds it",
-    }[request.policy]
+    why = request.placed_by.why
     if request.cells is not None and len(request.cells) == 1:
         why = "the cell asked for"
     elif request.together is not None:

@@ -213,7 +213,7 @@ def own_by_cell(capacity: Capacity, each: Existing, request: Request) -> dict[in
 def _mirrored_parts(capacity: Capacity, each: Existing, cells: int) -> list[Part]:
     """What a mirrored guest takes of each cell; empty for others, and where its pins no longer say so."""
     wish = each.wish
-    if wish is None or wish.policy != "mirror" or wish.page_size not in (None, *capacity.sizes):
+    if wish is None or not wish.placed_by.mirrors or wish.page_size not in (None, *capacity.sizes):
         return []
     guest = guest_of(capacity, wish)
     sets = [0 if cpus is None else cpus.mask & capacity.all_online for cpus in each.vcpu_cpus]

@@ -123,7 +123,7 @@ class Rebalance:
         peak = max(range(len(board.capacity.ids)), key=lambda cell: (board.load(cell), -cell))
         choices = []
         for guest in self._mine(peak):
-            if guest.request.policy == "spread" and self.search.placed[guest].width == 1:
+            if guest.request.placed_by.levels and self.search.placed[guest].width == 1:
                 trial = self._without(guest)
                 spot = best_single(trial, _homeless(guest), ~(1 << peak))
                 if spot is not None and spot.distance <= self.search.placed[guest].distance:
@@ -140,7 +140,7 @@ class Rebalance:
         board = self.search.board
         used = [cell for cell in range(len(board.capacity.ids)) if board.guests[cell]]
         for cell in sorted(used, key=lambda cell: (board.guests[cell], board.load(cell), cell)):
-            mine = [each for each in self._mine(cell) if each.request.policy == "pack"]
+            mine = [each for each in self._mine(cell) if each.request.placed_by.empties]
             if len(mine) != board.guests[cell]:
                 continue
             trial, found = board.copy(), []

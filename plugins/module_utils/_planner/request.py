@@ -13,11 +13,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
-POLICIES = ("pack", "spread", "dedicated", "mirror")
 SMT = ("prefer", "require", "isolate")
 DEVICE_RULES = ("require", "prefer", "ignore")
 EMULATOR = ("share", "isolate")
@@ -70,9 +71,14 @@ class Request:
     width: int | None = None
 
     @property
+    def placed_by(self) -> Policy:
+        """The policy itself."""
+        return POLICIES[self.policy]
+
+    @property
     def owns_cpus(self) -> bool:
         """Whether no other guest may use its CPUs."""
-        return self.policy == "dedicated" or (self.policy == "mirror" and self.own_cpus)
+        return self.placed_by.owns_cpus(self.own_cpus)
 
     @property
     def cpus_needed(self) -> int:

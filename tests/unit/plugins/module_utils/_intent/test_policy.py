@@ -104,7 +104,7 @@ sets = st.sets(st.integers(0, 300), min_size=1).map(CpuSet)
 names = st.text(min_size=1)
 wishes = st.builds(
     PolicyWish,
-    policy=st.sampled_from(POLICIES),
+    policy=st.sampled_from(tuple(POLICIES)),
     cells=st.none() | sets,
     smt=st.sampled_from(SMT),
     emulator=st.sampled_from(["share", "isolate"]) | sets,

@@ -1,0 +1,17 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dedicated: a CPU of its own for each vCPU."""
+
+from __future__ import annotations
+
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
+
+
+class Dedicated(Policy):
+    name = "dedicated"
+    why = "the closest fit for CPUs of its own"
+
+    def owns_cpus(self, asked: bool) -> bool:
+        return True
