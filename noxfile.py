@@ -165,7 +165,7 @@ def units_targets(session: nox.Session) -> None:
     ansible_test(session, "units", "--venv", "--python", next(iter(machine.target_pythons())), mark=mark)
 
 
-@nox.session
+@nox.session(tags=["second"])
 def integration(session: nox.Session) -> None:
     """Integration targets, modules running on the system's Python, against libvirt's test driver."""
     if not list((REPO / "tests" / "integration" / "targets").glob("*")):
@@ -186,7 +186,7 @@ def integration(session: nox.Session) -> None:
         )
 
 
-@nox.session(name="ansible-lint")
+@nox.session(name="ansible-lint", tags=["second"])
 def ansible_lint(session: nox.Session) -> None:
     """Playbooks, roles and examples, production profile."""
     install(session, "ansible-lint")
@@ -217,7 +217,7 @@ def pictures(session: nox.Session) -> None:
     session.run("python", "docs/pictures/draw.py")
 
 
-@nox.session
+@nox.session(tags=["second"])
 def docs(session: nox.Session) -> None:
     """Documentation is complete, its examples are true, its references lead somewhere, and the site builds.
 
@@ -272,7 +272,7 @@ def docs(session: nox.Session) -> None:
     session.log(f"the site is in {site}/build/html")
 
 
-@nox.session(name="map")
+@nox.session(name="map", tags=["second"])
 def map_pages(session: nox.Session) -> None:
     """The map's pages in a real browser: console, accessibility, width; narrow and wide, light and dark."""
     missing = [program for program in ("node", "npm") if shutil.which(program) is None]
@@ -315,7 +315,7 @@ def licences(session: nox.Session) -> None:
     session.run("reuse", "lint", "--lines")
 
 
-@nox.session
+@nox.session(tags=["second"])
 def package(session: nox.Session) -> None:
     """The collection builds, holds nothing it should not, installs without network, and Galaxy would take it."""
     install(session, "galaxy-importer")
@@ -352,13 +352,13 @@ def package(session: nox.Session) -> None:
         session.error("galaxy-importer found errors")
 
 
-@nox.session
+@nox.session(tags=["second"])
 def demo(session: nox.Session) -> None:
     """What `make demo` does."""
     session.run("python", "tests/setup/demo.py")
 
 
-@nox.session
+@nox.session(tags=["second"])
 def benchmarks(session: nox.Session) -> None:
     """The benchmarks run and print their ratios. No time is judged; plans that are worse than simple ones are."""
     install(session, "units")
@@ -371,7 +371,7 @@ def benchmarks(session: nox.Session) -> None:
 CAMPAIGNS = ("kill", "daemon", "others", "together", "metadata", "fuzz", "growth")
 
 
-@nox.session
+@nox.session(tags=["second"])
 def campaigns(session: nox.Session) -> None:
     """Attacks on real runs: they are killed, their daemon dies, somebody else acts. Every case of them: `-- --long`."""
     install(session, "units")

@@ -33,6 +33,8 @@ sys.path.append(str(machine.REPO / "tests" / "lab"))
 from numalab import belongings
 
 LOGS = machine.CACHE / "checks"
+#: The lane of half of those that need no lab: when scenarios have ended two CPUs are left, and most use one.
+SECOND = "second"
 #: How nice all are that need no lab. An emulated host whose CPUs are taken from it makes its other ones wait for them.
 NICE = 5
 #: Seconds after which a check is ended. None may take more than half of it, 20 minutes, on a quiet machine; one that is
@@ -176,13 +178,13 @@ def choose(tags: dict[str, list[str]], names: list[str], long: bool = False, mat
 
 
 def lanes_of(tags: dict[str, list[str]], wanted: list[str]) -> dict[str, list[str]]:
-    """Which checks each lane runs, in which order; those that need no lab are in the lane without a name.
+    """Which checks each lane runs, in which order; those that need no lab are in the one without a name, or in SECOND.
 
     One system comes after the other, so that hosts are not paused and woken for each scenario.
     """
-    lanes: dict[str, list[str]] = {lane: [] for lane in (*LANES, "")}
+    lanes: dict[str, list[str]] = {lane: [] for lane in (*LANES, "", SECOND)}
     for name in wanted:
-        lanes[next((lane for lane in LANES if lane in tags[name]), "")].append(name)
+        lanes[next((lane for lane in (*LANES, SECOND) if lane in tags[name]), "")].append(name)
     for lane in LANES:
         lanes[lane].sort(key=lambda name: name.rpartition("-")[2])
     return {lane: names for lane, names in lanes.items() if names}

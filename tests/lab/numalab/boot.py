@@ -35,6 +35,8 @@ _FAST_KERNEL = (
     "quiet",
     "net.ifnames=0",
     "mitigations=off",
+    # rep_good, for the reason of hosts.py: clearing a page by 512 steps of `rep stosq` is slower than by plain stores
+    "clearcpuid=112",
     "audit=0",
     "apparmor=0",
     "nokaslr",

@@ -51,7 +51,7 @@ def test_commas_in_paths_are_doubled_where_qemu_splits_at_them() -> None:
 
 def test_the_boot_method_brings_cpu_kernel_and_options() -> None:
     arguments = command("smt")
-    assert arguments[arguments.index("-cpu") + 1] == "max,vendor=GenuineIntel"
+    assert arguments[arguments.index("-cpu") + 1] == "max,-erms,-fsrm,-smap,-smep,-umip,-pku,-la57,vendor=GenuineIntel"
     assert arguments[arguments.index("-kernel") + 1] == "/cache/image/vmlinuz"
     assert arguments[arguments.index("-initrd") + 1] == "/cache/image/initrd"
     assert arguments[arguments.index("-append") + 1].endswith(" systemd.hostname=box")

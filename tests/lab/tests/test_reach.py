@@ -103,7 +103,7 @@ def test_the_inventory_says_how_to_reach_a_machine_and_what_it_looks_like(tmp_pa
     assert variables["ansible_host"] == "127.0.0.1"
     assert variables["ansible_port"] == 4022
     assert variables["ansible_pipelining"] is True
-    assert variables["ansible_python_interpreter"] == "/usr/bin/python3"
+    assert variables["ansible_python_interpreter"] == "/usr/local/bin/lab-python"
     assert shlex.split(variables["ansible_ssh_args"])[:2] == ["-F", str(tmp_path / "kvm" / "ssh_config")]
     assert variables["lab_cells"][1] == {"id": 1, "cpus": "2-3", "memory_mib": 512}
     assert variables["lab_distances"][0] == [10, 12, 21, 31]

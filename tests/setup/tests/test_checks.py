@@ -104,9 +104,11 @@ def test_what_runs() -> None:
     assert checks.choose(tags, [], long=True) == list(tags)
     assert checks.choose(tags, [], matrix=True) == ["lab-born-12", "lab-born-13"]
     assert checks.choose(tags, ["lab-born-12"]) == ["lab-born-12"]
-    assert checks.lanes_of(tags, ["units", "lab-born-13", "lab-born-12"]) == {
+    tags["docs"] = ["second"]
+    assert checks.lanes_of(tags, ["units", "docs", "lab-born-13", "lab-born-12"]) == {
         "lab-1": ["lab-born-12", "lab-born-13"],
         "": ["units"],
+        "second": ["docs"],
     }
 
 
