@@ -47,8 +47,8 @@ _SQUARE = ((10, 12, 21, 31), (12, 10, 31, 21), (21, 31, 10, 12), (31, 21, 12, 10
 
 
 #: All that can be emulated, but what only costs: with ``erms`` and ``fsrm`` memory is cleared and copied a byte at a
-#: time (ten times as slow, a third of all that a busy host did); the others end a translated block at each copy from user
-#: space, or walk five levels of page tables.
+#: time (ten times as slow, a third of all that a busy host did); the others end a translated block at each copy from
+#: user space, or walk five levels of page tables.
 _FAST_CPU = "max,-erms,-fsrm,-smap,-smep,-umip,-pku,-la57"
 
 
