@@ -41,6 +41,8 @@ SCENARIOS = {
     "born": Scenario(("kvm",), "12", "lab-1"),
     "promises": Scenario(("kvm",), "12", "lab-1"),
     "moves": Scenario(("kvm",), "12", "lab-1"),
+    "xen": Scenario(("xen",), "12", "lab-1"),
+    "xl": Scenario(("xen",), "12", "lab-1"),
     "survives": Scenario(("kvm",), "13", "lab-1"),
     "saved": Scenario(("kvm",), "13", "lab-1"),
     "fails": Scenario(("kvm",), "13", "lab-1"),
@@ -49,6 +51,4 @@ SCENARIOS = {
     "drift": Scenario(("kvm", "xen"), "12", "lab-2"),
     "roles": Scenario(("kvm", "smt", "xen"), "12", "lab-2"),
     "smt": Scenario(("smt",), "12", "lab-2"),
-    "xen": Scenario(("xen",), "12", "lab-2"),
-    "xl": Scenario(("xen",), "12", "lab-2"),
 }
