@@ -38,8 +38,8 @@ class Scenario:
 
 #: In the order in which a lane runs them. Not every kind of host is there on each system here: an image is 90 s of
 #: processor time, and a boot of Debian 13, or the start of a guest there, twice that of Debian 12. With those that are
-#: left to hands it would be an hour and more: `drift` and `roles` take a quarter of an hour each, and `demo` is a check
-#: of its own on libvirt's test driver.
+#: left to hands it would be an hour and more: `drift`, `roles` and `xl` take a quarter of an hour each, and `demo` is a
+#: check of its own on libvirt's test driver.
 SCENARIOS = {
     "born": Scenario(("kvm",), "12", "lab-1"),
     "promises": Scenario(("kvm",), "12", "lab-1"),
@@ -50,7 +50,7 @@ SCENARIOS = {
     "demo": Scenario(("kvm",), "13", "lab-1", by_hand=True),
     "both": Scenario(("kvm", "xen"), "12", "lab-2"),
     "xen": Scenario(("xen",), "12", "lab-2"),
-    "xl": Scenario(("xen",), "12", "lab-2"),
+    "xl": Scenario(("xen",), "12", "lab-2", by_hand=True),
     "smt": Scenario(("smt",), "12", "lab-2"),
     "drift": Scenario(("kvm", "xen"), "12", "lab-2", by_hand=True),
     "roles": Scenario(("kvm", "smt", "xen"), "12", "lab-2", by_hand=True),
