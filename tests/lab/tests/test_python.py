@@ -50,8 +50,8 @@ def _client(socket: Path, built: Path) -> Iterator[Path]:
 
 
 def call(client: Path, *words: str, text: str = "", **more: object) -> subprocess.CompletedProcess[str]:
-    options = {"input": text, "capture_output": True, "encoding": "utf-8", "check": False, **more}
-    return subprocess.run([str(client), *words], **options)  # type: ignore[call-overload, no-any-return]
+    options = {"input": text, "capture_output": True, "encoding": "utf-8", **more}
+    return subprocess.run([str(client), *words], check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 
 WHO = "import os, sys; print(__name__, sys.argv, os.getcwd(), os.environ['WORD'], len(os.environ), file=sys.stderr)"

@@ -41,7 +41,7 @@ class Last(Policy):
     def order(self, load: int, misfit: int, in_use: bool) -> tuple[int, ...]:
         return (0 if in_use else 1, load)
 
-    def check(self, it: object, request: Request) -> None:
+    def check(self, host: object, request: Request) -> None:
         if request.vcpus == 3:
             raise InputError(f"domains[{request.name}].vcpus", 3, "is odd", "give 2 or 4")
 
