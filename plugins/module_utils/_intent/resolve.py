@@ -168,10 +168,12 @@ def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, curre
         check_cells(intent.cells, host, "cells")
         for cell in intent.cells:
             if not host.cpus_of([cell]):
-                having = CpuSet(each.id for each in host.cells if host.cpus_of([each.id]))
                 there = f" in the guest's cpupool {host.pool.name}" if host.pool is not None else ""
                 raise InputError(
-                    "cells", str(intent.cells), f"cell {cell} has no CPUs{there}", f"cells with CPUs are {having}"
+                    "cells",
+                    str(intent.cells),
+                    f"cell {cell} has no CPUs{there}",
+                    f"cells with CPUs are {host.cells_with_cpus}",
                 )
         of_cells = host.cpus_of(intent.cells)
         if intent.cpuset is None:

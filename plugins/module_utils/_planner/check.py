@@ -125,7 +125,7 @@ def check_host(host: Host, request: Request) -> None:
     option = f"domains[{request.name}]"
     if request.cells is not None and not host.cpus_of(request.cells):
         problem = "none of these cells has CPUs"
-        expected = f"cells with CPUs are {_with_cpus(host)}"
+        expected = f"cells with CPUs are {host.cells_with_cpus}"
         raise InputError(f"{option}.cells", str(request.cells), problem, expected)
     request.placed_by.check(host, request)
     if request.page_size is not None:
@@ -141,10 +141,6 @@ def check_host(host: Host, request: Request) -> None:
     ):
         expected = "give smt=prefer or smt=isolate"
         raise InputError(f"{option}.smt", "require", "no core of this host has two threads", expected)
-
-
-def _with_cpus(host: Host) -> CpuSet:
-    return CpuSet(cell.id for cell in host.cells if host.cpus_of([cell.id]))
 
 
 def _check_words(request: Request) -> None:

@@ -147,6 +147,11 @@ class Host:
         return CpuSet(cell.id for cell in self.cells if cell.cpus & cpus)
 
     @property
+    def cells_with_cpus(self) -> CpuSet:
+        """Those that have a CPU online."""
+        return self.cells_touched(self.online)
+
+    @property
     def cells_with_memory(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells if cell.memory > 0)
 

@@ -61,7 +61,7 @@ def _check_width(host: Host, request: Request) -> None:
         name, value, width = "guest_cells", None, len(request.guest_cells)
     elif request.width is None and request.cells is not None:
         name, value, width = "cells", str(request.cells), len(request.cells)
-    having = _with_cpus(host) if request.cells is None else request.cells & _with_cpus(host)
+    having = host.cells_with_cpus if request.cells is None else request.cells & host.cells_with_cpus
     page = request.page_size or 1
     problems = (
         (
@@ -89,7 +89,3 @@ def _check_width(host: Host, request: Request) -> None:
     for wrong, problem, expected in problems:
         if wrong:
             raise InputError(f"domains[{request.name}].{name}", value, problem, expected)
-
-
-def _with_cpus(host: Host) -> CpuSet:
-    return CpuSet(cell.id for cell in host.cells if host.cpus_of([cell.id]))
