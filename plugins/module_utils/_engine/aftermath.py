@@ -86,7 +86,7 @@ class Attempt:
         """Give the managed save image its placement. Where that is refused the definition is put back."""
         self.tried = self.tried or bool(plan.changes)
         try:
-            apply_saved(domain, plan, self.session.driver.name)
+            apply_saved(self.session, domain, plan)
         except NumaVirtError as error:
             error.add(f"; {self._put_back()[0]}")
             raise

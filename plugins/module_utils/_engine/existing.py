@@ -118,7 +118,7 @@ def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
     if session.xen is not None:
         pages = session.pages or {}
         return tuple(sorted((cell, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
-    if session.driver.processes and session.connection.local:
+    if session.sees_processes:
         pid = session.pid_of(known.domain)
         memory = processes.memory(pid) if pid else None
         return memory.kib if memory is not None else ()

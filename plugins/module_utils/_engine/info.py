@@ -112,8 +112,7 @@ def _read_all(session: Session, domains: Sequence[Domain], required: set[str]) -
     running = [domain for domain in domains if domain.active]
     persistent = connection.persistent_uuids() if running else set()
     states = connection.states() if running else {}
-    looks = session.driver.processes and connection.local
-    pids = {domain.uuid: session.pid_of(domain) for domain in running} if looks else {}
+    pids = {domain.uuid: session.pid_of(domain) for domain in running} if session.sees_processes else {}
     pages = session.pages if running else None
     xen = xen_guests(session) if running else XenGuests({}, {})
     found = []

@@ -34,7 +34,6 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     ChangedMeanwhileError,
     InputError,
     NumaVirtError,
-    SavedImageError,
     UnsupportedError,
     required,
 )
@@ -171,16 +170,8 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
 def _plan_saved(
     session: Session, request: PinRequest, known: Known, intent: Intent | None, acts: bool
 ) -> SavedPlan | None:
-    """A guest in a managed save image is pinned like one that runs.
-
-    Raises SavedImageError where the image cannot be looked at, unless there is nothing else to do.
-    """
-    try:
-        image = read_saved(session, known)
-    except SavedImageError:
-        if acts:
-            raise
-        return None
+    """A guest in a managed save image is pinned like one that runs. Raises as read_saved()."""
+    image = read_saved(session, known, acts)
     if image is None:
         return None
     wanted = overlay(session.driver.decode(image.placement), request.wish)

@@ -212,17 +212,9 @@ def _plan(session: Session, known: Known) -> _Job:
             step = Step(replace(change, applied=LIVE), lambda domain: domain.remove_metadata(NAMESPACE))
             live = replace(live, steps=(*live.steps, step))
     config_changes = changes if known.persistent else []
-    return _Job(known, released, config_changes, live, _plan_saved(session, known, bool(config_changes)))
-
-
-def _plan_saved(session: Session, known: Known, acts: bool) -> SavedPlan | None:
-    """A guest in a managed save image would go on at its place. Raises SavedImageError, if there is anything to do."""
-    try:
-        return plan_saved(session, known, None, None)
-    except SavedImageError:
-        if acts:
-            raise
-        return None
+    # A guest in a managed save image would go on at its place.
+    saved = plan_saved(session, known, None, None, acts=bool(config_changes))
+    return _Job(known, released, config_changes, live, saved)
 
 
 def _kept_cells(goes_on_as: Definition) -> list[Restart]:

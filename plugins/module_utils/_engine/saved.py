@@ -40,13 +40,15 @@ class SavedPlan:
     changes: tuple[Change, ...]
 
 
-def plan_saved(session: Session, known: Known, wanted: Placement | None, intent: Intent | None) -> SavedPlan | None:
+def plan_saved(
+    session: Session, known: Known, wanted: Placement | None, intent: Intent | None, acts: bool = True
+) -> SavedPlan | None:
     """The plan for a domain's image; None where it runs, or has none. Writes nothing.
 
     ``wanted`` None takes all of ours out, as a release does. Without an ``intent`` the record in the image stays.
-    Raises SavedImageError where the image cannot be looked at.
+    ``acts``, and what is raised: see read_saved().
     """
-    image = read_saved(session, known)
+    image = read_saved(session, known, acts)
     return plan_image(session, image, wanted, intent) if image is not None else None
 
 
@@ -65,17 +67,22 @@ def plan_image(session: Session, image: XmlDefinition, wanted: Placement | None,
     return SavedPlan(image, after, tuple(replace(each, applied=LIVE) for each in changes))
 
 
-def read_saved(session: Session, known: Known) -> XmlDefinition | None:
-    """What a domain goes on as when it is started; None where it runs, or has no image. Raises SavedImageError."""
+def read_saved(session: Session, known: Known, acts: bool) -> XmlDefinition | None:
+    """What a domain goes on as when it is started; None where it runs, or has no image.
+
+    Raises SavedImageError where the image cannot be looked at, unless there is nothing else to do: ``acts`` is false.
+    """
     if known.live is not None or not known.domain.saved():
         return None
     try:
         return XmlDefinition.load(known.domain.saved_xml())
     except NumaVirtError as error:
-        raise _refused(session.driver.name, known.domain, reason_of(error)) from None
+        if not acts:
+            return None
+        raise _refused(session, known.domain, reason_of(error)) from None
 
 
-def apply_saved(domain: Domain, plan: SavedPlan, driver: str) -> None:
+def apply_saved(session: Session, domain: Domain, plan: SavedPlan) -> None:
     """Rewrite the image where that changes it, and look where the answer is an error.
 
     Raises SavedImageError where the image is as it was, and what the call has raised where nobody can look.
@@ -86,7 +93,7 @@ def apply_saved(domain: Domain, plan: SavedPlan, driver: str) -> None:
         domain.define_saved(plan.after.text)
     except NumaVirtError as error:
         if not _is_written(domain, plan, error):
-            raise _refused(driver, domain, reason_of(error)) from None
+            raise _refused(session, domain, reason_of(error)) from None
 
 
 def _is_written(domain: Domain, plan: SavedPlan, error: NumaVirtError) -> bool:
@@ -98,9 +105,9 @@ def _is_written(domain: Domain, plan: SavedPlan, error: NumaVirtError) -> bool:
     return (now.placement, now.record) == (plan.after.placement, plan.after.record)
 
 
-def _refused(driver: str, domain: Domain, reason: str) -> SavedImageError:
+def _refused(session: Session, domain: Domain, reason: str) -> SavedImageError:
     return SavedImageError(
-        f"domain {domain.name!r} has a managed save image, which the {driver} driver does not let another "
+        f"domain {domain.name!r} has a managed save image, which the {session.driver.name} driver does not let another "
         f"place be given to ({reason}); start it as it was saved (virsh start), or give its memory up (virsh "
         "managedsave-remove), and run again",
         domain=domain.name,

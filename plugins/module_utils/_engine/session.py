@@ -119,6 +119,11 @@ class Session:
         """What the running guest uses."""
         return self.dialect.live(domain, self.host)
 
+    @property
+    def sees_processes(self) -> bool:
+        """Whether running guests are processes of this machine, which /proc tells of."""
+        return self.driver.processes and self.connection.local
+
     def pid_of(self, domain: Domain) -> int:
         """The QEMU of a guest on this machine; 0 where there is none."""
         return self.processes.pid_of(domain.name, str(domain.uuid))
@@ -256,7 +261,7 @@ def observe(
     ``pid`` is that of its process where the caller knows it already, 0 where there is none on this machine; ``pages``
     is what xl said of all domains, and ``maps`` what it said of this one, where the caller has asked already.
     """
-    if session.driver.processes and session.connection.local:
+    if session.sees_processes:
         if pid is None:
             pid = session.pid_of(domain)
         if pid:
