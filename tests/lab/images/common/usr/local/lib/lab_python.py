@@ -200,18 +200,25 @@ def payload(source):
     return digest.hexdigest()[:32], name[1].decode(), packed
 
 
-def run_imported(call, folder):
-    """Have a fork run it that has imported its sources already. Returns its status; None where there is none."""
+def imported(call, folder):
+    """Have a fork run it that has imported its sources already, and end as that one does.
+
+    Comes back only with a call that this process shall run: this one, of which there is none, or where this process has
+    become the one that has imported all, and then a fork of it, a later one.
+    """
     found = payload(call.take_source())
     if found is None:
-        return None
+        return call
     digest, name, packed = found
     path = os.path.join(folder, digest)
-    with contextlib.suppress(OSError):
+    listener = None
+    with contextlib.suppress(OSError):  # another one listens there
         listener = listen(path)
+    if listener is not None:
         if os.fork() == 0:
-            serve_imported(listener, call, f"{path}.zip", name, packed)  # and goes on as a later call
-            return None
+            for file in call.files:
+                os.close(file)
+            return serve_imported(listener, f"{path}.zip", name, packed)
         listener.close()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
         try:
@@ -219,15 +226,13 @@ def run_imported(call, folder):
             call.send(server)
             status = server.recv(1)
         except OSError:
-            return None
+            return call
     # Where it ended without an answer nobody knows how far it came: it is not run again.
-    return status[0] if status else 125
+    os._exit(status[0] if status else 125)
 
 
-def serve_imported(listener, call, path, name, packed):
-    """Import all, and come back as a fork that runs a call; ``call`` becomes that one."""
-    for file in call.files:
-        os.close(file)
+def serve_imported(listener, path, name, packed):
+    """Import all, and come back as a fork, with the call that it shall run."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
@@ -243,8 +248,7 @@ def serve_imported(listener, call, path, name, packed):
     sys.modules.pop(name, None)  # it is run, under another name
     gc.collect()
     gc.freeze()
-    later = Server(listener).serve()
-    call.__dict__.update(later.__dict__)
+    return Server(listener).serve()
 
 
 def read_beforehand():
@@ -283,9 +287,8 @@ def main():
     server = Server(listen(path))
     read_beforehand()
     call = server.serve()
-    status = run_imported(call, os.path.dirname(path)) if call.is_script else None
-    if status is not None:
-        os._exit(status)
+    if call.is_script:
+        call = imported(call, os.path.dirname(path))
     call.become()
     end(call)
 
