@@ -32,7 +32,7 @@ from numalab.machine import (
 from numalab.process import OwnedProcess
 
 #: How many boots of one machine may hang before it is given up.
-HANGS = 2
+HANGS = 5
 
 #: How long a machine may take to switch itself off, in seconds.
 _POWER_OFF_LIMIT = 300.0
@@ -62,7 +62,7 @@ def boot(host: Host, name: str, folder: Path, say: Say, warm: bool = True) -> tu
 
 
 def start_and_wait(host: Host, name: str, folder: Path, image: Image, base: Path, say: Say) -> Machine:
-    """Start a machine and wait until it works; one that hangs is started again, twice at most. A failure ends it."""
+    """Start a machine and wait until it works; one that hangs is started again, HANGS times. A failure ends it."""
     for attempt in range(HANGS + 1):
         try:
             started = time.monotonic()

@@ -33,6 +33,10 @@ BOOT_LIMIT = 900.0
 #: what is usual. Unlike the time of day it hardly depends on what else runs here.
 BOOT_WORK = 240.0
 
+#: The processor time that a boot takes at most from one read or write of its disk to the next: what spins for longer
+#: will never come up. (Xen's dom0 does so now and then: both its CPUs leave idle and come back to it, for ever.)
+IDLE_WORK = 80.0
+
 #: What systemd and the kernel write to the serial port when they will do nothing more. Where a machine is far too busy,
 #: systemd's own limits pass before it is up.
 _GIVEN_UP = ("Freezing execution", "Kernel panic")
@@ -221,6 +225,7 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
     check = ssh.command(machine.paths, machine.name, [_readiness_check(machine.host)])
     answer = "sshd does not answer yet"
     answered = False
+    disk = _DiskWatch(machine)
     while time.monotonic() < started + BOOT_LIMIT:
         pid = machine.pid
         if pid is None:
@@ -231,10 +236,12 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
                 say(f"  {time.monotonic() - started:5.1f} s  sshd of {machine.name} answers")
             elif processor_seconds(pid) > BOOT_WORK:
                 raise HungError(f"{machine.name} hangs: no sshd after {processor_seconds(pid):.0f} s of processor time")
+            elif disk.idle_for(processor_seconds(pid)) > IDLE_WORK:
+                raise HungError(f"{machine.name} hangs: its disk is idle for {IDLE_WORK:.0f} s of processor time")
             elif any(word in serial_tail(machine) for word in _GIVEN_UP):
                 raise HungError(f"{machine.name} has given up; the end of its serial log:\n{serial_tail(machine)}")
             else:
-                time.sleep(0.1)
+                time.sleep(0.3)
             continue
         try:
             remaining = max(1.0, started + BOOT_LIMIT - time.monotonic())
@@ -252,6 +259,27 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
         f"{machine.name} was not ready after {BOOT_LIMIT:.0f} s ({answer}); the end of its serial log:\n"
         f"{serial_tail(machine)}"
     )
+
+
+class _DiskWatch:
+    """How long a machine has neither read nor written, measured in its processor time."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._monitor = machine.paths.monitor
+        self._operations = -1
+        self._since = 0.0
+
+    def idle_for(self, work: float) -> float:
+        """Return the processor time since the last operation; ``work`` is what the machine has taken up to now."""
+        try:
+            with Monitor(self._monitor) as monitor:
+                stats = [each["stats"] for each in monitor.execute("query-blockstats")]
+        except (MonitorError, OSError):
+            return 0.0  # it is ending, which others see
+        operations = sum(each["rd_operations"] + each["wr_operations"] for each in stats)
+        if operations != self._operations:
+            self._operations, self._since = operations, work
+        return work - self._since
 
 
 def _sshd_answers(port: int) -> bool:

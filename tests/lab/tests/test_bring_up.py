@@ -65,7 +65,7 @@ def test_a_machine_that_hangs_is_started_again(image: Image, tmp_path: Path, mon
     times = 9
     with pytest.raises(HungError):
         bring_up.start_and_wait(HOSTS["kvm"], "kvm", tmp_path, image, image.disk, print)
-    assert calls == ["start", "end"] * 3
+    assert calls == ["start", "end"] * (bring_up.HANGS + 1)
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,39 @@ def test_a_hung_machine_is_known_by_its_work_and_its_words(
     booting = machine.Machine("kvm", HOSTS["kvm"], 1, image, paths)
     with pytest.raises(HungError, match=says):
         machine.wait_until_ready(booting, time.monotonic(), print)
+
+
+def test_a_machine_whose_disk_is_idle_for_long_hangs(
+    image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = iter(range(0, 1000, 10))
+    monkeypatch.setattr(machine, "running_pid", lambda _path: 1)
+    monkeypatch.setattr(machine, "_sshd_answers", lambda _port: False)
+    monkeypatch.setattr(machine, "processor_seconds", lambda _pid: float(next(work)))
+    monkeypatch.setattr(machine.time, "sleep", lambda _seconds: None)
+    operations = iter([1, 2, 3, *[4] * 100])
+
+    class Disk:
+        def __init__(self, _path: Path) -> None:
+            pass
+
+        def __enter__(self) -> Disk:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def execute(self, _command: str) -> list[dict[str, dict[str, int]]]:
+            return [{"stats": {"rd_operations": next(operations), "wr_operations": 0}}]
+
+    monkeypatch.setattr(machine, "Monitor", Disk)
+    paths = RunPaths(tmp_path)
+    paths.serial.write_text("")
+    booting = machine.Machine("kvm", HOSTS["kvm"], 1, image, paths)
+    with pytest.raises(HungError, match="disk is idle"):
+        machine.wait_until_ready(booting, time.monotonic(), print)
+
+
+def test_a_machine_that_is_gone_is_not_idle(image: Image, tmp_path: Path) -> None:
+    gone = machine.Machine("kvm", HOSTS["kvm"], 1, image, RunPaths(tmp_path))
+    assert machine._DiskWatch(gone).idle_for(500.0) == 0.0
