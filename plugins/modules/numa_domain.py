@@ -19,8 +19,8 @@ description:
   - Starts it paused where the driver can, reads back where every thread may run and where its memory is bound, and
     resumes it only if that is inside its placement.
   - Changes nothing but C(vcpu/@cpuset), C(vcpu/@placement), C(cputune/vcpupin), C(cputune/emulatorpin),
-    C(cputune/iothreadpin), C(numatune) and an element of its own in C(metadata), which holds what was asked for. In a
-    configuration file of C(xl) that is C(cpus) and a comment line.
+    C(cputune/iothreadpin), C(numatune), what O(scheduler) and O(nodemask) are about, and an element of its own in
+    C(metadata), which holds what was asked for. In a configuration file of C(xl) that is C(cpus) and a comment line.
   - A domain that runs already is moved as far as its driver can do that live. What needs a restart is reported, and
     is done only with O(restart=allowed).
   - A transient domain is placed live, and is not made persistent.
@@ -30,6 +30,7 @@ extends_documentation_fragment:
   - numa.virt._libvirt
   - numa.virt._libvirt.backup
   - numa.virt._libvirt.config
+  - numa.virt._knobs
 options:
   name:
     description:
@@ -155,6 +156,17 @@ EXAMPLES = r"""
     memory:
       mode: restrictive
 
+- name: Real-time vCPUs, and the memory of a DIMM on the same cell
+  numa.virt.numa_domain:
+    name: rt1
+    cells: [1]
+    scheduler:
+      vcpus:
+        '1-3': {policy: fifo, priority: 1}
+      emulator: {policy: batch}
+    nodemask:
+      '0': '1'
+
 - name: Move a guest, with a restart where that is needed
   numa.virt.numa_domain:
     name: web1
@@ -231,6 +243,16 @@ placement:
       returned: success
       type: dict
       sample: {}
+    scheduler:
+      description: How the kernel schedules its threads.
+      returned: where the definition says so
+      type: dict
+      sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+    nodemask:
+      description: The cells of memory devices that name some, by device.
+      returned: where the definition says so
+      type: dict
+      sample: {'0': '1'}
   sample:
     cpuset: 2-3
     automatic: false
@@ -282,6 +304,16 @@ intent:
       returned: success
       type: dict
       sample: {policy: dedicated, smt: require}
+    scheduler:
+      description: How the kernel schedules its threads.
+      returned: where it was asked for
+      type: dict
+      sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+    nodemask:
+      description: The cells of memory devices that name some, by device.
+      returned: where it was asked for
+      type: dict
+      sample: {'0': '1'}
   sample:
     cells: [1]
     cpuset:
@@ -431,7 +463,7 @@ xml:
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
-from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
+from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options, knob_arguments
 from ansible_collections.numa.virt.plugins.module_utils._module.argspec import (
     backup_options,
     connection_options,
@@ -468,6 +500,7 @@ def main():
             vcpu_pins=dict(type="dict"),
             emulator_cpuset=dict(type="raw"),
             iothread_pins=dict(type="dict"),
+            **knob_arguments(),
             state=dict(type="str", choices=["defined", "running"], default="running"),
             restart=dict(type="str", choices=["never", "allowed"], default="never"),
             shutdown_timeout=dict(type="int", default=120),

@@ -212,6 +212,16 @@ domains:
           returned: success
           type: dict
           sample: {policy: dedicated, smt: require}
+        scheduler:
+          description: How the kernel schedules its threads.
+          returned: where it was asked for
+          type: dict
+          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+        nodemask:
+          description: The cells of memory devices that name some, by device.
+          returned: where it was asked for
+          type: dict
+          sample: {'0': '1'}
       sample:
         cells: [1]
         cpuset:
@@ -260,6 +270,16 @@ domains:
           returned: success
           type: dict
           sample: {}
+        scheduler:
+          description: How the kernel schedules its threads.
+          returned: where the definition says so
+          type: dict
+          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+        nodemask:
+          description: The cells of memory devices that name some, by device.
+          returned: where the definition says so
+          type: dict
+          sample: {'0': '1'}
       sample:
         cpuset: 2-3
         automatic: false
@@ -308,6 +328,16 @@ domains:
           returned: success
           type: dict
           sample: {}
+        scheduler:
+          description: How the kernel schedules its threads.
+          returned: where the definition says so
+          type: dict
+          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+        nodemask:
+          description: The cells of memory devices that name some, by device.
+          returned: where the definition says so
+          type: dict
+          sample: {'0': '1'}
       sample:
         cpuset: 2-3
         automatic: false

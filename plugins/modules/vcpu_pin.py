@@ -147,6 +147,16 @@ placement:
       returned: success
       type: dict
       sample: {}
+    scheduler:
+      description: How the kernel schedules its threads.
+      returned: where the definition says so
+      type: dict
+      sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
+    nodemask:
+      description: The cells of memory devices that name some, by device.
+      returned: where the definition says so
+      type: dict
+      sample: {'0': '1'}
   sample:
     cpuset: 2-3
     automatic: false

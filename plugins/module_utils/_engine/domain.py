@@ -12,6 +12,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import (
+    held_while,
+    misplaced,
+    placement_as_result,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     look_again,
@@ -59,16 +65,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
-    Observation,
-    misplaced,
-    observation_as_result,
-)
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Placement,
-    intent_as_result,
-    placement_as_result,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import Observation, observation_as_result
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain
@@ -212,11 +210,7 @@ def _not_running(plan: Plan, attempt: Attempt, domain: Domain, state: str) -> Nu
 
 def _held_to(plan: Plan) -> Placement | None:
     """The placement that a guest that runs on can be held to: without what waits for a restart."""
-    waiting = {restart.element.split("/")[0] for restart in plan.restarts}
-    if "cputune" in waiting:
-        return None
-    wanted = plan.target.placement
-    return replace(wanted, memory=None, memnodes=()) if "numatune" in waiting else wanted
+    return held_while(plan.target.placement, {restart.element for restart in plan.restarts})
 
 
 def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:

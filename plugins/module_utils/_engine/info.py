@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
@@ -41,11 +43,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
     Observation,
     observation_as_result,
 )
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Placement,
-    intent_as_result,
-    placement_as_result,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection, Domain, Pages

@@ -13,13 +13,16 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.element import Scope
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result, placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     look_again,
     overwritten,
     overwritten_warning,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Scope, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
@@ -47,16 +50,14 @@ from ansible_collections.numa.virt.plugins.module_utils._node import backup as n
 from ansible_collections.numa.virt.plugins.module_utils._node.lock import one_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     changes_as_result,
-    intent_change,
     mark_restarts,
     merge,
-    placement_changes,
     restarts_as_result,
     written_form_change,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import observation_as_result
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
@@ -22,13 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
-    Change,
-    Restart,
-    intent_change,
-    placement_changes,
-    written_form_change,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart, written_form_change
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition, Record
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
 

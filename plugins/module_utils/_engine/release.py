@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import release_change
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_changes, placement_released
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, take_turns
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
@@ -24,7 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     read_anew,
     read_present,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, Step, apply_live, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
@@ -50,15 +52,13 @@ from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     UNREADABLE_INTENT,
     Change,
     Restart,
+    Step,
     changes_as_result,
     mark_restarts,
     merge,
-    placement_changes,
-    release_change,
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
@@ -206,10 +206,12 @@ def _plan(session: Session, known: Known) -> _Job:
         changes.insert(0, Change(GUEST_CELLS, "as the cells of the host", None))
     live = None
     if known.live is not None:
-        live = plan_live(session, known, Placement(), None)
+        record = known.live.record
+        left = placement_released(known.live.placement, record.intent if record is not None else None)
+        live = plan_live(session, known, left, None)
         live = replace(live, restarts=(*live.restarts, *_kept_cells(known.live)))
         for change in _release_change(known.live) if session.driver.live_metadata else ():
-            step = Step(replace(change, applied=LIVE), lambda domain: domain.remove_metadata(NAMESPACE))
+            step = Step(replace(change, applied=LIVE), "remove_metadata", (NAMESPACE,))
             live = replace(live, steps=(*live.steps, step))
     config_changes = changes if known.persistent else []
     # A guest in a managed save image would go on at its place.

@@ -14,16 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change, release_change
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import fitting, placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, SavedImageError, reason_of
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
-    LIVE,
-    Change,
-    intent_change,
-    placement_changes,
-    release_change,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import LIVE, Change
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import with_intent
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
 
@@ -60,8 +56,9 @@ def plan_image(session: Session, image: XmlDefinition, wanted: Placement | None,
         changes = placement_changes(image.placement, after.placement)
         changes += release_change(record.intent) if record is not None else []
     else:
-        fitting = session.driver.encode(_fitting(wanted, image), image.shape.starting_vcpus)
-        after = image.rewritten(fitting, with_intent(record, intent) if intent is not None else None)
+        its_own = fitting(wanted, image.shape, image.guest_cells)
+        encoded = session.driver.encode(its_own, image.shape.starting_vcpus)
+        after = image.rewritten(encoded, with_intent(record, intent) if intent is not None else None)
         changes = placement_changes(image.placement, after.placement)
         changes += intent_change(record.intent if record is not None else None, intent) if intent is not None else []
     return SavedPlan(image, after, tuple(replace(each, applied=LIVE) for each in changes))
@@ -112,15 +109,4 @@ def _refused(session: Session, domain: Domain, reason: str) -> SavedImageError:
         "managedsave-remove), and run again",
         domain=domain.name,
         reason=reason,
-    )
-
-
-def _fitting(wanted: Placement, image: XmlDefinition) -> Placement:
-    """The part of a placement that is about things that the saved guest has."""
-    shape, cells = image.shape, image.guest_cells
-    return replace(
-        wanted,
-        vcpu_pins=tuple(pair for pair in wanted.vcpu_pins if pair[0] < shape.vcpus),
-        iothread_pins=tuple(pair for pair in wanted.iothread_pins if pair[0] in shape.iothreads),
-        memnodes=tuple(pair for pair in wanted.memnodes if pair[0] in cells),
     )

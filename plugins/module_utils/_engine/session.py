@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import observed_for
 from ansible_collections.numa.virt.plugins.module_utils._engine.dialect import dialect_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
@@ -22,7 +23,6 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnreadableError,
     shown,
 )
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target, resolve
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import (
     NAMESPACE,
@@ -41,6 +41,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.definition impor
     Record,
     Trouble,
 )
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     DEFINITION,
     HYPERVISOR,
@@ -265,7 +266,9 @@ def observe(
         if pid is None:
             pid = session.pid_of(domain)
         if pid:
-            found = observation_of(node_processes.threads(pid), node_processes.memory(pid))
+            found = observation_of(
+                node_processes.threads(pid, more=observed_for(live.placement)), node_processes.memory(pid)
+            )
             if found.vcpus:
                 return found
     if session.driver.full_maps:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import misplaced
 from ansible_collections.numa.virt.plugins.module_utils._engine.aftermath import UNKNOWN, Attempt
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session, observe
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -24,12 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     RestartFailedError,
     reason_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
-    MEMORY,
-    Misplaced,
-    Observation,
-    misplaced,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import MEMORY, Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
 
 if TYPE_CHECKING:

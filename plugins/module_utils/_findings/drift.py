@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import knob_changes, settle_knobs
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
@@ -37,7 +38,7 @@ _NOTHING = Intent()
 
 @dataclass(frozen=True)
 class Difference:
-    """``kind`` is "vcpu", "helper" or "memory"."""
+    """``kind`` is "vcpu", "helper", "memory" or "knob"."""
 
     kind: str
     what: str
@@ -69,6 +70,9 @@ def differences(view: View, host: Host, one: Said, other: Said) -> list[Differen
             found.append(Difference(kind, what, *texts, was, shall))
     if view.driver.numatune:
         found += _memory_differences(one.placement, other.placement)
+    for change in knob_changes(one.placement, other.placement, view.driver):
+        what = change.element.rpartition("/")[2]
+        found.append(Difference("knob", what, change.before or "none", change.after or "none"))
     return found
 
 
@@ -145,7 +149,10 @@ def _wanted(view: View, seen: Seen, config: Said, intent: Intent) -> Placement:
     pins = {**dict(current.vcpu_pins), **dict(intent.vcpu_pins or ())}
     threads = {**dict(current.iothread_pins), **dict(intent.iothread_pins or ())}
     emulator = intent.emulator if intent.emulator is not None else current.emulator
-    return replace(current, vcpu_pins=pins_of(pins), iothread_pins=pins_of(threads), emulator=emulator)
+    knobs, _meant = settle_knobs(_NOTHING, intent, current, seen.host, shape)
+    return replace(
+        current, vcpu_pins=pins_of(pins), iothread_pins=pins_of(threads), emulator=emulator, knobs=knobs.knobs
+    )
 
 
 def _live(view: View, seen: Seen) -> Iterator[Finding]:
@@ -156,7 +163,7 @@ def _live(view: View, seen: Seen) -> Iterator[Finding]:
     if not found:
         return
     memory = any(each.kind == "memory" for each in found)
-    fix = LIVE
+    fix = RESTART if any(each.kind == "knob" for each in found) else LIVE
     if memory and (_memory_fix(view, config.placement, live.placement) == RESTART):
         fix = RESTART
     elif not view.driver.pin_flags and any(each.what.startswith("IO thread") for each in found):

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape

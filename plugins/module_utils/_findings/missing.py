@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.element import HostParts
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import asked_parts, fitting, named_parts
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import HOST, INFO, REDEFINE, WARNING
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
@@ -22,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Intent
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES
 
 INTENT, CONFIG, LIVE = "what was asked for", "its definition", "the running guest"
 
@@ -46,9 +48,9 @@ def _layers(seen: Seen) -> list[tuple[str, Said]]:
 
 def _cpus(view: View, seen: Seen) -> Iterator[Finding]:
     present, online = view.host.present, view.host.online
-    named = [(where, _named_cpus(said)) for where, said in _layers(seen)]
+    named = [(where, _named(said).cpus) for where, said in _layers(seen)]
     if seen.facts.intent is not None:
-        named.append((INTENT, _asked_cpus(seen.facts.intent)))
+        named.append((INTENT, asked_parts(seen.facts.intent).cpus))
     missing = [(where, union(sets) - present) for where, sets in named]
     cpus = union(each for _where, each in missing)
     if cpus:
@@ -70,24 +72,16 @@ def _cpus(view: View, seen: Seen) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-def _named_cpus(said: Said) -> list[CpuSet]:
-    placement, shape = said.placement, said.shape
-    sets = [placement.cpuset, placement.emulator]
-    sets += [cpus for vcpu, cpus in placement.vcpu_pins if vcpu < shape.vcpus]
-    sets += [cpus for thread, cpus in placement.iothread_pins if thread in shape.iothreads]
-    return [each for each in sets if each is not None]
-
-
-def _asked_cpus(intent: Intent) -> list[CpuSet]:
-    sets = [intent.cpuset, intent.emulator]
-    sets += [cpus for pins in (intent.vcpu_pins, intent.iothread_pins) for _number, cpus in pins or ()]
-    return [each for each in sets if each is not None]
+def _named(said: Said) -> HostParts:
+    """By a document, for things that the guest has."""
+    cells = frozenset(cell for cell, _binding in said.placement.memnodes)
+    return named_parts(fitting(said.placement, said.shape, cells))
 
 
 def _cells(view: View, seen: Seen) -> Iterator[Finding]:
     named = [(where, _named_cells(view, said)) for where, said in _layers(seen)]
     if seen.facts.intent is not None:
-        named.append((INTENT, _asked_cells(seen.facts.intent)))
+        named.append((INTENT, asked_parts(seen.facts.intent).cells))
     missing = [(where, cells - view.host.cell_ids) for where, cells in named]
     cells = union(each for _where, each in missing)
     if cells:
@@ -97,15 +91,9 @@ def _cells(view: View, seen: Seen) -> Iterator[Finding]:
 
 
 def _named_cells(view: View, said: Said) -> CpuSet:
-    bindings = [said.placement.memory, *(each for _cell, each in said.placement.memnodes)]
     # Xen stores a numatune and ignores it.
-    bound = union(each.nodeset for each in bindings if each is not None) if view.driver.numatune else CpuSet()
+    bound = _named(said).cells if view.driver.numatune else CpuSet()
     return bound | said.shape.memory_cells
-
-
-def _asked_cells(intent: Intent) -> CpuSet:
-    memory = intent.memory.cells if intent.memory is not None else None
-    return union([intent.cells or CpuSet(), memory or CpuSet(), *(cells for _cell, cells in intent.memnodes or ())])
 
 
 def _pages(view: View, seen: Seen) -> Iterator[Finding]:

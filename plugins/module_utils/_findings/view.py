@@ -28,12 +28,12 @@ from functools import cached_property
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import own_cpus
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 

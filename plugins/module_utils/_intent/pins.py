@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import (
     check_cpus,
@@ -23,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import (
     vcpu_problem,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     BINDING_MODES,
     Intent,

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import check_knobs, settle_knobs
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     BINDING_MODES,
     Intent,
@@ -79,6 +80,7 @@ def resolve(
     Raises InputError or UnsupportedError.
     """
     driver.check(wish)
+    check_knobs(wish, driver)
     current = driver.decode(current)
     intent = wish.over(stored)
     cpuset = _region_cpuset(intent, wish, host, shape, current)
@@ -123,13 +125,20 @@ def resolve(
             emulator = current.emulator
         if emulator is not None:
             check_cpus(emulator, host, "emulator_cpuset of the definition")
-    placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic)
+    knobs, meant = settle_knobs(wish, stored, current, host, shape)
+    placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic, knobs.knobs)
     if vcpu_pins_said is None:
         # A pin that nobody meant may repeat the new CPU set by chance.
         placement = replace(placement, vcpu_pins=driver.decode(placement).vcpu_pins)
     _check_early_binding(placement, host, driver, shape)
     _check_all_present(placement, driver, shape)
-    intent = replace(intent, vcpu_pins=vcpu_pins_said, emulator=emulator_said, iothread_pins=iothread_pins_said)
+    intent = replace(
+        intent,
+        vcpu_pins=vcpu_pins_said,
+        emulator=emulator_said,
+        iothread_pins=iothread_pins_said,
+        knobs=meant.knobs,
+    )
     return Target(placement, driver.encode(placement, shape.starting_vcpus), intent)
 
 

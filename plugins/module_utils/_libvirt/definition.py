@@ -13,7 +13,9 @@ import copy
 from dataclasses import dataclass
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils._elements import placement_xml, xml
+from ansible_collections.numa.virt.plugins.module_utils._elements import record as record_xml
+from ansible_collections.numa.virt.plugins.module_utils._elements import registry, xml
+from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import remove_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, serialize
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
@@ -22,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.definition impor
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
 # What libvirt is to keep our record by, where that alone is stored.
-NAMESPACE, PREFIX = placement_xml.NAMESPACE, placement_xml.PREFIX
+NAMESPACE, PREFIX = record_xml.NAMESPACE, record_xml.PREFIX
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class XmlDefinition:
 
     @property
     def owned_text(self) -> str:
-        return placement_xml.owned_fragment(self.root)
+        return record_xml.owned_fragment(self.root)
 
     @property
     def rest_text(self) -> str:
@@ -94,7 +96,7 @@ class XmlDefinition:
 
     @cached_property
     def placement(self) -> Placement:
-        return placement_xml.read_placement(self.root)
+        return registry.read_placement(self.root)
 
     @property
     def record(self) -> Record | None:
@@ -106,34 +108,32 @@ class XmlDefinition:
 
     @cached_property
     def _record(self) -> tuple[Record | None, Trouble | None]:
-        return placement_xml.record_or_trouble(self.root)
+        return record_xml.record_or_trouble(self.root)
 
     def rewritten(self, placement: Placement, record: Record | None) -> XmlDefinition:
         root = copy.deepcopy(self.root)
-        placement_xml.write_placement(root, placement)
+        registry.write_placement(root, placement)
         if record is not None:
-            placement_xml.write_record(root, record)
+            record_xml.write_record(root, record)
         return XmlDefinition(root)
 
     def released(self) -> XmlDefinition:
-        root = copy.deepcopy(self.without_made_cells().root)
-        placement_xml.write_placement(root, Placement())
-        placement_xml.remove_record(root)
-        return XmlDefinition(root)
+        return self.without_made_cells().unplaced()
 
     def without_made_cells(self) -> XmlDefinition:
         """The same without cells of the guest that we have made; itself where there are none."""
         if self.record is None or not self.record.made_cells:
             return self
         root = copy.deepcopy(self.root)
-        placement_xml.remove_guest_cells(root)
+        remove_guest_cells(root)
         return XmlDefinition(root)
 
     def unplaced(self) -> XmlDefinition:
         """The same without a placement and a record of ours; cells of the guest stay, for a guest that has them."""
         root = copy.deepcopy(self.root)
-        placement_xml.write_placement(root, Placement())
-        placement_xml.remove_record(root)
+        intent = self.record.intent if self.record is not None else None
+        registry.write_placement(root, registry.placement_released(self.placement, intent))
+        record_xml.remove_record(root)
         return XmlDefinition(root)
 
     @property
@@ -183,7 +183,7 @@ class XmlDefinition:
 
 def record_text(record: Record) -> str:
     """A record alone, as libvirt takes it: it adds the namespace itself."""
-    return serialize(placement_xml.record_element(record, namespaced=False))
+    return serialize(record_xml.record_element(record, namespaced=False))
 
 
 def _readable_parts(root: etree._Element | None, name: str) -> etree._Element:

@@ -4,7 +4,7 @@
 
 """A domain document as a whole: what it is, and whether its rest is the same.
 
-No placement policy is decided here; the owned elements are the business of _elements.placement_xml.
+No placement policy is decided here; the owned elements are the business of _elements.
 This file must not import ansible or libvirt.
 """
 
@@ -16,7 +16,7 @@ import re
 from collections import deque
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import strip_owned
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, path_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
@@ -86,6 +86,7 @@ def shape(root: etree._Element) -> Shape:
         iothreads=_iothreads(root),
         memory=_memory(root, "xml"),
         binds_early=early,
+        memory_devices=len(root.findall("devices/memory")),
     )
 
 

@@ -13,7 +13,8 @@ import copy
 import re
 from collections.abc import Iterable
 
-from ansible_collections.numa.virt.plugins.module_utils._elements import placement_xml, xml
+from ansible_collections.numa.virt.plugins.module_utils._elements import xml
+from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import place_for_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
@@ -30,7 +31,7 @@ def needs_of(root: etree._Element) -> GuestNeeds:
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
     """A copy that gives the guest these cells: <cpu><numa>, in place of any that it has."""
     root = copy.deepcopy(document)
-    numa = etree.SubElement(placement_xml.place_for_guest_cells(root), "numa")
+    numa = etree.SubElement(place_for_guest_cells(root), "numa")
     for each in cells:
         cell = etree.SubElement(
             numa, "cell", id=str(each.id), cpus=str(each.vcpus), memory=str(each.memory), unit="KiB"

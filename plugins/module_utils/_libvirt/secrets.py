@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils import _secrets
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import NAMESPACE
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, local_name, path_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK

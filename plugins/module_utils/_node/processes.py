@@ -15,13 +15,19 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError
 from ansible_collections.numa.virt.plugins.module_utils._node import files
 from ansible_collections.numa.virt.plugins.module_utils._node.lock_holders import booted_at, started_at
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.daemon import Daemon
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import Memory, Thread
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
+    SCHEDULER,
+    Memory,
+    Scheduler,
+    Thread,
+)
 
 # QEMU names its threads for libvirt (-name …,debug-threads=on); the kernel cuts a name to 15 characters.
 _VCPU = re.compile(r"CPU (\d+)/")
@@ -36,6 +42,8 @@ _PAGE_SIZE = re.compile(r"\bkernelpagesize_kB=(\d+)")
 _FILE = re.compile(r"\bfile=(\S+)")
 # The second word of a line, which in two modes has a space in it (policy_modes[] in the kernel's mm/mempolicy.c).
 _POLICY = re.compile(r"\S+ (prefer \(many\)\S*|weighted interleave\S*|\S+)")
+# SCHED_* in the kernel's include/uapi/linux/sched.h
+_POLICIES = {b"0": "other", b"1": "fifo", b"2": "rr", b"3": "batch", b"5": "idle"}
 _MEMORY_FILE = re.compile(r"/memfd:|/dev/shm/|/anon_hugepage|/dev/hugepages|/libvirt/qemu/")
 
 
@@ -146,7 +154,7 @@ def _lives_with(pid: int, owner: int, written: bool, root: str | None = None) ->
     return written or any(_GUESTS.search(group) for group in groups)
 
 
-def thread(tid: int, name: str, cpus: CpuSet, mems: CpuSet) -> Thread:
+def thread(tid: int, name: str, cpus: CpuSet, mems: CpuSet, scheduler: Scheduler | None = None) -> Thread:
     """A thread of QEMU, and what it is by its name."""
     vcpu, iothread = _VCPU.match(name), _IOTHREAD.match(name)
     return Thread(
@@ -157,11 +165,27 @@ def thread(tid: int, name: str, cpus: CpuSet, mems: CpuSet) -> Thread:
         int(vcpu[1]) if vcpu else None,
         int(iothread[1]) if iothread else None,
         _OF_EMULATOR.match(name) is not None,
+        scheduler,
     )
 
 
-def threads(pid: int, root: str | None = None) -> tuple[Thread, ...]:
-    """The threads of a process, by id. One that ends meanwhile is left out."""
+def scheduler_of(stat: bytes) -> Scheduler | None:
+    """What a thread's stat file says (fields 40 and 41 of proc(5)); None for a policy that libvirt has no name for.
+
+    The second field is a name in brackets, in which anything may be.
+    """
+    fields = stat.rpartition(b")")[2].split()
+    if len(fields) < 39:
+        return None
+    policy = _POLICIES.get(fields[38])
+    return Scheduler(policy, int(fields[37]) or None) if policy is not None else None
+
+
+def threads(pid: int, root: str | None = None, more: AbstractSet[str] = frozenset()) -> tuple[Thread, ...]:
+    """The threads of a process, by id. One that ends meanwhile is left out.
+
+    ``more`` is what to read besides: SCHEDULER, which costs a file more for each thread.
+    """
     found = []
     folder = os.path.join(ROOT if root is None else root, str(pid), "task")
     for entry in sorted(_entries(folder), key=int):
@@ -173,7 +197,16 @@ def threads(pid: int, root: str | None = None) -> tuple[Thread, ...]:
         cpus = _set(fields.get("Cpus_allowed_list", ""))
         if cpus is not None:
             mems = _set(fields.get("Mems_allowed_list", ""))
-            found.append(thread(int(entry), fields.get("Name", ""), cpus, mems if mems is not None else CpuSet()))
+            stat = _read(os.path.join(folder, entry, "stat")) if SCHEDULER in more else b""
+            found.append(
+                thread(
+                    int(entry),
+                    fields.get("Name", ""),
+                    cpus,
+                    mems if mems is not None else CpuSet(),
+                    scheduler_of(stat),
+                )
+            )
     return tuple(found)
 
 

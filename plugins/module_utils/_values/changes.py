@@ -9,13 +9,9 @@ This file must not import ansible, libvirt or lxml, and must not know how a chan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
-
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryBinding, Placement
 
 CONFIG = "config"
 LIVE = "live"
@@ -49,18 +45,17 @@ class Restart:
     reason: str
 
 
-def placement_changes(before: Placement, after: Placement) -> list[Change]:
-    """The owned elements in which two placements differ, in document order."""
-    found = [
-        Change("vcpu/@placement", _mode(before), _mode(after)),
-        Change("vcpu/@cpuset", _cpus(before.cpuset), _cpus(after.cpuset)),
-        *_pin_changes("vcpu", dict(before.vcpu_pins), dict(after.vcpu_pins)),
-        Change("cputune/emulatorpin", _cpus(before.emulator), _cpus(after.emulator)),
-        *_pin_changes("iothread", dict(before.iothread_pins), dict(after.iothread_pins)),
-        Change("numatune/memory", _text(before.memory), _text(after.memory)),
-        *_memnode_changes(dict(before.memnodes), dict(after.memnodes)),
-    ]
-    return [change for change in found if change.before != change.after]
+@dataclass(frozen=True)
+class Step:
+    """One change to a running guest, and the call that makes it: a method of _values.hypervisor.Domain."""
+
+    change: Change
+    method: str
+    arguments: tuple[Any, ...]
+
+    def apply(self, domain: Any) -> None:
+        """Make that call."""
+        getattr(domain, self.method)(*self.arguments)
 
 
 def written_form_change(before: str | None, after: str | None) -> list[Change]:
@@ -68,33 +63,6 @@ def written_form_change(before: str | None, after: str | None) -> list[Change]:
     if before == after or before is None or after is None:
         return []
     return [Change("cpus", before, after)]
-
-
-def intent_change(before: Intent | None, after: Intent) -> list[Change]:
-    if before == after:
-        return []
-    return [Change(INTENT, None if before is None else intent_text(before), intent_text(after))]
-
-
-def release_change(before: Intent | None) -> list[Change]:
-    """The intent is taken out."""
-    return [] if before is None else [Change(INTENT, intent_text(before), None)]
-
-
-def intent_text(intent: Intent) -> str:
-    """One line, for change sets and diffs."""
-    parts = [] if intent.policy is None else [f"policy {json.loads(intent.policy).get('policy', 'unknown')}"]
-    if intent.cells is not None:
-        parts.append(f"cells {intent.cells}")
-    if intent.cpuset is not None:
-        parts.append(f"cpuset {intent.cpuset}")
-    if intent.memory is not None:
-        parts.append(f"memory {intent.memory.mode}" + (f" on {intent.memory.cells}" if intent.memory.cells else ""))
-    for name, pins in (("vcpu", intent.vcpu_pins), ("iothread", intent.iothread_pins)):
-        parts += [f"{name} {number} on {cpus}" for number, cpus in pins or ()]
-    if intent.emulator is not None:
-        parts.append(f"emulator on {intent.emulator}")
-    return ", ".join(parts) or "nothing"
 
 
 def merge(config: Iterable[Change], live: Iterable[Change]) -> list[Change]:
@@ -125,32 +93,6 @@ def restarts_as_result(restarts: Iterable[Restart]) -> list[dict[str, Any]]:
     return [asdict(restart) for restart in restarts]
 
 
-def _pin_changes(kind: str, before: dict[int, CpuSet], after: dict[int, CpuSet]) -> list[Change]:
-    return [
-        Change(pin_element(kind, number), _cpus(before.get(number)), _cpus(after.get(number)))
-        for number in sorted({*before, *after})
-    ]
-
-
 def pin_element(kind: str, number: int) -> str:
     """The path of one pin: ``kind`` is "vcpu" or "iothread"."""
     return f"cputune/{kind}pin[@{kind}='{number}']"
-
-
-def _memnode_changes(before: dict[int, MemoryBinding], after: dict[int, MemoryBinding]) -> list[Change]:
-    return [
-        Change(f"numatune/memnode[@cellid='{cell}']", _text(before.get(cell)), _text(after.get(cell)))
-        for cell in sorted({*before, *after})
-    ]
-
-
-def _mode(placement: Placement) -> str:
-    return "auto" if placement.automatic else "static"
-
-
-def _cpus(cpus: CpuSet | None) -> str | None:
-    return None if cpus is None else str(cpus)
-
-
-def _text(binding: MemoryBinding | None) -> str | None:
-    return None if binding is None else str(binding)

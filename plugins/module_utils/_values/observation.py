@@ -14,14 +14,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Placement
 
 # Where an observation comes from, the surest first.
 PROC = "proc"
 HYPERVISOR = "hypervisor"
 DEFINITION = "definition"
+# What can be read of a thread besides its CPUs and cells
+SCHEDULER = "scheduler"
 # Who is misplaced when it is no thread
 MEMORY = "the guest's memory"
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """How the kernel schedules a thread: ``policy`` as libvirt calls it (or "other"), ``priority`` of 1 to 99 for
+    those that have one."""
+
+    policy: str
+    priority: int | None = None
+
+    def __str__(self) -> str:
+        return self.policy if self.priority is None else f"{self.policy} {self.priority}"
 
 
 @dataclass(frozen=True)
@@ -29,7 +42,8 @@ class Thread:
     """A thread of a guest's process with the CPUs and cells that the kernel lets it use. ``mems`` are cells.
 
     ``vcpu`` and ``iothread`` are the numbers of what it runs, None where it runs no such thing. ``of_emulator``:
-    whether its place is the emulator's, and not that of whatever thread made it.
+    whether its place is the emulator's, and not that of whatever thread made it. ``scheduler`` is None where nobody
+    has looked.
     """
 
     tid: int
@@ -39,6 +53,7 @@ class Thread:
     vcpu: int | None = None
     iothread: int | None = None
     of_emulator: bool = False
+    scheduler: Scheduler | None = None
 
 
 @dataclass(frozen=True)
@@ -87,36 +102,6 @@ def observation_of(threads: Iterable[Thread], memory: Memory | None) -> Observat
     return Observation(PROC, tuple(sorted(vcpus.items())), all_threads, memory)
 
 
-def misplaced(placement: Placement, observation: Observation) -> list[Misplaced]:
-    """What is outside: threads on other CPUs, threads that may take memory elsewhere, pages that lie elsewhere."""
-    found = []
-    names = {thread.vcpu: f"vCPU {thread.vcpu} (thread {thread.tid})" for thread in observation.others}
-    for vcpu, cpus in observation.vcpus:
-        allowed = placement.of_vcpu(vcpu)
-        if allowed is not None and not cpus <= allowed:
-            found.append(Misplaced(names.get(vcpu, f"vCPU {vcpu}"), f"CPUs {allowed}", f"CPUs {cpus}"))
-    for thread in observation.others:
-        if thread.vcpu is None:
-            who, allowed = _helper(placement, observation, thread)
-            if allowed is not None and not thread.cpus <= allowed:
-                found.append(Misplaced(f"{who} (thread {thread.tid})", f"CPUs {allowed}", f"CPUs {thread.cpus}"))
-    return found + _misplaced_memory(placement, observation)
-
-
-def _helper(placement: Placement, observation: Observation, thread: Thread) -> tuple[str, CpuSet | None]:
-    """What to call a thread that is no vCPU, and where it may be; None is everywhere."""
-    if thread.iothread is not None:
-        return f"IO thread {thread.iothread}", placement.of_iothread(thread.iothread)
-    if thread.of_emulator:
-        return f"emulator thread {thread.name!r}", placement.of_emulator
-    # Made by one of the others, and nobody says by which
-    makers = [placement.of_emulator]
-    makers += [placement.of_vcpu(vcpu) for vcpu, _cpus in observation.vcpus]
-    makers += [placement.of_iothread(each.iothread) for each in observation.others if each.iothread is not None]
-    known = [cpus for cpus in makers if cpus is not None]
-    return f"helper thread {thread.name!r}", union(known) if len(known) == len(makers) else None
-
-
 def observation_as_result(observation: Observation | None) -> dict[str, Any] | None:
     """What RV(actual) documents."""
     if observation is None:
@@ -136,35 +121,7 @@ def observation_as_result(observation: Observation | None) -> dict[str, Any] | N
     }
 
 
-def _misplaced_memory(placement: Placement, observation: Observation) -> list[Misplaced]:
-    binding = placement.memory
-    if binding is None or binding.automatic or binding.mode not in BINDING_MODES:
-        return []
-    nodeset = binding.nodeset | union(each.nodeset for _cell, each in placement.memnodes)
-    found: list[Misplaced] = []
-    bound = observation.memory is not None and _policy_cells(observation.memory.policy) is not None
-    # Without cgroups (an unprivileged daemon) a policy of the process alone binds its memory.
-    if not bound:
-        found += [
-            Misplaced(
-                f"thread {thread.name!r} ({thread.tid})", f"memory of cells {nodeset}", f"memory of cells {thread.mems}"
-            )
-            for thread in observation.others
-            if thread.mems and not thread.mems <= nodeset
-        ]
-    if observation.memory is not None:
-        cells = _policy_cells(observation.memory.policy)
-        if cells is not None and not cells <= nodeset:
-            found.append(Misplaced(MEMORY, f"cells {nodeset}", f"cells {cells}"))
-        found += [
-            Misplaced(MEMORY, f"cells {nodeset}", f"cell {cell} ({kib} KiB)")
-            for cell, kib in observation.memory.kib
-            if cell not in nodeset and kib
-        ]
-    return found
-
-
-def _policy_cells(policy: str | None) -> CpuSet | None:
+def policy_cells(policy: str | None) -> CpuSet | None:
     """The cells of a binding policy such as ``bind:1`` or ``bind=static:0-1``; None for others."""
     name, _colon, cells = (policy or "").partition(":")
     return CpuSet.parse(cells) if name.split("=")[0] == "bind" and cells else None

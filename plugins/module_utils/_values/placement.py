@@ -23,6 +23,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.stored_json impo
 # Pairs (number of the vCPU or IO thread, its CPUs), ascending by number.
 Pins = tuple[tuple[int, CpuSet], ...]
 
+# Pairs (name of an element, what it says), ascending by name.
+Knobs = tuple[tuple[str, Any], ...]
+
 # libvirt's names; "none" is this collection's word for "no binding".
 MEMORY_MODES = ("strict", "preferred", "interleave", "restrictive")
 # libvirt counts no further in a domain's definition (VIR_DOMAIN_CPUMASK_LEN), and Linux has 1,024 cells at most.
@@ -35,6 +38,12 @@ BINDING_MODES = ("strict", "restrictive")
 
 def pins_of(mapping: Mapping[int, CpuSet]) -> Pins:
     return tuple(sorted(mapping.items(), key=lambda pair: pair[0]))
+
+
+def knobs_with(knobs: Knobs, name: str, value: Any) -> Knobs:
+    """The same with this value; None takes it out."""
+    others = {**dict(knobs), name: value}
+    return tuple(sorted((pair for pair in others.items() if pair[1] is not None), key=lambda pair: pair[0]))
 
 
 @dataclass(frozen=True)
@@ -54,7 +63,8 @@ class Placement:
     """What the owned elements of a domain's definition say.
 
     ``cpuset`` None means every CPU of the host. ``memnodes`` bind single cells of the guest. ``automatic`` is
-    placement='auto' on <vcpu>, where numad chooses the CPUs at each start.
+    placement='auto' on <vcpu>, where numad chooses the CPUs at each start. ``knobs`` are what elements say that no
+    planning depends on, by name: see _elements.
     """
 
     cpuset: CpuSet | None = None
@@ -64,6 +74,14 @@ class Placement:
     memory: MemoryBinding | None = None
     memnodes: tuple[tuple[int, MemoryBinding], ...] = ()
     automatic: bool = False
+    knobs: Knobs = ()
+
+    def knob(self, name: str) -> Any:
+        """What one of the knobs says, None where it says nothing."""
+        return dict(self.knobs).get(name)
+
+    def with_knob(self, name: str, value: Any) -> Placement:
+        return replace(self, knobs=knobs_with(self.knobs, name, value or None))
 
     def of_vcpu(self, vcpu: int) -> CpuSet | None:
         """The CPUs of one vCPU: its pin, or the domain's CPU set. None means every CPU."""
@@ -116,7 +134,7 @@ class Intent:
 
     ``policy`` is what the region was planned for, as JSON in one line, where a planner chose it; ``memnodes`` are pairs
     (guest cell, cells of the host), for a guest whose cells were mapped then. Numbers of vCPUs and IO threads are
-    resolved, sets are canonical: two ways to write one wish are equal.
+    resolved, sets are canonical: two ways to write one wish are equal. ``knobs`` are as in a Placement.
     """
 
     cells: CpuSet | None = None
@@ -127,6 +145,11 @@ class Intent:
     iothread_pins: Pins | None = None
     policy: str | None = None
     memnodes: Pins | None = None
+    knobs: Knobs = ()
+
+    def knob(self, name: str) -> Any:
+        """What was asked of one of the knobs, None where nothing was."""
+        return dict(self.knobs).get(name)
 
     @property
     def names_region(self) -> bool:
@@ -150,6 +173,7 @@ class Intent:
             iothread_pins=self.iothread_pins if self.iothread_pins is not None else stored.iothread_pins,
             policy=region.policy,
             memnodes=region.memnodes,
+            knobs=tuple(sorted({**dict(stored.knobs), **dict(self.knobs)}.items(), key=lambda pair: pair[0])),
         )
 
 
@@ -176,7 +200,7 @@ class Shape:
     KiB. ``binds_early`` says that QEMU touches the memory before it runs anything (huge pages, preallocation), which
     needs a CPU of each memory cell. ``pool`` is the cpupool of a Xen guest, None for the one that it gets where nobody
     says. ``memory_cells`` are cells of the host that the definition puts memory on by itself, whatever its placement
-    (vnuma of xl).
+    (vnuma of xl). ``memory_devices`` is the number of DIMMs and the like.
     """
 
     name: str
@@ -189,41 +213,12 @@ class Shape:
     current: int | None = None
     pool: str | None = None
     memory_cells: CpuSet = EMPTY
+    memory_devices: int = 0
 
     @property
     def starting_vcpus(self) -> int:
         """How many vCPUs it starts with."""
         return self.vcpus if self.current is None else min(self.current, self.vcpus)
-
-
-def placement_as_result(placement: Placement) -> dict[str, Any]:
-    """What RV(placement) documents: plain data, absent aspects as None."""
-    return {
-        "cpuset": _text(placement.cpuset),
-        "automatic": placement.automatic,
-        "vcpu_pins": pins_as_result(placement.vcpu_pins),
-        "emulator_cpuset": _text(placement.emulator),
-        "iothread_pins": pins_as_result(placement.iothread_pins),
-        "memory": _memory_as_result(placement.memory),
-        "memnodes": {str(cell): _memory_as_result(binding) for cell, binding in placement.memnodes},
-    }
-
-
-def intent_as_result(intent: Intent | None) -> dict[str, Any] | None:
-    if intent is None:
-        return None
-    memory = intent.memory
-    return {
-        "cells": None if intent.cells is None else list(intent.cells),
-        "cpuset": _text(intent.cpuset),
-        "memory": None
-        if memory is None
-        else {"mode": memory.mode, "cells": None if memory.cells is None else list(memory.cells)},
-        "vcpu_pins": pins_as_result(intent.vcpu_pins or ()),
-        "emulator_cpuset": _text(intent.emulator),
-        "iothread_pins": pins_as_result(intent.iothread_pins or ()),
-        "policy": None if intent.policy is None else json.loads(intent.policy),
-    }
 
 
 def pins_as_result(pins: Pins) -> dict[str, str]:
@@ -234,16 +229,6 @@ def all_pinned(pins: Pins, count: int) -> CpuSet | None:
     """The union of the pins where every one of ``count`` vCPUs has one, else None. Pins of other vCPUs do not count."""
     own = {number: cpus for number, cpus in pins if number < count}
     return union(own.values()) if len(own) == count else None
-
-
-def _memory_as_result(binding: MemoryBinding | None) -> dict[str, Any] | None:
-    if binding is None:
-        return None
-    return {"mode": binding.mode, "cells": list(binding.nodeset), "automatic": binding.automatic}
-
-
-def _text(cpus: CpuSet | None) -> str | None:
-    return None if cpus is None else str(cpus)
 
 
 def json_line(text: str | None) -> str | None:

@@ -4,7 +4,7 @@
 
 """What is written into tests/unit/fixtures/domains/<case>-in.xml, for <case>-out.xml to come out.
 
-``NUMA_VIRT_REGENERATE=1`` makes _elements/test_placement_xml.py write the -out files anew; read the difference
+``NUMA_VIRT_REGENERATE=1`` makes _elements/test_documents.py write the -out files anew; read the difference
 before you commit it.
 """
 
@@ -14,8 +14,10 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import Record
+from ansible_collections.numa.virt.plugins.module_utils._elements.scheduler import Schedulers
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import Scheduler
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
@@ -63,6 +65,11 @@ FULL_INTENT = Intent(
     iothread_pins=(),
 )
 
+# What a document says that nobody asked to change.
+SCHEDULERS = Schedulers(
+    vcpus=tuple((vcpu, Scheduler("fifo", 1)) for vcpu in range(4)), iothreads=((2, Scheduler("batch")),)
+)
+
 CASES = {
     "minimal": Golden(Placement(cpus("0-3"), memory=on("strict", "0")), Record(Intent(cells=cpus("0")))),
     "no-vcpu": Golden(Placement(cpus("2,4"))),
@@ -107,6 +114,7 @@ CASES = {
             pins(_2="6", _5="6-7"),
             on("strict", "0"),
             ((0, on("strict", "0")), (1, on("strict", "0"))),
+            knobs=(("scheduler", SCHEDULERS),),
         ),
         Record(replace(FULL_INTENT, memory=MemoryIntent()), "0" * 64, "1" * 64),
     ),

@@ -10,23 +10,15 @@ import sys
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result, intent_text
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result, placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few_lines
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
-    intent_text,
-    merge,
-    placement_changes,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import merge
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Intent,
-    Placement,
-    intent_as_result,
-    pins_of,
-    placement_as_result,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
 from ansible_collections.numa.virt.plugins.module_utils._xl.record import intent_from_json
 

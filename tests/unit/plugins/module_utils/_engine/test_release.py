@@ -12,7 +12,7 @@ import os
 import pytest
 from lxml import etree
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import NAMESPACE
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import NAMESPACE
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     GuestsFailedError,

@@ -13,12 +13,12 @@ from typing import Any
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import find
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding_as_result
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, wish_to_json
 from ansible_collections.numa.virt.plugins.module_utils._node.processes import thread
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     DEFINITION,

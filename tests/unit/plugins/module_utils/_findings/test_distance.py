@@ -12,9 +12,9 @@ import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning, wants_free
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, PagePool

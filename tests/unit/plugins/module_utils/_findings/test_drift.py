@@ -10,10 +10,11 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.scheduler import Schedulers
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import finding_as_result
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC, Scheduler
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
@@ -103,6 +104,24 @@ def test_what_a_planner_asked_for() -> None:
 
 
 # --- live_differs ----------------------------------------------------------------------------------------------------
+
+
+def test_a_running_guest_with_another_scheduler() -> None:
+    it = drifted("a", {"cpuset": "8-15"}, {"cpuset": "8-15"})
+    assert it.config is not None
+    said = Schedulers(vcpus=((0, Scheduler("fifo", 1)),))
+    it = replace(it, config=replace(it.config, placement=it.config.placement.with_knob("scheduler", said)))
+    (one,) = [finding_as_result(each) for each in found(HOST, it) if each.code == "live_differs"]
+    assert one["fix"] == "restart"
+    assert one["message"] == ("its definition says vcpusched[@vcpus='0'] fifo 1, and the running guest has none")
+
+
+def test_a_definition_with_another_scheduler_than_was_asked_for() -> None:
+    said = Schedulers(vcpus=((0, Scheduler("fifo", 1)),))
+    for asked in (place(cells="1", knobs=(("scheduler", said),)), place(knobs=(("scheduler", said),))):
+        it = guest("a", running=False, intent=asked, cpuset="8-15", memory="strict 1")
+        (one,) = [finding_as_result(each) for each in found(HOST, it) if each.code == "intent_differs"]
+        assert "asked for was vcpusched[@vcpus='0'] fifo 1" in one["message"]
 
 
 def test_a_running_guest_that_is_elsewhere() -> None:

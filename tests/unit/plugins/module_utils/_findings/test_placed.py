@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import find, wants_free
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     GIB,

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.words import sets_from_option
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError, InputError
-from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options, pins_from_option
+from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
 
@@ -131,5 +132,5 @@ def test_errors_use_the_modules_own_name_of_an_option() -> None:
 
 def test_position_of_an_error_survives() -> None:
     with pytest.raises(CpuSetSyntaxError) as caught:
-        pins_from_option({"0": "4,x"}, "pins", "vCPU")
+        sets_from_option({"0": "4,x"}, "pins", "vCPU")
     assert caught.value.fields["position"] == 2

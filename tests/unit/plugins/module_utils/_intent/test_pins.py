@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, NumaVirtError, UnsupportedError
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._intent.pins import (
     PinWish,
     check_wish,
@@ -21,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.pins import (
     wish_from_options,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,

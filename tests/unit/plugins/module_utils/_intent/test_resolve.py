@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, NumaVirtError, UnsupportedError
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target, check_cpus, resolve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,

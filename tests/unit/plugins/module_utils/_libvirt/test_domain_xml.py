@@ -12,13 +12,12 @@ import pytest
 
 pytest.importorskip("lxml")
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import (
-    Record,
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import (
     owned_fragment,
     strip_owned,
-    write_placement,
     write_record,
 )
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import write_placement
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, serialize
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
@@ -35,6 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.domain_xml impo
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked, same_secrets
 from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.golden_domains import CASES, SECRET, read
 

@@ -24,12 +24,13 @@ from ansible_collections.numa.virt.plugins.module_utils._node.processes import (
     Processes,
     find_process,
     memory,
+    scheduler_of,
     thread,
     threads,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.daemon import Daemon
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import Memory, Thread
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import SCHEDULER, Memory, Scheduler, Thread
 
 RECORDED = str(Path(__file__).resolve().parents[3] / "fixtures" / "proc")
 SCOPE = "0::/machine.slice/machine-qemu\\x2d1\\x2dweb1.scope/libvirt/emulator\n"
@@ -337,6 +338,33 @@ def test_threads_of_a_tcg_guest():
 def test_what_a_name_says(name, vcpu, iothread):
     found = thread(1, name, cpus("0"), cpus("0"))
     assert (found.vcpu, found.iothread) == (vcpu, iothread)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (b"1 1", Scheduler("fifo", 1)),
+        (b"99 2", Scheduler("rr", 99)),
+        (b"0 0", Scheduler("other")),
+        (b"0 3", Scheduler("batch")),
+        (b"0 5", Scheduler("idle")),
+        (b"0 6", None),  # deadline
+    ],
+)
+def test_how_a_thread_is_scheduled(fields, expected):
+    stat = b"7 (CPU 0) S 1/KVM) S " + b" ".join([b"9"] * 36) + b" " + fields + b" 0 0\n"
+    assert scheduler_of(stat) == expected
+
+
+def test_a_thread_that_is_gone_has_no_scheduler():
+    assert scheduler_of(b"") is None
+    assert scheduler_of(b"7 (x) S 1 2") is None
+
+
+def test_the_kernel_says_how_this_process_is_scheduled():
+    (this, *_others) = threads(os.getpid(), more={SCHEDULER})
+    assert this.scheduler is not None and this.scheduler.policy in ("other", "batch", "idle")
+    assert threads(os.getpid())[0].scheduler is None
 
 
 STATUS = "Name:\t{name}\nUmask:\t0022\nState:\tS (sleeping)\nCpus_allowed:\t3\nCpus_allowed_list:\t{cpus}\n{more}"

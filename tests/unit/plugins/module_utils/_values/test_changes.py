@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change, intent_text
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     BOTH,
     CONFIG,
@@ -19,12 +21,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.changes import (
     Change,
     Restart,
     changes_as_result,
-    intent_change,
-    intent_text,
     mark_restarts,
     merge,
     pin_element,
-    placement_changes,
     restarts_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import misplaced
 from ansible_collections.numa.virt.plugins.module_utils._node.processes import memory, thread, threads
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
@@ -19,7 +20,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
     Memory,
     Misplaced,
     Observation,
-    misplaced,
     observation_as_result,
     observation_of,
 )

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
@@ -18,11 +20,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     Pins,
     Placement,
     all_pinned,
-    intent_as_result,
     json_line,
     pins_as_result,
     pins_of,
-    placement_as_result,
 )
 
 ALL = CpuSet(range(8))

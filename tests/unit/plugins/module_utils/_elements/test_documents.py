@@ -16,23 +16,22 @@ pytest.importorskip("lxml")
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.placement_xml import (
+from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import remove_guest_cells
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import (
     NAMESPACE,
-    Record,
     owned_fragment,
-    read_placement,
     read_record,
     record_element,
-    remove_guest_cells,
     remove_record,
     strip_owned,
-    write_placement,
     write_record,
 )
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import read_placement, write_placement
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, parse, serialize
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.domain_xml import load, same_rest
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     MEMORY_MODES,
     Intent,
@@ -402,6 +401,8 @@ def test_the_fragment_shows_owned_elements_and_nothing_else():
         '  <emulatorpin cpuset="4-5"/>\n'
         '  <iothreadpin iothread="2" cpuset="6"/>\n'
         '  <iothreadpin iothread="5" cpuset="6-7"/>\n'
+        '  <vcpusched vcpus="0-3" scheduler="fifo" priority="1"/>\n'
+        '  <iothreadsched iothreads="2" scheduler="batch"/>\n'
         "</cputune>\n"
         "<numatune>\n"
         '  <memory mode="strict" nodeset="0"/>\n'

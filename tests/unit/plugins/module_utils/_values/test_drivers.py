@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
-from ansible_collections.numa.virt.plugins.module_utils._intent.drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver, check_modes, driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
