@@ -44,7 +44,7 @@ REFUSE, DIE, LOSE, ACT = "refuse", "die", "lose", "act"
 THEIRS = "theirs"
 _LONGEST = 400  # calls of a path
 # Of so many calls one is struck, a first one that differs from path to path; in the long form each is.
-_STEP = 5 if FEW else int(os.environ.get("NUMA_VIRT_FAULTS_STEP", "3"))
+_STEP = 15 if FEW else int(os.environ.get("NUMA_VIRT_FAULTS_STEP", "3"))
 _SAID = "the daemon said no"
 _GONE = "Cannot recv data: Connection reset by peer"
 
