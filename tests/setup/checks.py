@@ -229,7 +229,7 @@ def check(arguments: list[str]) -> int:
         print(f"cannot set this machine up: {error}", file=sys.stderr)
         return 3
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "NOX_ENABLE_STALENESS_CHECK": "", "NUMA_VIRT_CHECKS": "1"}
-    if long:
+    if long or matrix:
         environment["NUMA_VIRT_LONG"] = "1"
     tags = sessions(environment)
     unknown = [name for name in names if name not in tags]
