@@ -115,7 +115,8 @@ class Nodemask(Knob):
 
     def wish(self, options: Mapping[str, Any], called: Mapping[str, str]) -> Mapping[str, Any]:
         example = "a set of cells such as '1'"
-        asked = sets_from_option(options.get(self.name), self.name, "memory device", "cell", example)
+        name = called.get(self.name, self.name)
+        asked = sets_from_option(options.get(self.name), name, "memory device", "cell", example)
         return {} if asked is None else {self.name: asked}
 
     def asked_as_result(self, intent: Intent) -> Mapping[str, Any]:

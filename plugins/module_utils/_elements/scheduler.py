@@ -17,7 +17,7 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import tree, xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import Consequence, Knob, Running
-from ansible_collections.numa.virt.plugins.module_utils._elements.words import numbers_in_key, set_in
+from ansible_collections.numa.virt.plugins.module_utils._elements.words import check_mapping, numbers_in_key, set_in
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
@@ -106,14 +106,15 @@ class ThreadSchedulers(Knob):
         return {"type": "dict", "options": parts}
 
     def wish(self, options: Mapping[str, Any], called: Mapping[str, str]) -> Mapping[str, Any]:
-        option = options.get(self.name)
+        option, name = options.get(self.name), called.get(self.name, self.name)
         if option is None:
             return {}
+        check_mapping(option, name, "{emulator: {policy: batch}}", ("vcpus", "iothreads", "emulator"))
         emulator = option.get("emulator")
         wanted = Schedulers(
-            _numbered(option.get("vcpus"), f"{self.name}.vcpus", "vCPU"),
-            _numbered(option.get("iothreads"), f"{self.name}.iothreads", "IO thread"),
-            _scheduler(emulator, f"{self.name}.emulator") if emulator is not None else None,
+            _numbered(option.get("vcpus"), f"{name}.vcpus", "vCPU"),
+            _numbered(option.get("iothreads"), f"{name}.iothreads", "IO thread"),
+            _scheduler(emulator, f"{name}.emulator") if emulator is not None else None,
         )
         return {self.name: wanted}
 
@@ -172,7 +173,10 @@ class ThreadSchedulers(Knob):
 
 def _numbered(option: Mapping[Any, Any] | None, name: str, kind: str) -> Numbered:
     found: dict[int, Scheduler] = {}
-    for key, value in (option or {}).items():
+    if option is None:
+        return ()
+    check_mapping(option, name, "{'0-3': {policy: fifo, priority: 1}}")
+    for key, value in option.items():
         numbers = numbers_in_key(key, name, kind, found)
         found.update(dict.fromkeys(numbers, _scheduler(value, f"{name}[{key}]")))
     return _sorted(found)
@@ -180,11 +184,7 @@ def _numbered(option: Mapping[Any, Any] | None, name: str, kind: str) -> Numbere
 
 def _scheduler(value: Any, option: str) -> Scheduler:
     """``{"policy": "fifo", "priority": 1}``. Raises InputError."""
-    if not isinstance(value, Mapping):
-        raise InputError(option, value, "is no scheduler", "write {policy: fifo, priority: 1}")
-    unknown = sorted(str(key) for key in value if key not in ("policy", "priority"))
-    if unknown:
-        raise InputError(option, None, "has keys that are none of its own", "give policy, and priority for fifo and rr")
+    check_mapping(value, option, "{policy: fifo, priority: 1}", ("policy", "priority"))
     policy, priority = value.get("policy"), value.get("priority")
     if policy not in POLICIES:
         raise InputError(f"{option}.policy", policy, "is no policy", f"choose one of {', '.join(POLICIES)}")

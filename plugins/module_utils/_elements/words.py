@@ -9,7 +9,7 @@ This file must not import ansible or libvirt, and must not know a host.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
@@ -28,6 +28,15 @@ def some_set(value: Any, option: str, kind: str) -> CpuSet | None:
     if not cpus:
         raise InputError(option, value, f"names no {kind}", f"give at least one {kind}, or leave the option out")
     return cpus
+
+
+def check_mapping(option: Any, name: str, example: str, keys: Collection[str] | None = None) -> None:
+    """Raises InputError where an option is no dictionary, or has other keys than these."""
+    if not isinstance(option, Mapping):
+        raise InputError(name, option, "is not a dictionary", f"write {example}")
+    if keys is not None and any(key not in keys for key in option):
+        # Not shown: what stands where a key should be may be a piece of a document.
+        raise InputError(name, None, "has a key that it does not know", f"choose among {', '.join(keys)}")
 
 
 def numbers_in_key(key: Any, option: str, kind: str, found: Mapping[int, Any]) -> CpuSet:
@@ -50,6 +59,7 @@ def sets_from_option(
     """
     if option is None:
         return None
+    check_mapping(option, name, "{'0': '4', '1-3': '5-7'}")
     pins: dict[int, CpuSet] = {}
     for key, value in option.items():
         numbers = numbers_in_key(key, name, kind, pins)

@@ -46,6 +46,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnsupportedError,
     shown,
 )
+from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import knobs_of
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
     PolicyWish,
     wish_from_json,
@@ -71,7 +72,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.twice import fo
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Knobs
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
@@ -120,6 +121,7 @@ class _Guest:
     known: Known | None
     meant: Definition
     asked: Asked
+    knobs: Knobs = ()
 
 
 @dataclass(frozen=True)
@@ -376,7 +378,8 @@ def _guest(
     wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
     if wish.placed_by.mirrors and not session.driver.numatune:
         raise UnsupportedError(session.driver.name, wish.policy, "it cannot bind cells of a guest", "policy")
-    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, needs_of(meant)))
+    knobs = knobs_of(entry, called)
+    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, needs_of(meant)), knobs)
 
 
 def _job(
@@ -444,6 +447,7 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
         iothread_pins=iothread_pins,
         policy=wish_to_json(guest.wish),
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
+        knobs=guest.knobs,
     )
 
 

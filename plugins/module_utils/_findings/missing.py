@@ -48,17 +48,17 @@ def _layers(seen: Seen) -> list[tuple[str, Said]]:
 
 def _cpus(view: View, seen: Seen) -> Iterator[Finding]:
     present, online = view.host.present, view.host.online
-    named = [(where, _named(said).cpus) for where, said in _layers(seen)]
+    named = [(where, _named(said)) for where, said in _layers(seen)]
     if seen.facts.intent is not None:
-        named.append((INTENT, asked_parts(seen.facts.intent).cpus))
-    missing = [(where, union(sets) - present) for where, sets in named]
+        named.append((INTENT, asked_parts(seen.facts.intent)))
+    missing = [(where, union(parts.stale_on(view.host).cpus)) for where, parts in named]
     cpus = union(each for _where, each in missing)
     if cpus:
         message = f"{_who(missing)} {cpus_text(cpus)}, and the host has {cpus_text(present)}"
         remedy = f"give it other CPUs with numa_domain or vcpu_pin; online are {online}"
         yield finding("cpu_missing", seen.name, message, remedy, cpus=cpus, numbers={"cpus": len(cpus)})
     # Whoever may use all that is online misses nothing.
-    sets = [each for _where, layer in named for each in layer if not online <= each]
+    sets = [each for _where, parts in named for each in parts.cpus if not online <= each]
     offline = (union(sets) & present) - online
     if not offline:
         return

@@ -14,17 +14,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import knob_arguments, parts_from_options
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Knobs
 
 # Options of one entry beside those of _intent.policy.PolicyWish.
 _OWN = ("name", "xml")
 _POLICY = (
     "policy", "cells", "smt", "emulator", "cpu_ratio", "devices", "together", "apart", "priority", "width", "own_cpus",
 )  # fmt: skip
-ENTRY_OPTIONS = (*_OWN, *_POLICY)
+_KNOBS = tuple(knob_arguments())
+ENTRY_OPTIONS = (*_OWN, *_POLICY, *_KNOBS)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?P<unit>[KMGT]i?B?)?", re.IGNORECASE)
 _POWERS = {"K": 0, "M": 1, "G": 2, "T": 3}
 
@@ -57,6 +60,13 @@ def _entry(number: int, entry: Any) -> Mapping[str, Any]:
         if entry.get(name) is not None and not isinstance(entry[name], str):
             raise InputError(f"{called}.{name}", None, "is no text", "put it in quotes")
     return entry
+
+
+def knobs_of(entry: Mapping[str, Any], called: str) -> Knobs:
+    """What an entry says of the elements that no planning depends on. Raises InputError."""
+    names = {name: f"{called}.{name}" for name in _KNOBS}
+    knobs: Knobs = parts_from_options({name: entry.get(name) for name in _KNOBS}, names)["knobs"]
+    return knobs
 
 
 def rules_of(options: Mapping[str, Any]) -> Rules:

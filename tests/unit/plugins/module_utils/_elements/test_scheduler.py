@@ -179,8 +179,8 @@ def test_options_are_read():
 @pytest.mark.parametrize(
     ("option", "named", "expected"),
     [
-        ({"vcpus": {"0": "fifo"}}, "scheduler.vcpus[0]", "is no scheduler"),
-        ({"vcpus": {"0": {"policy": "fifo", "nice": 1}}}, "scheduler.vcpus[0]", "none of its own"),
+        ({"vcpus": {"0": "fifo"}}, "scheduler.vcpus[0]", "is not a dictionary"),
+        ({"vcpus": {"0": {"policy": "fifo", "nice": 1}}}, "scheduler.vcpus[0]", "choose among policy, priority"),
         ({"vcpus": {"0": {"policy": "deadline"}}}, "scheduler.vcpus[0].policy", "choose one of batch, idle, fifo, rr"),
         ({"vcpus": {"0": {}}}, "scheduler.vcpus[0].policy", "choose one of"),
         ({"iothreads": {"1": {"policy": "rr"}}}, "scheduler.iothreads[1].priority", "1 to 99"),

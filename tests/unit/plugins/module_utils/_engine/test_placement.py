@@ -150,6 +150,39 @@ def test_dedicated_cpus_are_given_once(testdriver):
     }
 
 
+def test_an_entry_asks_for_schedulers_too(testdriver):
+    fifo = {"vcpus": {"0-1": {"policy": "fifo", "priority": 2}}}
+    (guest,) = given("a", vcpus=2)
+    asked = {**guest, "scheduler": fifo}
+    quartet(testdriver, lambda **mode: testdriver.place_all(asked, policy="dedicated", state="defined", **mode))
+    found = etree.fromstring(testdriver.definition("a")).findall("cputune/vcpusched")
+    assert {(each.get("scheduler"), each.get("priority")) for each in found} == {("fifo", "2")}
+    assert union(CpuSet.parse(each.get("vcpus")) for each in found) == CpuSet([0, 1])
+    # Not asked for again it stays; an empty one takes it out.
+    assert not testdriver.place_all(guest, policy="dedicated", state="defined")["changed"]
+    quartet(
+        testdriver,
+        lambda **mode: testdriver.place_all({**guest, "scheduler": {}}, policy="dedicated", state="defined", **mode),
+    )
+    assert etree.fromstring(testdriver.definition("a")).find("cputune/vcpusched") is None
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"scheduler": "fifo"}, "domains[0].scheduler: 'fifo': is not a dictionary"),
+        ({"scheduler": {"<a b='s3cret'/>": {}}}, "domains[0].scheduler: has a key that it does not know"),
+        ({"scheduler": {"vcpus": ["0"]}}, "domains[0].scheduler.vcpus: "),
+        ({"scheduler": {"vcpus": {"7": {"policy": "idle"}}}}, "scheduler.vcpus[7]: 'idle': the domain has no vCPU 7"),
+        ({"nodemask": "0"}, "domains[0].nodemask: '0': is not a dictionary"),
+        ({"nodemask": {"0": "1"}}, "nodemask[0]: '1': the domain has no memory device 0; it has none"),
+    ],
+)
+def test_wrong_elements_of_an_entry_are_refused(testdriver, option, said):
+    (guest,) = given("a", vcpus=2)
+    assert said in refused(testdriver, InputError, {**guest, **option}, policy="pack", state="defined")
+
+
 def test_dedicated_cpus_stay_clear_of_guests_that_nobody_manages(testdriver):
     testdriver.native.defineXML(document("theirs", vcpus=2, vcpu=" cpuset='0-5'"))
     testdriver.native.defineXML(
