@@ -27,6 +27,7 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd"), str(REPO / "benchmarks")]
 import machine
+import modules
 import placement
 import testd
 
@@ -271,6 +272,7 @@ def main() -> int:
             print(f"{one / other:6.2f}  {ratio.at_most:6.2f}  {one:7.2f} s  {other:7.2f} s  {ratio.title}")
     audit(rounds)
     processes()
+    modules.compare(options.quick)
     with tempfile.TemporaryDirectory() as folder:
         placement.compare(timed, folder, 1 if rounds == 1 else 3)
     printed = subprocess.run(

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "********"
@@ -64,11 +65,21 @@ _FOR_QEMU = re.compile("device_model_args(?:_pv|_hvm)?")
 XL_SECRET_LISTS = frozenset({"smbios"})
 
 
+# Documents of many guests say the same short words again and again. What is longer is not kept: it may be a secret.
+_SHORT = 12
+
+
 def suspect(text: str) -> bool:
     """Whether free text looks as if it held a password, a token or a key."""
+    return _suspect_word(text) if len(text) <= _SHORT else _SUSPECT.search(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _suspect_word(text: str) -> bool:
     return _SUSPECT.search(text) is not None
 
 
+@lru_cache(maxsize=1024)
 def suspect_name(name: str) -> bool:
     """Whether what is called so is a secret."""
     return _SUSPECT_NAME.search(name) is not None

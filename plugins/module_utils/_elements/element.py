@@ -39,9 +39,6 @@ class HostParts:
         missing = (cpus - host.present for cpus in self.cpus)
         return HostParts(tuple(each for each in missing if each), self.cells - host.cell_ids)
 
-    def __or__(self, other: HostParts) -> HostParts:
-        return HostParts(self.cpus + other.cpus, self.cells | other.cells)
-
 
 @dataclass(frozen=True)
 class Scope:

@@ -28,7 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.vcpu import Re
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
@@ -60,8 +60,13 @@ def read_placement(root: etree._Element) -> Placement:
     """The placement that a definition says, under libvirt's rules (virDomainVcpuParse, virDomainNumatuneParseXML)."""
     placement = Placement()
     for element in ELEMENTS:
-        placement = element.put(placement, element.read(root))
+        placement = _put(element, placement, element.read(root))
     return _completed(placement)
+
+
+def _put(element: Element, placement: Placement, value: Any) -> Placement:
+    """Most elements of most guests say nothing, or stay: no copy is made for them."""
+    return placement if value == element.of(placement) else element.put(placement, value)
 
 
 def _completed(placement: Placement) -> Placement:
@@ -172,7 +177,7 @@ def asked_parts(intent: Intent) -> HostParts:
 def fitting(placement: Placement, shape: Shape, guest_cells: frozenset[int]) -> Placement:
     """The part of a placement that is about things that a guest has."""
     for element in ELEMENTS:
-        placement = element.put(placement, element.fitting(element.of(placement), shape, guest_cells))
+        placement = _put(element, placement, element.fitting(element.of(placement), shape, guest_cells))
     return placement
 
 
@@ -252,7 +257,5 @@ def _with_knobs(parts: Iterator[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _all_parts(parts: Iterator[HostParts]) -> HostParts:
-    found = HostParts()
-    for each in parts:
-        found |= each
-    return found
+    found = list(parts)
+    return HostParts(tuple(cpus for each in found for cpus in each.cpus), union(each.cells for each in found))

@@ -107,14 +107,14 @@ def _place(connection: Connection, request: Request, given: XmlDefinition | None
     return predict(session, request, plan, known)
 
 
-def predict(session: Session, _request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
+def predict(session: Session, request: Request, plan: Plan, known: Known | None) -> dict[str, Any]:
     """What carry_out() would return."""
     found = plan.live.observation if plan.live else None
     state = plan.state_before.replace("absent", "shut off")
     if plan.starts or plan.resumes or plan.restarts_now:
         state = "running"
     why = known.domain.why_paused() if known is not None and state == "paused" else None
-    return _result(session, plan, known.domain if known else None, plan.document, found, None, state, why)
+    return _result(session, request, plan, known.domain if known else None, plan.document, found, None, state, why)
 
 
 def carry_out(
@@ -149,7 +149,7 @@ def carry_out(
         if lost is not None:
             error.fields["overwritten"] = lost
         raise
-    result = _result(session, plan, domain, stored, observation, attempt.backup_file, state, why)
+    result = _result(session, request, plan, domain, stored, observation, attempt.backup_file, state, why)
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
@@ -223,6 +223,7 @@ def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -
 
 def _result(
     session: Session,
+    request: Request,
     plan: Plan,
     domain: Domain | None,
     document: Definition,
@@ -253,9 +254,10 @@ def _result(
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        document.shown_as: document.masked_text,
         "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
     }
+    if request.shows:
+        result[document.shown_as] = document.masked_text
     if plan.trouble:
         result["warnings"] = list(plan.trouble)
     if why is not None:

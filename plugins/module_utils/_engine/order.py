@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
@@ -47,10 +48,14 @@ class Move:
     runs: bool = False
     anywhere: bool = False
 
+    @cached_property
+    def newly_own(self) -> CpuSet:
+        """CPUs that become its own."""
+        return self.after_own - (self.before_own if self.runs else EMPTY)
+
     def cpus_from(self, other: Move) -> CpuSet:
         """CPUs that it gets once the other has left them: of its own, or those that were the other's own."""
-        newly_own = self.after_own - (self.before_own if self.runs else EMPTY)
-        return (newly_own & (other.before - other.after)) | (self.new & (other.before_own - other.after_own))
+        return (self.newly_own & (other.before - other.after)) | (self.new & (other.before_own - other.after_own))
 
     def gets(self, pool: Pool) -> int:
         """KiB that it takes now."""
@@ -105,7 +110,8 @@ class Order:
 
         Whoever was taken with nothing to wait for must be told of with left() or failed() before the next one.
         """
-        for move in self._waiting.values():
+        # Nobody waits in vain before somebody has kept something.
+        for move in self._waiting.values() if self._kept else ():
             waits = self._in_vain(move)
             if waits:
                 return self._not_moved(move, waits)
@@ -156,6 +162,8 @@ class Order:
         """What others will leave that have not had their turn."""
         found = []
         short = self._short(move)
+        if not move.newly_own and not move.new and not short:
+            return []
         for other in self._waiting.values():
             if other is move or (only_running and not other.runs):
                 continue

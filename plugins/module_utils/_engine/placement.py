@@ -410,6 +410,7 @@ def _job(
         check_mode=request.check_mode,
         lock_dir=request.lock_dir,
         made_cells=made_cells,
+        shows=False,
     )
     planned = one.plan_domain(session, own, given, guest.known, guest.name)
     return _Job(

@@ -44,7 +44,8 @@ _NOT_OURS = {
 class Request:
     """Options of numa_domain, read. ``state`` is "defined" or "running"; ``shutdown_timeout`` is in seconds.
 
-    ``made_cells`` says that the guest's own cells in ``xml`` are not its user's.
+    ``made_cells`` says that the guest's own cells in ``xml`` are not its user's; ``shows`` that the result has the
+    definition.
     """
 
     name: str | None
@@ -59,6 +60,7 @@ class Request:
     check_mode: bool = False
     lock_dir: str | None = None
     made_cells: bool = False
+    shows: bool = True
 
 
 @dataclass
@@ -213,15 +215,11 @@ def _rest_differs(given: XmlDefinition, known: Known) -> bool:
     """
     existing = _xml_of(known)
     completed = given.completed(existing)
-    if completed.same_rest(existing):
-        return False
     record = known.record
-    return (
-        record is None
-        or record.source != given.digest
-        or record.stored != existing.digest
-        or not completed.same_secrets(existing)
-    )
+    as_made = record is not None and (record.source, record.stored) == (given.digest, existing.digest)
+    if as_made and completed.same_secrets(existing):
+        return False
+    return not completed.same_rest(existing)
 
 
 def _xml_of(known: Known) -> XmlDefinition:

@@ -19,6 +19,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.definition impor
 def diff_of(before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, str]:
     """Shape: Ansible's ``{"before": text, "after": text}``. Never a secret."""
     changes = list(changes)
+    if not changes:
+        return {"before": "", "after": ""}
     old = before.owned_text if before is not None else ""
     new = after.owned_text
     if any(change.element == "definition" for change in changes):

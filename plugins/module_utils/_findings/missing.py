@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     is_are,
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES
 
 INTENT, CONFIG, LIVE = "what was asked for", "its definition", "the running guest"
@@ -31,8 +31,16 @@ INTENT, CONFIG, LIVE = "what was asked for", "its definition", "the running gues
 
 def find_missing(view: View) -> Iterator[Finding]:
     for seen in view.guests:
-        yield from _cpus(view, seen)
-        yield from _cells(view, seen)
+        named = [(where, said, _named(said)) for where, said in _layers(seen)]
+        intent = seen.facts.intent
+        asked = [(INTENT, asked_parts(intent))] if intent is not None else []
+        yield from _cpus(view, seen, [*((where, parts) for where, _said, parts in named), *asked])
+        # Xen stores a numatune and ignores it.
+        bound = [
+            (where, (parts.cells if view.driver.numatune else EMPTY) | said.shape.memory_cells)
+            for where, said, parts in named
+        ]
+        yield from _cells(view, seen, [*bound, *((where, parts.cells) for where, parts in asked)])
         yield from _pages(view, seen)
 
 
@@ -46,11 +54,8 @@ def _layers(seen: Seen) -> list[tuple[str, Said]]:
     return [(name, said) for name, said in layers if said is not None]
 
 
-def _cpus(view: View, seen: Seen) -> Iterator[Finding]:
+def _cpus(view: View, seen: Seen, named: Sequence[tuple[str, HostParts]]) -> Iterator[Finding]:
     present, online = view.host.present, view.host.online
-    named = [(where, _named(said)) for where, said in _layers(seen)]
-    if seen.facts.intent is not None:
-        named.append((INTENT, asked_parts(seen.facts.intent)))
     missing = [(where, union(parts.stale_on(view.host).cpus)) for where, parts in named]
     cpus = union(each for _where, each in missing)
     if cpus:
@@ -78,22 +83,13 @@ def _named(said: Said) -> HostParts:
     return named_parts(fitting(said.placement, said.shape, cells))
 
 
-def _cells(view: View, seen: Seen) -> Iterator[Finding]:
-    named = [(where, _named_cells(view, said)) for where, said in _layers(seen)]
-    if seen.facts.intent is not None:
-        named.append((INTENT, asked_parts(seen.facts.intent).cells))
+def _cells(view: View, seen: Seen, named: Sequence[tuple[str, CpuSet]]) -> Iterator[Finding]:
     missing = [(where, cells - view.host.cell_ids) for where, cells in named]
     cells = union(each for _where, each in missing)
     if cells:
         message = f"{_who(missing)} {cells_text(cells)}, and the host has {cells_text(view.host.cell_ids)}"
         remedy = "give it other cells with numa_domain (cells, memory.cells)"
         yield finding("cell_missing", seen.name, message, remedy, cells=cells, numbers={"cells": len(cells)})
-
-
-def _named_cells(view: View, said: Said) -> CpuSet:
-    # Xen stores a numatune and ignores it.
-    bound = _named(said).cells if view.driver.numatune else CpuSet()
-    return bound | said.shape.memory_cells
 
 
 def _pages(view: View, seen: Seen) -> Iterator[Finding]:

@@ -76,7 +76,11 @@ class XmlDefinition:
 
     @property
     def masked_text(self) -> str:
-        return serialize(xml_secrets.masked(self.root))
+        return serialize(self._masked[0])
+
+    @cached_property
+    def _masked(self) -> tuple[etree._Element, xml_secrets.Secrets]:
+        return xml_secrets.masked_and_secrets(self.root)
 
     @property
     def owned_text(self) -> str:
@@ -111,6 +115,8 @@ class XmlDefinition:
         return record_xml.record_or_trouble(self.root)
 
     def rewritten(self, placement: Placement, record: Record | None) -> XmlDefinition:
+        if self.placement == placement and (record is None or record == self.record):
+            return self
         root = copy.deepcopy(self.root)
         registry.write_placement(root, placement)
         if record is not None:
@@ -156,10 +162,10 @@ class XmlDefinition:
         """The targets of its disks."""
         return tuple(each.get("dev", "") for each in self.root.iterfind("devices/disk/target"))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Of the rest, without secrets."""
-        return domain_xml.digest(self.root)
+        return domain_xml.digest(self._masked[0])
 
     def completed(self, existing: XmlDefinition) -> XmlDefinition:
         """This document of a user as a redefinition of a domain: its UUID, and secrets that a dump leaves out.
@@ -174,7 +180,7 @@ class XmlDefinition:
         return domain_xml.same_rest(self.root, other.root)
 
     def same_secrets(self, other: XmlDefinition) -> bool:
-        return xml_secrets.same_secrets(self.root, other.root)
+        return xml_secrets.same_secrets(self._masked[1], other._masked[1])
 
     def dropped_elements(self, stored: XmlDefinition) -> list[str]:
         """Paths of elements that this document has and that libvirt did not keep."""

@@ -135,12 +135,12 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
             source.append(copy.deepcopy(known))
 
 
-def digest(root: etree._Element) -> str:
+def digest(masked_root: etree._Element) -> str:
     """A digest of the rest of a document, without owned elements, white space and secrets.
 
     Secrets are left out so that nothing can be guessed from a digest that anyone may read.
     """
-    return hashlib.sha256(_canonical(masked(root))).hexdigest()
+    return hashlib.sha256(_canonical(masked_root)).hexdigest()
 
 
 def same_rest(one: etree._Element, other: etree._Element) -> bool:

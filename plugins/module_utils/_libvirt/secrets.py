@@ -26,26 +26,38 @@ _PASSTHROUGH = "{http://libvirt.org/schemas/domain/"
 _NAMES = ("name", "uuid", "genid")
 
 
-def same_secrets(one: etree._Element, other: etree._Element) -> bool:
+# Where secrets are -> those that are there, in order
+Secrets = dict[str, list[str]]
+
+
+def same_secrets(first: Secrets, second: Secrets) -> bool:
     """Whether two documents hold the same secrets: those of one kind in the same order.
 
     Where one has more of a kind than the other, as libvirt drops some elements and adds others, those of the other
     have to be among them: that something is there or not is seen by the digests.
     """
-    first, second = _by_path(one), _by_path(other)
     return all(_within(first[path], second[path]) for path in first.keys() & second.keys())
 
 
 def masked(root: etree._Element) -> etree._Element:
     """A copy that can be shown: every secret is MASK."""
+    return masked_and_secrets(root)[0]
+
+
+def masked_and_secrets(root: etree._Element) -> tuple[etree._Element, Secrets]:
+    """The same, and the secrets that were there: to look for them takes longer than all else."""
     result = copy.deepcopy(root)
-    for place in _places(result):
+    places = _places(result)
+    secrets: Secrets = {}
+    for path, value in _values_of(places):
+        secrets.setdefault(path, []).append(" ".join(value.split()))
+    for place in places:
         place.mask()
     for note in result.iter(etree.Comment, etree.ProcessingInstruction):
         # A device that somebody has commented out, say. libvirt does not keep it.
         if _secrets.suspect(note.text or ""):
             note.text = MASK
-    return result
+    return result, secrets
 
 
 def secrets_of(text: str) -> list[str]:
@@ -54,14 +66,7 @@ def secrets_of(text: str) -> list[str]:
         root = xml.parse(text, lenient=True)
     except XmlError:
         return []
-    return [value for _path, value in _secret_values(root)]
-
-
-def _by_path(root: etree._Element) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for path, value in _secret_values(root):
-        found.setdefault(path, []).append(" ".join(value.split()))
-    return found
+    return [value for _path, value in _values_of(_places(root))]
 
 
 def _within(one: list[str], other: list[str]) -> bool:
@@ -71,10 +76,10 @@ def _within(one: list[str], other: list[str]) -> bool:
     return all(each in rest for each in short)
 
 
-def _secret_values(root: etree._Element) -> list[tuple[str, str]]:
+def _values_of(places: list[_Place]) -> list[tuple[str, str]]:
     """Path and text of every secret."""
     # libvirt puts the sections of a document into an order of its own, and keeps it within each.
-    return [(f"{path_of(place.element)}@{place.attribute or ''}", place.value) for place in _places(root)]
+    return [(f"{path_of(place.element)}@{place.attribute or ''}", place.value) for place in places]
 
 
 class _Place(NamedTuple):
@@ -180,6 +185,8 @@ def _of_element(element: etree._Element) -> Iterator[_Place]:
 
 def _of_text(element: etree._Element, secret: bool) -> Iterator[_Place]:
     """What stands in an element. Beside elements libvirt knows no text, so that nobody can tell what it is."""
+    if not element.text and not len(element):
+        return
     pieces = [_Place(element), *(_Place(each, tail=True) for each in element)]
     mixed = any(isinstance(each.tag, str) for each in element)
     said = "".join(each.value for each in pieces)

@@ -10,11 +10,16 @@ import pytest
 pytest.importorskip("lxml")
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import parse, path_of, serialize
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked, same_secrets, secrets_of
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked, masked_and_secrets, secrets_of
 from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
 
 SECRET = "hunter2X"
 QEMU = "xmlns:q='http://libvirt.org/schemas/domain/qemu/1.0'"
+
+
+def same_secrets(one, other):
+    return xml_secrets.same_secrets(masked_and_secrets(one)[1], masked_and_secrets(other)[1])
 
 
 def document(inside):
