@@ -11,7 +11,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class ThreadSchedulers(Knob):
     observes = frozenset({SCHEDULER})
 
     def read(self, root: etree._Element) -> Schedulers | None:
-        return _read(xml.child(root, "cputune"), "scheduler") or None
+        return _read(xml.child(root, "cputune"), "scheduler", _of_document) or None
 
     def write(self, root: etree._Element, value: Schedulers | None) -> None:
         tree.replace_children(root, "cputune", _TAGS, _elements(value or _NOTHING, "", "scheduler"))
@@ -137,7 +137,7 @@ class ThreadSchedulers(Knob):
 
     def kept(self, record: etree._Element, space: str) -> Mapping[str, Any]:
         parent = record.find(f"{space}{self.name}")
-        return {} if parent is None else {self.name: _read(parent, "policy", space)}
+        return {} if parent is None else {self.name: _read(parent, "policy", _of_record, space)}
 
     def refused(self, driver: Driver) -> str | None:
         return None if driver.processes or not driver.full_maps else "its guests are no processes that could have one"
@@ -201,20 +201,32 @@ def _checked(policy: str, priority: str | None, option: str) -> Scheduler:
     return Scheduler(policy, int(priority))
 
 
-def _read(parent: etree._Element | None, attribute: str, space: str = "") -> Schedulers:
-    """Raises InputError for what libvirt would not take."""
+def _read(
+    parent: etree._Element | None,
+    attribute: str,
+    scheduler: Callable[[str, str | None, str], Scheduler],
+    space: str = "",
+) -> Schedulers:
+    """What elements say; ``scheduler`` reads one of its policy and its priority. Raises InputError."""
     numbered: dict[str, dict[int, Scheduler]] = {"vcpu": {}, "iothread": {}, "emulator": {}}
     for kind, (tag, numbered_by) in _KINDS.items():
         for each in parent.iterchildren(f"{space}{tag}") if parent is not None else ():
-            policy = each.get(attribute, "")
-            if policy not in POLICIES:
-                raise InputError(f"{tag}/@{attribute}", policy, "is no policy", f"choose one of {', '.join(POLICIES)}")
-            # The kernel gives those that have none a priority of 0, and libvirt ignores what is said of them.
-            priority = each.get("priority") if policy in REALTIME else None
-            scheduler = _checked(policy, priority, f"{tag}/@priority")
             numbers = set_in(each.get(numbered_by), f"{tag}/@{numbered_by}") if numbered_by else CpuSet([0])
-            numbered[kind].update(dict.fromkeys(numbers or (), scheduler))
+            found = scheduler(each.get(attribute, ""), each.get("priority"), tag)
+            numbered[kind].update(dict.fromkeys(numbers or (), found))
     return Schedulers(_sorted(numbered["vcpu"]), _sorted(numbered["iothread"]), numbered["emulator"].get(0))
+
+
+def _of_document(policy: str, priority: str | None, _tag: str) -> Scheduler:
+    """As libvirt wrote it, which may know more policies. It writes a priority of 0 where there is none to say."""
+    known = priority is not None and priority.isascii() and priority.isdigit() and len(priority) < 4
+    return Scheduler(policy, (int(priority) or None) if known and priority is not None else None)
+
+
+def _of_record(policy: str, priority: str | None, tag: str) -> Scheduler:
+    if policy not in POLICIES:
+        raise InputError(f"intent {tag}", policy, "is no policy", f"choose one of {', '.join(POLICIES)}")
+    return _checked(policy, priority, f"intent {tag}")
 
 
 def _elements(value: Schedulers, space: str, attribute: str) -> list[etree._Element]:

@@ -16,6 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements import registr
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import (
     intent_text,
     read_record,
+    record_or_trouble,
     strip_owned,
     write_record,
 )
@@ -24,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.xml import par
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import resolve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import RECORD, Record
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
     PROC,
@@ -76,21 +77,35 @@ def test_it_is_read_from_a_document():
 
 
 @pytest.mark.parametrize(
-    ("element", "problem"),
+    ("element", "said"),
     [
-        ("<vcpusched vcpus='0' scheduler='deadline'/>", "vcpusched/@scheduler"),
-        ("<vcpusched vcpus='0'/>", "vcpusched/@scheduler"),
-        ("<vcpusched vcpus='0' scheduler='fifo'/>", "vcpusched/@priority"),
-        ("<iothreadsched iothreads='1' scheduler='rr' priority='100'/>", "iothreadsched/@priority"),
-        ("<emulatorsched scheduler='rr' priority='0'/>", "emulatorsched/@priority"),
-        ("<emulatorsched scheduler='rr' priority='-1'/>", "emulatorsched/@priority"),
-        ("<vcpusched vcpus='x' scheduler='batch'/>", "vcpusched/@vcpus"),
+        ("<vcpusched vcpus='0' scheduler='deadline' priority='7'/>", Schedulers(((0, Scheduler("deadline", 7)),))),
+        ("<vcpusched vcpus='0' scheduler='fifo' priority='many'/>", Schedulers(((0, Scheduler("fifo")),))),
+        ("<emulatorsched scheduler='idle' priority='0'/>", Schedulers(emulator=Scheduler("idle"))),
     ],
 )
-def test_what_libvirt_would_not_take_is_refused(element, problem):
-    with pytest.raises(InputError) as error:
-        ELEMENT.read(parse(f"<domain><cputune>{element}</cputune></domain>"))
-    assert problem in str(error.value)
+def test_what_a_newer_libvirt_may_say_stays_as_it_is(element, said):
+    text = f"<domain><vcpu>1</vcpu><cputune>{element}</cputune></domain>".replace("'", '"')
+    root = parse(text)
+    placement = registry.read_placement(root)
+    assert placement == _said(said)
+    registry.write_placement(root, placement)
+    assert serialize(root) == text
+
+
+def test_numbers_that_are_none_are_refused():
+    with pytest.raises(InputError, match="vcpusched/@vcpus"):
+        ELEMENT.read(parse("<domain><cputune><vcpusched vcpus='x' scheduler='batch'/></cputune></domain>"))
+
+
+@pytest.mark.parametrize(
+    "scheduler", [Scheduler("deadline"), Scheduler("fifo"), Scheduler("rr", 100), Scheduler("idle", 1)]
+)
+def test_a_record_that_nobody_of_ours_has_written_is_none(scheduler):
+    root = parse("<domain><name>web1</name></domain>")
+    write_record(root, Record(Intent(knobs=(("scheduler", Schedulers(emulator=scheduler)),))))
+    record, trouble = record_or_trouble(root)
+    assert record is None and trouble.kind == RECORD
 
 
 @given(SCHEDULERS, SCHEDULERS)
