@@ -15,6 +15,8 @@ from typing import Any
 
 from scenes import Scene
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
     entries_of,
     options_of,
@@ -31,13 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Intent,
-    Placement,
-    Shape,
-    intent_as_result,
-    placement_as_result,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import cell_as_result
 
 _FOR_ALL = ("policy", "smt", "emulator", "cpu_ratio", "devices")
