@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from numalab import bring_up, machine
@@ -99,7 +100,7 @@ def test_a_machine_whose_disk_is_idle_for_long_hangs(
         def __init__(self, _path: Path) -> None:
             pass
 
-        def __enter__(self) -> Disk:
+        def __enter__(self) -> Any:
             return self
 
         def __exit__(self, *_: object) -> None:
