@@ -124,8 +124,8 @@ def compare(quick: bool) -> None:
     bare = best["bare"]
     print(f"processor time for {guests} guests with six disks, against a bare script ({bare:.2f} s):")
     for each in _COSTS:
-        kib = sizes[each.what] / guests
-        print(f"{best[each.what] / bare:6.1f}  {each.aim:6.1f}  {each.title} ({kib:.0f} bytes of result a guest)")
+        size = sizes[each.what] / guests
+        print(f"{best[each.what] / bare:6.1f}  {each.aim:6.1f}  {each.title} ({size:.0f} bytes of result a guest)")
     print(f"{first / bare:6.1f}  {15.0:6.1f}  numa_placement by documents, the first run")
 
 

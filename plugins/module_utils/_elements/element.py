@@ -113,7 +113,11 @@ class Element(ABC):
 
     @abstractmethod
     def changes(self, before: Any, after: Any) -> list[Change]:
-        """What two values say differently, in the order of the document; changes that change nothing are dropped."""
+        """What two values say differently, in the order of the document; some may change nothing."""
+
+    def differences(self, before: Any, after: Any) -> list[Change]:
+        """The changes that change something."""
+        return [change for change in self.changes(before, after) if change.before != change.after]
 
     @abstractmethod
     def as_result(self, value: Any) -> Mapping[str, Any]:
@@ -171,7 +175,26 @@ class Knob(Element):
     """An element that says nothing of where a guest belongs, so that no planning depends on it.
 
     What nobody asked for stays as the document has it. Its value in an Intent is that in a Placement; {} asks for none.
+    ``waits`` says why a running guest follows only after a restart.
     """
+
+    waits: ClassVar[str]
+
+    @abstractmethod
+    def plain(self, value: Any) -> Any:
+        """A value as plain data, be it one that says nothing."""
+
+    def as_result(self, value: Any) -> Mapping[str, Any]:
+        return {self.name: self.plain(value)} if value else {}
+
+    def asked_as_result(self, intent: Intent) -> Mapping[str, Any]:
+        asked = intent.knob(self.name)
+        return {} if asked is None else {self.name: self.plain(asked)}
+
+    def live(self, guest: Running) -> Iterator[Consequence]:
+        if guest.scope is None:
+            for change in self.differences(self.of(guest.now), self.of(guest.wanted)):
+                yield Restart(change.element, self.waits)
 
     @abstractmethod
     def argument(self) -> Mapping[str, Any]:

@@ -16,21 +16,19 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import tree, xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import (
-    Consequence,
     HostParts,
     Knob,
-    Running,
 )
 from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
-    as_text,
     keep_sets,
     kept_sets,
+    numbered_changes,
     set_in,
     sets_from_option,
 )
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
@@ -50,6 +48,7 @@ class Nodemask(Knob):
 
     name = "nodemask"
     paths = ("devices/memory/source/nodemask",)
+    waits = "the memory of a device is bound when it is plugged in"
 
     def read(self, root: etree._Element) -> Pins | None:
         found = []
@@ -95,14 +94,10 @@ class Nodemask(Knob):
         return (devices,)
 
     def changes(self, before: Pins | None, after: Pins | None) -> list[Change]:
-        was, shall = dict(before or ()), dict(after or ())
-        return [
-            Change(_path(number), as_text(was.get(number)), as_text(shall.get(number)))
-            for number in sorted({*was, *shall})
-        ]
+        return numbered_changes((self.paths[0] + "[{}]").format, before or (), after or ())
 
-    def as_result(self, value: Pins | None) -> Mapping[str, Any]:
-        return {self.name: pins_as_result(value)} if value else {}
+    def plain(self, value: Pins) -> Mapping[str, Any]:
+        return pins_as_result(value)
 
     def host_parts(self, value: Pins | None) -> HostParts:
         return HostParts(cells=union(cells for _number, cells in value or ()))
@@ -118,10 +113,6 @@ class Nodemask(Knob):
         name = called.get(self.name, self.name)
         asked = sets_from_option(options.get(self.name), name, "memory device", "cell", example)
         return {} if asked is None else {self.name: asked}
-
-    def asked_as_result(self, intent: Intent) -> Mapping[str, Any]:
-        asked = intent.knob(self.name)
-        return {} if asked is None else {self.name: pins_as_result(asked)}
 
     def asked_in_words(self, intent: Intent) -> Iterable[str]:
         asked = intent.knob(self.name)
@@ -151,21 +142,14 @@ class Nodemask(Knob):
         if now:
             for number, cells in value or ():
                 option = f"{self.name}[{number}]"
-                if number >= shape.memory_devices:
-                    has = CpuSet(range(shape.memory_devices))
-                    expected = f"its memory devices are {has}" if has else "it has none"
-                    raise InputError(option, str(cells), f"the domain has no memory device {number}", expected)
+                absent = shape.memory_device_absent(number)
+                if absent is not None:
+                    raise InputError(option, str(cells), *absent)
                 missing = cells - host.cells_with_memory
                 if missing:
                     expected = f"cells with memory are {host.cells_with_memory}"
                     raise InputError(option, str(cells), f"the host has no memory on cells {missing}", expected)
         return self.fitting(value, shape, frozenset())
-
-    def live(self, guest: Running) -> Iterator[Consequence]:
-        if guest.scope is None:
-            for change in self.changes(self.of(guest.now), self.of(guest.wanted)):
-                if change.before != change.after:
-                    yield Restart(change.element, "the memory of a device is bound when it is plugged in")
 
     def misplaced(self, placement: Placement, observation: Observation, bound: CpuSet) -> Iterator[Misplaced]:
         """Its cells count for the guest's memory, of which Numatune tells: one page looks like another."""
@@ -174,7 +158,3 @@ class Nodemask(Knob):
 
 def _devices(root: etree._Element) -> list[etree._Element]:
     return root.findall("devices/memory")
-
-
-def _path(number: int) -> str:
-    return f"devices/memory/source/nodemask[{number}]"

@@ -20,7 +20,14 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
     HostParts,
     Running,
 )
-from ansible_collections.numa.virt.plugins.module_utils._elements.words import keep_sets, kept_sets, set_in, some_set
+from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
+    as_text,
+    keep_sets,
+    kept_sets,
+    numbered_changes,
+    set_in,
+    some_set,
+)
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import LIVE, Change, Restart, Step
@@ -103,14 +110,8 @@ class Numatune(Element):
         return (part,)
 
     def changes(self, before: Binding, after: Binding) -> list[Change]:
-        was, shall = dict(before.memnodes), dict(after.memnodes)
-        return [
-            Change("numatune/memory", _text(before.memory), _text(after.memory)),
-            *(
-                Change(f"numatune/memnode[@cellid='{cell}']", _text(was.get(cell)), _text(shall.get(cell)))
-                for cell in sorted({*was, *shall})
-            ),
-        ]
+        memory = Change("numatune/memory", as_text(before.memory), as_text(after.memory))
+        return [memory, *numbered_changes("numatune/memnode[@cellid='{}']".format, before.memnodes, after.memnodes)]
 
     def as_result(self, value: Binding) -> Mapping[str, Any]:
         return {
@@ -263,7 +264,3 @@ def _as_result(binding: MemoryBinding | None) -> dict[str, Any] | None:
     if binding is None:
         return None
     return {"mode": binding.mode, "cells": list(binding.nodeset), "automatic": binding.automatic}
-
-
-def _text(binding: MemoryBinding | None) -> str | None:
-    return None if binding is None else str(binding)

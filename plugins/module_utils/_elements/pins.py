@@ -12,6 +12,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import tree, xml
@@ -25,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
     as_text,
     keep_sets,
     kept_sets,
+    numbered_changes,
     set_in,
     sets_from_option,
     sets_in,
@@ -74,14 +76,8 @@ class _Pin(Element):
         tree.replace_children(root, _CPUTUNE, (self.tag,), elements)
 
     def fragment(self, root: etree._Element) -> Iterable[etree._Element]:
-        cputune = xml.child(root, _CPUTUNE)
         shown = (self.key, "cpuset") if self.key is not None else ("cpuset",)
-        pins = [tree.shown(each, shown) for each in cputune.iterchildren(self.tag)] if cputune is not None else []
-        if not pins:
-            return ()
-        part = etree.Element(_CPUTUNE)
-        part.extend(pins)
-        return (part,)
+        return tree.shown_children(root, _CPUTUNE, (self.tag,), shown)
 
     def host_parts(self, value: Any) -> HostParts:
         return HostParts(tuple(cpus for _number, cpus in self.pins(value)))
@@ -105,11 +101,7 @@ class _NumberedPin(_Pin):
         return sets_in(xml.child(root, _CPUTUNE), self.tag, self.key)
 
     def changes(self, before: Pins, after: Pins) -> list[Change]:
-        was, shall = dict(before), dict(after)
-        return [
-            Change(pin_element(self.kind, number), as_text(was.get(number)), as_text(shall.get(number)))
-            for number in sorted({*was, *shall})
-        ]
+        return numbered_changes(partial(pin_element, self.kind), before, after)
 
     def as_result(self, value: Pins) -> Mapping[str, Any]:
         return {self.name: pins_as_result(value)}

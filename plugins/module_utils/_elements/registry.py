@@ -9,7 +9,7 @@ This file must not import ansible or libvirt, and must not know one element from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -33,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.drivers import D
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
+    Knobs,
     MemoryBinding,
     Placement,
     Shape,
@@ -117,15 +118,16 @@ def placement_fragments(root: etree._Element) -> list[etree._Element]:
 
 def placement_changes(before: Placement, after: Placement) -> list[Change]:
     """The owned elements in which two placements differ, in document order."""
-    found = [change for each in ELEMENTS for change in each.changes(each.of(before), each.of(after))]
-    return [change for change in found if change.before != change.after]
+    return _differences(ELEMENTS, before, after)
 
 
 def knob_changes(before: Placement, after: Placement, driver: Driver) -> list[Change]:
     """The same of the knobs alone, as far as a driver has them."""
-    there = [each for each in KNOBS if each.refused(driver) is None]
-    found = [change for each in there for change in each.changes(each.of(before), each.of(after))]
-    return [change for change in found if change.before != change.after]
+    return _differences([each for each in KNOBS if each.refused(driver) is None], before, after)
+
+
+def _differences(elements: Iterable[Element], before: Placement, after: Placement) -> list[Change]:
+    return [change for each in elements for change in each.differences(each.of(before), each.of(after))]
 
 
 def placement_as_result(placement: Placement) -> dict[str, Any]:
@@ -222,17 +224,16 @@ def check_knobs(intent: Intent, driver: Driver) -> None:
 
 
 def settle_knobs(
-    wish: Intent, stored: Intent | None, current: Placement, host: Host, shape: Shape
-) -> tuple[Placement, Intent]:
-    """(Placement, Intent) of which the knobs are those that shall hold, and those that a user meant.
+    intent: Intent, now: Collection[str], current: Placement, host: Host, shape: Shape
+) -> tuple[Knobs, Knobs]:
+    """(what shall hold, what of it a user meant).
 
-    What is said now must hold; what was said before, and else what the document says, holds as far as it can.
+    What is said ``now``, by name, must hold; what was said before, and else what the document says, as far as it can.
     Raises InputError.
     """
     placed, meant = Placement(), Intent().knobs
-    now, before = dict(wish.knobs), dict(stored.knobs) if stored is not None else {}
     for element in KNOBS:
-        said = now.get(element.name, before.get(element.name))
+        said = intent.knob(element.name)
         value = element.settled(said, host, shape, element.name in now) if said is not None else None
         if value or (said is not None and not said):
             meant = knobs_with(meant, element.name, value)
@@ -240,7 +241,7 @@ def settle_knobs(
             # Nothing was said, or it was all about things that are gone.
             value = element.settled(element.of(current), host, shape, False)
         placed = element.put(placed, value)
-    return placed, Intent(knobs=meant)
+    return placed.knobs, meant
 
 
 def _merged(parts: Iterator[Mapping[str, Any]]) -> dict[str, Any]:

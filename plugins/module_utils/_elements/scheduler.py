@@ -11,16 +11,23 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import tree, xml
-from ansible_collections.numa.virt.plugins.module_utils._elements.element import Consequence, Knob, Running
-from ansible_collections.numa.virt.plugins.module_utils._elements.words import check_mapping, numbers_in_key, set_in
+from ansible_collections.numa.virt.plugins.module_utils._elements.element import Knob
+from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
+    as_text,
+    check_mapping,
+    numbered_changes,
+    numbers_in_key,
+    set_in,
+)
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import (
@@ -63,12 +70,14 @@ class Schedulers:
 _KINDS = {"vcpu": ("vcpusched", "vcpus"), "iothread": ("iothreadsched", "iothreads"), "emulator": ("emulatorsched", "")}
 _TAGS = tuple(tag for tag, _numbers in _KINDS.values())
 _NOTHING = Schedulers()
+_PRIORITY = re.compile("[1-9][0-9]?")
 
 
 class ThreadSchedulers(Knob):
     name = "scheduler"
     paths = tuple(f"cputune/{tag}" for tag in _TAGS)
     observes = frozenset({SCHEDULER})
+    waits = "libvirt cannot change the scheduler of a running guest's threads"
 
     def read(self, root: etree._Element) -> Schedulers | None:
         return _read(xml.child(root, "cputune"), "scheduler", _of_document) or None
@@ -77,20 +86,22 @@ class ThreadSchedulers(Knob):
         tree.replace_children(root, "cputune", _TAGS, _elements(value or _NOTHING, "", "scheduler"))
 
     def fragment(self, root: etree._Element) -> Iterable[etree._Element]:
-        cputune = xml.child(root, "cputune")
-        found = list(cputune.iterchildren(*_TAGS)) if cputune is not None else []
-        if not found:
-            return ()
-        part = etree.Element("cputune")
-        part.extend([tree.shown(each, ("vcpus", "iothreads", "scheduler", "priority")) for each in found])
-        return (part,)
+        return tree.shown_children(root, "cputune", _TAGS, ("vcpus", "iothreads", "scheduler", "priority"))
 
     def changes(self, before: Schedulers | None, after: Schedulers | None) -> list[Change]:
-        was, shall = _by_element(before or _NOTHING), _by_element(after or _NOTHING)
-        return [Change(each, was.get(each), shall.get(each)) for each in sorted({*was, *shall}, key=_rank)]
+        was, shall = before or _NOTHING, after or _NOTHING
+        return [
+            *numbered_changes("cputune/vcpusched[@vcpus='{}']".format, was.vcpus, shall.vcpus),
+            *numbered_changes("cputune/iothreadsched[@iothreads='{}']".format, was.iothreads, shall.iothreads),
+            Change("cputune/emulatorsched", as_text(was.emulator), as_text(shall.emulator)),
+        ]
 
-    def as_result(self, value: Schedulers | None) -> Mapping[str, Any]:
-        return {self.name: _as_result(value)} if value else {}
+    def plain(self, value: Schedulers) -> Mapping[str, Any]:
+        return {
+            "vcpus": {str(number): asdict(each) for number, each in value.vcpus},
+            "iothreads": {str(number): asdict(each) for number, each in value.iothreads},
+            "emulator": None if value.emulator is None else asdict(value.emulator),
+        }
 
     def fitting(self, value: Schedulers | None, shape: Shape, guest_cells: frozenset[int]) -> Schedulers | None:
         if value is None:
@@ -118,16 +129,14 @@ class ThreadSchedulers(Knob):
         )
         return {self.name: wanted}
 
-    def asked_as_result(self, intent: Intent) -> Mapping[str, Any]:
-        asked = intent.knob(self.name)
-        return {} if asked is None else {self.name: _as_result(asked)}
-
     def asked_in_words(self, intent: Intent) -> Iterable[str]:
         asked = intent.knob(self.name)
-        if asked is not None and not asked:
-            yield "no scheduler"
-        for element, said in _by_element(asked or _NOTHING).items():
-            yield f"{_called(element)} {said}"
+        if asked is None:
+            return []
+        words = [f"vcpu {number} {each}" for number, each in asked.vcpus]
+        words += [f"iothread {number} {each}" for number, each in asked.iothreads]
+        words += [f"emulator {asked.emulator}"] if asked.emulator is not None else []
+        return words or ["no scheduler"]
 
     def keep(self, intent: Intent, record: etree._Element, space: str) -> None:
         asked = intent.knob(self.name)
@@ -143,24 +152,16 @@ class ThreadSchedulers(Knob):
         return None if driver.processes or not driver.full_maps else "its guests are no processes that could have one"
 
     def settled(self, value: Schedulers | None, host: Host, shape: Shape, now: bool) -> Schedulers | None:
-        kept = self.fitting(value, shape, frozenset())
-        if not now or value is None or kept is None:
-            return kept
-        for option, kind, asked, left, has in (
-            ("vcpus", "vCPU", value.vcpus, kept.vcpus, f"its vCPUs are {CpuSet(range(shape.vcpus))}"),
-            ("iothreads", "IO thread", value.iothreads, kept.iothreads, _iothreads_of(shape)),
-        ):
-            for number, scheduler in asked:
-                if (number, scheduler) not in left:
-                    problem = f"the domain has no {kind} {number}"
-                    raise InputError(f"{self.name}.{option}[{number}]", str(scheduler), problem, has)
-        return kept
-
-    def live(self, guest: Running) -> Iterator[Consequence]:
-        if guest.scope is None:
-            for change in self.changes(self.of(guest.now), self.of(guest.wanted)):
-                if change.before != change.after:
-                    yield Restart(change.element, "libvirt cannot change the scheduler of a running guest's threads")
+        if now and value is not None:
+            for option, asked, absent in (
+                ("vcpus", value.vcpus, shape.vcpu_absent),
+                ("iothreads", value.iothreads, shape.iothread_absent),
+            ):
+                for number, scheduler in asked:
+                    problem = absent(number)
+                    if problem is not None:
+                        raise InputError(f"{self.name}.{option}[{number}]", str(scheduler), *problem)
+        return self.fitting(value, shape, frozenset())
 
     def misplaced(self, placement: Placement, observation: Observation, bound: CpuSet) -> Iterator[Misplaced]:
         value = self.of(placement) or _NOTHING
@@ -196,7 +197,7 @@ def _checked(policy: str, priority: str | None, option: str) -> Scheduler:
         if priority is not None:
             raise InputError(option, priority, f"is for {' and '.join(REALTIME)} alone", "leave it out")
         return Scheduler(policy)
-    if priority is None or not priority.isascii() or not priority.isdigit() or not 1 <= int(priority[:3]) <= 99:
+    if priority is None or not _PRIORITY.fullmatch(priority):
         raise InputError(option, priority, f"is no priority of {policy}", "give a number of 1 to 99")
     return Scheduler(policy, int(priority))
 
@@ -219,8 +220,7 @@ def _read(
 
 def _of_document(policy: str, priority: str | None, _tag: str) -> Scheduler:
     """As libvirt wrote it, which may know more policies. It writes a priority of 0 where there is none to say."""
-    known = priority is not None and priority.isascii() and priority.isdigit() and len(priority) < 4
-    return Scheduler(policy, (int(priority) or None) if known and priority is not None else None)
+    return Scheduler(policy, int(priority) or None if priority and re.fullmatch("[0-9]{1,3}", priority) else None)
 
 
 def _of_record(policy: str, priority: str | None, tag: str) -> Scheduler:
@@ -248,43 +248,6 @@ def _with(element: etree._Element, scheduler: Scheduler, attribute: str) -> etre
     if scheduler.priority is not None:
         element.set("priority", str(scheduler.priority))
     return element
-
-
-def _by_element(value: Schedulers) -> dict[str, str]:
-    """Path of a change -> what it says."""
-    found = {}
-    for kind, numbered in (("vcpu", value.vcpus), ("iothread", value.iothreads)):
-        tag, numbers = _KINDS[kind]
-        found.update({f"cputune/{tag}[@{numbers}='{number}']": str(scheduler) for number, scheduler in numbered})
-    if value.emulator is not None:
-        found[f"cputune/{_TAGS[2]}"] = str(value.emulator)
-    return found
-
-
-def _rank(path: str) -> tuple[int, int]:
-    tag = path.partition("/")[2].partition("[")[0]
-    return _TAGS.index(tag), int("".join(filter(str.isdigit, path)) or "0")
-
-
-def _called(path: str) -> str:
-    """``cputune/vcpusched[@vcpus='1']`` -> ``vcpu 1``."""
-    kind = list(_KINDS)[_rank(path)[0]]
-    return kind if kind == "emulator" else f"{kind} {_rank(path)[1]}"
-
-
-def _as_result(value: Schedulers) -> dict[str, Any]:
-    def plain(scheduler: Scheduler) -> dict[str, Any]:
-        return {"policy": scheduler.policy, "priority": scheduler.priority}
-
-    return {
-        "vcpus": {str(number): plain(each) for number, each in value.vcpus},
-        "iothreads": {str(number): plain(each) for number, each in value.iothreads},
-        "emulator": None if value.emulator is None else plain(value.emulator),
-    }
-
-
-def _iothreads_of(shape: Shape) -> str:
-    return f"its IO threads are {CpuSet(shape.iothreads)}" if shape.iothreads else "it has none"
 
 
 def _sorted(found: Mapping[int, Scheduler]) -> Numbered:

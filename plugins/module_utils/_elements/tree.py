@@ -107,6 +107,19 @@ def drop_attribute(element: etree._Element, name: str) -> None:
         del element.attrib[name]
 
 
+def shown_children(
+    root: etree._Element, parent: str, tags: tuple[str, ...], attributes: tuple[str, ...]
+) -> list[etree._Element]:
+    """A parent of copies of its children of such names, with these of their attributes; nothing where it has none."""
+    holder = xml.child(root, parent)
+    found = [shown(each, attributes) for each in holder.iterchildren(*tags)] if holder is not None else []
+    if not found:
+        return []
+    part = etree.Element(parent)
+    part.extend(found)
+    return [part]
+
+
 def shown(element: etree._Element, attributes: tuple[str, ...]) -> etree._Element:
     """A copy of one element with these of its attributes and nothing inside: what a diff may show."""
     return etree.Element(element.tag, {name: element.get(name, "") for name in attributes if name in element.attrib})

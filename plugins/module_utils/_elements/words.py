@@ -9,12 +9,13 @@ This file must not import ansible or libvirt, and must not know a host.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Pins, pins_of
 
@@ -100,5 +101,15 @@ def kept_sets(record: etree._Element, space: str, tag: str, each_tag: str) -> Pi
     return sets_in(parent, f"{space}{each_tag}", "id") if parent is not None else None
 
 
-def as_text(cpus: CpuSet | None) -> str | None:
-    return None if cpus is None else str(cpus)
+def as_text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def numbered_changes(
+    path: Callable[[int], str], before: Iterable[tuple[int, Any]], after: Iterable[tuple[int, Any]]
+) -> list[Change]:
+    """A change for each number of either; some may change nothing."""
+    was, shall = dict(before), dict(after)
+    return [
+        Change(path(number), as_text(was.get(number)), as_text(shall.get(number))) for number in sorted({*was, *shall})
+    ]

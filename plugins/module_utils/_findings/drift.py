@@ -149,10 +149,8 @@ def _wanted(view: View, seen: Seen, config: Said, intent: Intent) -> Placement:
     pins = {**dict(current.vcpu_pins), **dict(intent.vcpu_pins or ())}
     threads = {**dict(current.iothread_pins), **dict(intent.iothread_pins or ())}
     emulator = intent.emulator if intent.emulator is not None else current.emulator
-    knobs, _meant = settle_knobs(_NOTHING, intent, current, seen.host, shape)
-    return replace(
-        current, vcpu_pins=pins_of(pins), iothread_pins=pins_of(threads), emulator=emulator, knobs=knobs.knobs
-    )
+    knobs, _meant = settle_knobs(intent, (), current, seen.host, shape)
+    return replace(current, vcpu_pins=pins_of(pins), iothread_pins=pins_of(threads), emulator=emulator, knobs=knobs)
 
 
 def _live(view: View, seen: Seen) -> Iterator[Finding]:

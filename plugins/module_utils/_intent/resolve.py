@@ -125,8 +125,8 @@ def resolve(
             emulator = current.emulator
         if emulator is not None:
             check_cpus(emulator, host, "emulator_cpuset of the definition")
-    knobs, meant = settle_knobs(wish, stored, current, host, shape)
-    placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic, knobs.knobs)
+    knobs, knobs_said = settle_knobs(intent, dict(wish.knobs), current, host, shape)
+    placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic, knobs)
     if vcpu_pins_said is None:
         # A pin that nobody meant may repeat the new CPU set by chance.
         placement = replace(placement, vcpu_pins=driver.decode(placement).vcpu_pins)
@@ -137,7 +137,7 @@ def resolve(
         vcpu_pins=vcpu_pins_said,
         emulator=emulator_said,
         iothread_pins=iothread_pins_said,
-        knobs=meant.knobs,
+        knobs=knobs_said,
     )
     return Target(placement, driver.encode(placement, shape.starting_vcpus), intent)
 
@@ -330,8 +330,9 @@ def vcpu_problem(shape: Shape, limit: CpuSet | None, called: str = "the domain's
     """The rule for vCPU pins; ``limit`` None admits every CPU, and ``called`` is what the limit is."""
 
     def problem(number: int, cpus: CpuSet) -> tuple[str, str] | None:
-        if number >= shape.vcpus:
-            return f"the domain has no vCPU {number}", f"its vCPUs are {CpuSet(range(shape.vcpus))}"
+        absent = shape.vcpu_absent(number)
+        if absent is not None:
+            return absent
         if limit is not None and not cpus <= limit:
             outside = cpus - limit
             return (
@@ -347,10 +348,7 @@ def iothread_problem(shape: Shape) -> Problem:
     """The rule for IO-thread pins."""
 
     def problem(number: int, _cpus: CpuSet) -> tuple[str, str] | None:
-        if number in shape.iothreads:
-            return None
-        having = f"its IO threads are {CpuSet(shape.iothreads)}" if shape.iothreads else "it has none"
-        return f"the domain has no IO thread {number}", having
+        return shape.iothread_absent(number)
 
     return problem
 

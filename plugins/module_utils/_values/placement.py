@@ -11,7 +11,7 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -215,10 +215,26 @@ class Shape:
     memory_cells: CpuSet = EMPTY
     memory_devices: int = 0
 
+    def vcpu_absent(self, number: int) -> tuple[str, str] | None:
+        """(problem, what would be right) where it has no vCPU of that number."""
+        return _absent("vCPU", number, range(self.vcpus))
+
+    def iothread_absent(self, number: int) -> tuple[str, str] | None:
+        return _absent("IO thread", number, self.iothreads)
+
+    def memory_device_absent(self, number: int) -> tuple[str, str] | None:
+        return _absent("memory device", number, range(self.memory_devices))
+
     @property
     def starting_vcpus(self) -> int:
         """How many vCPUs it starts with."""
         return self.vcpus if self.current is None else min(self.current, self.vcpus)
+
+
+def _absent(kind: str, number: int, there: Collection[int]) -> tuple[str, str] | None:
+    if number in there:
+        return None
+    return f"the domain has no {kind} {number}", f"its {kind}s are {CpuSet(there)}" if there else "it has none"
 
 
 def pins_as_result(pins: Pins) -> dict[str, str]:

@@ -231,12 +231,12 @@ def wait_until_ready(machine: Machine, started: float, say: Say) -> None:
         if pid is None:
             raise LabError(f"{machine.name} died while it booted; the end of its serial log:\n{serial_tail(machine)}")
         if not answered:
-            answered = _sshd_answers(machine.port)
+            answered, work = _sshd_answers(machine.port), processor_seconds(pid)
             if answered:
                 say(f"  {time.monotonic() - started:5.1f} s  sshd of {machine.name} answers")
-            elif processor_seconds(pid) > BOOT_WORK:
-                raise HungError(f"{machine.name} hangs: no sshd after {processor_seconds(pid):.0f} s of processor time")
-            elif disk.idle_for(processor_seconds(pid)) > IDLE_WORK:
+            elif work > BOOT_WORK:
+                raise HungError(f"{machine.name} hangs: no sshd after {work:.0f} s of processor time")
+            elif disk.idle_for(work) > IDLE_WORK:
                 raise HungError(f"{machine.name} hangs: its disk is idle for {IDLE_WORK:.0f} s of processor time")
             elif any(word in serial_tail(machine) for word in _GIVEN_UP):
                 raise HungError(f"{machine.name} has given up; the end of its serial log:\n{serial_tail(machine)}")

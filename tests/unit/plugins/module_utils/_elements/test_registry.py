@@ -19,7 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.record import 
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, parse, serialize
 from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import resolve
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
@@ -85,6 +85,7 @@ class Title(Knob):
 
     name = "headline"
     paths = ("title",)
+    waits = "made up"
 
     def read(self, root):
         title = root.find("title")
@@ -107,17 +108,14 @@ class Title(Knob):
     def changes(self, before, after):
         return [Change("title", before, after)]
 
-    def as_result(self, value):
-        return {self.name: value}
+    def plain(self, value):
+        return value
 
     def argument(self):
         return {"type": "str"}
 
     def wish(self, options, called):
         return {self.name: options.get(self.name)}
-
-    def asked_as_result(self, intent):
-        return {self.name: intent.knob(self.name)}
 
     def asked_in_words(self, intent):
         return [f"headline {intent.knob(self.name)}"] if intent.knob(self.name) else []
@@ -134,9 +132,6 @@ class Title(Knob):
 
     def settled(self, value, host, shape, now):
         return value
-
-    def live(self, guest):
-        yield Restart("title", "made up")
 
     def misplaced(self, placement, observation, bound):
         return iter(())

@@ -200,6 +200,7 @@ def test_options_are_read():
         ({"vcpus": {"0": {}}}, "scheduler.vcpus[0].policy", "choose one of"),
         ({"iothreads": {"1": {"policy": "rr"}}}, "scheduler.iothreads[1].priority", "1 to 99"),
         ({"emulator": {"policy": "fifo", "priority": 0}}, "scheduler.emulator.priority", "1 to 99"),
+        ({"emulator": {"policy": "fifo", "priority": "0100"}}, "scheduler.emulator.priority", "1 to 99"),
         ({"emulator": {"policy": "fifo", "priority": True}}, "scheduler.emulator.priority", "1 to 99"),
         ({"emulator": {"policy": "idle", "priority": 1}}, "scheduler.emulator.priority", "leave it out"),
         ({"vcpus": {"x": BATCH}}, "scheduler.vcpus key", "x"),
