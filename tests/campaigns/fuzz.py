@@ -25,16 +25,24 @@ from verdict import Verdict, arguments
 
 REPO = Path(__file__).parents[2]
 sys.path.insert(0, str(REPO / ".cache" / "tree"))
-UTILS = "ansible_collections.numa.virt.plugins.module_utils."
 
+from ansible.errors import AnsibleFilterError
 
-def ours(name: str) -> Any:
-    """A module of the collection."""
-    return importlib.import_module(UTILS + name)
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result, intent_text
+from ansible_collections.numa.virt.plugins.module_utils._engine import map_page
+from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
+from ansible_collections.numa.virt.plugins.module_utils._intent import placement_options, policy
+from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import capabilities_xml
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._module import arguments as shown
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
+from ansible_collections.numa.virt.plugins.module_utils._xl import output as xl_output
+from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl.record import intent_or_trouble, intent_to_json
 
-
-NumaVirtError = ours("_errors").NumaVirtError
-CpuSet = ours("_values.cpuset").CpuSet
 CELLS = {0: CpuSet(range(4)), 1: CpuSet(range(4, 8))}
 EVERYTHING = CpuSet(range(8))
 # No single input may take longer, nor all of this program more memory.
@@ -139,7 +147,7 @@ def read_cpu_set(text: str) -> None:
 
 
 def read_xl(text: str) -> None:
-    config = ours("_xl.config").XlConfig.parse(text, "a.cfg")
+    config = XlConfig.parse(text, "a.cfg")
     shown = config.masked_text() + config.owned_text + config.rest_text()
     secrets = [each for each in config.secrets() if "hunter2" in each and text.count(each) == 1]
     if any(each in shown for each in secrets):
@@ -154,27 +162,25 @@ def read_xl(text: str) -> None:
 
 
 def read_record(text: str) -> None:
-    json_of, read = ours("_xl.record").intent_to_json, ours("_xl.record").intent_or_trouble
-    intent, trouble = read(text)
-    ours("_intent.policy").wish_from_json(text)
+    intent, trouble = intent_or_trouble(text)
+    policy.wish_from_json(text)
     if (intent is None) == (trouble is None):
         raise AssertionError("neither a record nor a trouble")
     if intent is not None:
-        if read(json_of(intent))[0] != intent:
+        if intent_or_trouble(intent_to_json(intent))[0] != intent:
             raise AssertionError("what was written is read as another intent")
-        ours("_values.placement").intent_as_result(intent), ours("_values.changes").intent_text(intent)
+        intent_as_result(intent), intent_text(intent)
 
 
 def read_document(text: str) -> None:
-    definition = ours("_libvirt.definition").XmlDefinition
-    held = definition.read(text, "m")
+    held = XmlDefinition.read(text, "m")
     if held.trouble is not None and held.trouble.kind == "definition":
         held.shape, held.placement, held.masked_text, held.record  # noqa: B018 - they must not raise
-        definition.load(text)
+        XmlDefinition.load(text)
         return
-    record = ours("_values.definition").Record(ours("_values.placement").Intent(cells=CpuSet([0])))
-    wanted = ours("_values.placement").Placement(cpuset=CpuSet([1]), vcpu_pins=((0, CpuSet([1])),))
-    new = definition.load(held.rewritten(wanted, record).text)
+    record = Record(Intent(cells=CpuSet([0])))
+    wanted = Placement(cpuset=CpuSet([1]), vcpu_pins=((0, CpuSet([1])),))
+    new = XmlDefinition.load(held.rewritten(wanted, record).text)
     if new.placement != wanted or not new.same_rest(held) or new.record.intent != record.intent:
         raise AssertionError("another placement, another rest, or no record")
     if "hunter2" in held.masked_text + held.rest_text + held.owned_text and text == DOCUMENT:
@@ -183,35 +189,31 @@ def read_document(text: str) -> None:
 
 
 def read_capabilities(text: str) -> None:
-    host = ours("_libvirt.capabilities_xml").parse_host(text)
+    host = capabilities_xml.parse_host(text)
     host.cells_touched(CpuSet([0, 9])), host.with_cpu_map((True,) * 8)
-    ours("_libvirt.capabilities_xml").parse_pci_device(text)
+    capabilities_xml.parse_pci_device(text)
 
 
 def read_xl_output(text: str) -> None:
-    module = ours("_xl.output")
-    for name in dir(module):
+    for name in dir(xl_output):
         if name.startswith(("read_", "parse_")):
             try:
-                getattr(module, name)(text)
+                getattr(xl_output, name)(text)
             except NumaVirtError:
                 continue
 
 
 def read_options(given: dict[str, Any]) -> None:
-    options, more, policy, shown = (
-        ours(each) for each in ("_intent.options", "_intent.placement_options", "_intent.policy", "_module.arguments")
-    )
-    known = shown.known_spec({name: {} for name in given}, {"domains": more.ENTRY_OPTIONS}, ("xml",))
+    known = shown.known_spec({name: {} for name in given}, {"domains": placement_options.ENTRY_OPTIONS}, ("xml",))
     works: Iterable[Callable[[], Any]] = (
-        lambda: options.intent_from_options(given),
-        lambda: more.entries_of(given["domains"]),
+        lambda: intent_from_options(given),
+        lambda: placement_options.entries_of(given["domains"]),
         lambda: shown.shown_arguments(known, given),
         lambda: shown.misplaced(known, given),
         lambda: shown.without_values("got: x", given),
-        lambda: more.rules_of(given),
+        lambda: placement_options.rules_of(given),
         lambda: policy.wish_of(given, {}, None, "web1"),
-        lambda: more.size_in_kib(given["cpu_ratio"], "reserved_memory"),
+        lambda: placement_options.size_in_kib(given["cpu_ratio"], "reserved_memory"),
     )
     for work in works:
         try:
@@ -223,7 +225,7 @@ def read_options(given: dict[str, Any]) -> None:
 def read_results(results: dict[str, Any]) -> None:
     """What draws maps, and what plans and counts by findings."""
     host, guests = results["host"], results["guests"]
-    errors = (NumaVirtError, importlib.import_module("ansible.errors").AnsibleFilterError)
+    errors = (NumaVirtError, AnsibleFilterError)
     for name, given in (
         ("numa_map", (host, guests)),
         ("findings_lines", (guests, "host1")),
@@ -241,9 +243,7 @@ def read_results(results: dict[str, Any]) -> None:
                 raise AssertionError("a line that is none")
     with tempfile.TemporaryDirectory() as folder:
         hosts = [{"name": "host1", "cells": host, "guests": guests}]
-        ours("_engine.map_page").map_pages(
-            ours("_engine.map_page").MapRequest(hosts, folder, "title", None, False, False)
-        )
+        map_page.map_pages(map_page.MapRequest(hosts, folder, "title", None, False, False))
         text = "".join(page.read_text(encoding="utf-8") for page in Path(folder).iterdir())
     if "<script>alert" in text or "<img src=x" in text:
         raise AssertionError("markup of somebody else's in a page")

@@ -12,10 +12,31 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from fuzz import CELLS, EVERYTHING, CpuSet, NumaVirtError, ours, results
+from fuzz import CELLS, EVERYTHING, results
 from verdict import Verdict, arguments
+
+REPO = Path(__file__).parents[2]
+sys.path.insert(0, str(REPO / ".cache" / "tree"))
+
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result, intent_text
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result, placement_changes
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, NumaVirtError, few_lines
+from ansible_collections.numa.virt.plugins.module_utils._findings import remedies as finding_remedies
+from ansible_collections.numa.virt.plugins.module_utils._findings.openmetrics import findings_openmetrics
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._map import text as map_text
+from ansible_collections.numa.virt.plugins.module_utils._map.model import host_map
+from ansible_collections.numa.virt.plugins.module_utils._map.page import host_page
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import merge
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.definition import Record
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
+from ansible_collections.numa.virt.plugins.module_utils._xl.record import intent_or_trouble
 
 # What four times the input may take: calls, and seconds, which are less exact.
 CALLS, TIME = 5.0, 9.0
@@ -27,7 +48,7 @@ Case = tuple[Callable[[Any], object], Callable[[int], Any], int]
 
 def xl(text: str) -> None:
     """All that is done to a configuration file."""
-    config = ours("_xl.config").XlConfig.parse('name="a"\nvcpus=4\nmemory=64\n' + text, "a.cfg")
+    config = XlConfig.parse('name="a"\nvcpus=4\nmemory=64\n' + text, "a.cfg")
     config.masked_text(), config.rest_text(), config.owned_text, config.secrets()
     for cpus in (CpuSet([1]), None):
         config.with_cpus(cpus, {}, CELLS, EVERYTHING).with_record('{"version": 1}')
@@ -35,16 +56,15 @@ def xl(text: str) -> None:
 
 def xml(text: str) -> None:
     """All that is done to a domain document."""
-    placement, changes = ours("_values.placement"), ours("_values.changes")
-    held = ours("_libvirt.definition").XmlDefinition.read(f"<domain type='kvm'><name>m</name>{text}</domain>", "m")
-    pins = placement.pins_of({number: CpuSet([1]) for number, _cpus in held.placement.vcpu_pins})
-    wanted = placement.Placement(cpuset=CpuSet([1]), vcpu_pins=pins)
-    new = held.rewritten(wanted, ours("_values.definition").Record(placement.Intent(cells=CpuSet([0])), "a", "b"))
+    held = XmlDefinition.read(f"<domain type='kvm'><name>m</name>{text}</domain>", "m")
+    pins = pins_of({number: CpuSet([1]) for number, _cpus in held.placement.vcpu_pins})
+    wanted = Placement(cpuset=CpuSet([1]), vcpu_pins=pins)
+    new = held.rewritten(wanted, Record(Intent(cells=CpuSet([0])), "a", "b"))
     held.masked_text, held.owned_text, held.rest_text, held.digest  # noqa: B018 - what is measured
     new.same_rest(held), new.same_secrets(held), new.dropped_elements(held), held.released()
     held.placement.effective_cpuset(held.shape.vcpus, EVERYTHING)
-    found = changes.placement_changes(held.placement, wanted)
-    changes.merge(found, found), placement.placement_as_result(held.placement)
+    found = placement_changes(held.placement, wanted)
+    merge(found, found), placement_as_result(held.placement)
 
 
 def inside(text: str) -> str:
@@ -82,36 +102,36 @@ def many_cells(count: int) -> Mapping[str, Any]:
 
 def text_map(given: Mapping[str, Any]) -> None:
     domains, findings = given["guests"]["domains"], given["guests"]["findings"]
-    ours("_map.text").text_map(given["host"], domains, 78, findings)
+    map_text.text_map(given["host"], domains, 78, findings)
 
 
 def page(given: Mapping[str, Any]) -> None:
-    host = ours("_map.model").host_map("host1", given["host"], given["guests"])
-    ours("_map.page").host_page(host, "title", None)
+    host = host_map("host1", given["host"], given["guests"])
+    host_page(host, "title", None)
 
 
 def remedies(given: Mapping[str, Any]) -> None:
     guests = given["guests"]
-    (ours("_findings.remedies").remedies(guests["findings"], guests["domains"]),)
-    ours("_findings.remedies").finding_lines(guests["findings"], "h")
-    ours("_findings.remedies").cleared(guests["findings"], guests["findings"])
-    ours("_findings.openmetrics").findings_openmetrics("h", guests["findings"], guests["summary"])
+    (finding_remedies.remedies(guests["findings"], guests["domains"]),)
+    finding_remedies.finding_lines(guests["findings"], "h")
+    finding_remedies.cleared(guests["findings"], guests["findings"])
+    findings_openmetrics("h", guests["findings"], guests["summary"])
 
 
 def record(text: str) -> None:
-    intent, _trouble = ours("_xl.record").intent_or_trouble(text)
+    intent, _trouble = intent_or_trouble(text)
     if intent is not None:
-        ours("_values.placement").intent_as_result(intent), ours("_values.changes").intent_text(intent)
+        intent_as_result(intent), intent_text(intent)
 
 
 def message(text: str) -> None:
-    ours("_errors").few_lines(text.split()), ours("_errors").NumaVirtError(text, value=text).as_result()
-    ours("_errors").InputError("option", text.split(), text).as_result()
+    few_lines(text.split()), NumaVirtError(text, value=text).as_result()
+    InputError("option", text.split(), text).as_result()
 
 
 def capabilities(text: str) -> None:
     topology = f"<topology><cells><cell id='0'><memory>1</memory><cpus>{text}</cpus></cell></cells></topology>"
-    ours("_libvirt.capabilities_xml").parse_host(f"<capabilities><host>{topology}</host></capabilities>")
+    parse_host(f"<capabilities><host>{topology}</host></capabilities>")
 
 
 CASES: Mapping[str, Case] = {
