@@ -53,7 +53,8 @@ _FAST_KERNEL = (
 FAST_LINUX = (*_FAST_KERNEL, "console=ttyS0", "no_timer_check", "tsc=reliable", "maxcpus=1", "noreplace-smp")
 
 #: The same for a kernel that is Xen's dom0: its console is Xen's. Not being the one for the cloud, it has more security
-#: modules to leave out, and would look at all of its page tables for pages both writable and executable.
+#: modules to leave out, and would look at all of its page tables for pages both writable and executable. Xen gives it
+#: one CPU, for the same reason (see hosts.py): what a PV kernel does not start on, it never gets.
 FAST_DOM0 = (*_FAST_KERNEL, "console=hvc0", "lsm=", "rodata=off")
 
 #: Xen's options: all it has to say on the serial port, and room to keep it for ``xl dmesg``; no mitigations, no

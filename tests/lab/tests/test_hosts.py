@@ -61,7 +61,7 @@ def test_xen_boots_before_dom0_and_both_get_their_options() -> None:
     arguments = command("xen")
     assert arguments[arguments.index("-kernel") + 1] == "/cache/image/xen"
     xen = arguments[arguments.index("-append") + 1].split(" ")
-    assert {"console=com1", "dom0_mem=640M,max:640M", "dom0_max_vcpus=2", "dom0_nodes=0"} <= set(xen)
+    assert {"console=com1", "dom0_mem=640M,max:640M", "dom0_max_vcpus=1", "dom0_nodes=0"} <= set(xen)
     kernel, initrd = arguments[arguments.index("-initrd") + 1].split(",")
     assert kernel.startswith("/cache/image/vmlinux rw quiet ")
     assert kernel.endswith(" systemd.hostname=box")
