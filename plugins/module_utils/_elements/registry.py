@@ -183,6 +183,11 @@ def fitting(placement: Placement, shape: Shape, guest_cells: frozenset[int]) -> 
     return placement
 
 
+def for_nothing(placement: Placement, shape: Shape, guest_cells: frozenset[int]) -> list[Change]:
+    """What it says of things that a guest does not have; each as the change that takes it out."""
+    return placement_changes(placement, fitting(placement, shape, guest_cells))
+
+
 def live_changes(guest: Running) -> Iterator[Consequence]:
     """What can be changed of a running guest, in order, and what cannot."""
     for element in ELEMENTS:

@@ -84,7 +84,7 @@ def place_domain(connection: Connection, request: Request) -> dict[str, Any]:
         given = None
         name = name_of(request.name, connection.configured_name, "config")
     else:
-        given = XmlDefinition.load(request.xml, "xml") if request.xml is not None else None
+        given = XmlDefinition.load_given(request.xml, "xml") if request.xml is not None else None
         name = name_of(request.name, given.shape.name if given is not None else None, "xml")
     with one_at_a_time(None if request.check_mode else request.lock_dir, name, daemon=connection.daemon) as said:
         return with_warnings(_place(connection, request, given, name), said)

@@ -360,7 +360,7 @@ def _guest(
     if entry.get("xml") is not None:
         if session.connection.dialect != "xml":
             raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", f"{called}.xml")
-        given = XmlDefinition.load(str(entry["xml"]), f"{called}.xml")
+        given = XmlDefinition.load_given(str(entry["xml"]), f"{called}.xml")
     name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, f"{called}.xml")
     if name == session.driver.control_domain:
         raise InputError("domains", name, "is the host's own", "reserve CPUs for it with reserved_cpus")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change
-from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_changes
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import for_nothing, placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DomainNotFoundError,
     InputError,
     required,
+    shown,
 )
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
@@ -181,8 +182,24 @@ def plan_domain(
         resumes=resumes,
         restarts_now=restarts_now,
         saved=saved,
-        trouble=tuple(trouble_warnings([known])) if known is not None else (),
+        trouble=_trouble(known, given, name),
     )
+
+
+def _trouble(known: Known | None, given: XmlDefinition | None, name: str) -> tuple[str, ...]:
+    """What could not be read of a domain, and what its definition says for nothing."""
+    if known is None:
+        return ()
+    lines = trouble_warnings([known])
+    config = known.config
+    if given is not None or not isinstance(config, XmlDefinition):
+        return tuple(lines)
+    for change in for_nothing(config.placement, config.shape, config.guest_cells):
+        lines.append(
+            f"{change.element} ({change.before}) in the definition of domain {shown(name)} is for something that the "
+            "guest does not have, and is dropped"
+        )
+    return tuple(lines)
 
 
 def _check_state(known: Known, name: str, state: str) -> None:

@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etr
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
@@ -45,6 +46,19 @@ class XmlDefinition:
     def load(cls, text: str, option: str = "definition") -> XmlDefinition:
         """Raises XmlError, which names ``option``."""
         return cls(domain_xml.load(text, option), text)
+
+    @classmethod
+    def load_given(cls, text: str, option: str) -> XmlDefinition:
+        """A document of a user's, which must not pin what its guest does not have. Raises XmlError."""
+        found = cls.load(text, option)
+        lost = registry.for_nothing(found.placement, found.shape, found.guest_cells)
+        if lost:
+            raise XmlError(
+                option,
+                f"{lost[0].element} is for something that the guest does not have ({found._having})",
+                "take it out, or give the guest what it is for, with <vcpu>, <iothreads> or <cpu><numa>",
+            )
+        return found
 
     @classmethod
     def read(cls, text: str, name: str) -> XmlDefinition:
@@ -146,6 +160,14 @@ class XmlDefinition:
     def guest_cells(self) -> frozenset[int]:
         """The ids of the guest's own cells."""
         return frozenset(range(len(self.root.findall("cpu/numa/cell"))))
+
+    @property
+    def _having(self) -> str:
+        threads, cells = CpuSet(self.shape.iothreads), CpuSet(self.guest_cells)
+        return (
+            f"its vCPUs are {CpuSet(range(self.shape.vcpus))}, its IO threads {threads or 'none'}, its own cells "
+            f"{cells or 'none'}"
+        )
 
     @property
     def online_vcpus(self) -> tuple[int, ...]:

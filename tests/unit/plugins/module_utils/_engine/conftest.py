@@ -24,7 +24,7 @@ def testdriver(tmp_path):
     """libvirt's test driver without domains."""
     driver = TestDriver(str(tmp_path / "backups"))
     yield driver
-    driver.native.close()
+    driver.end()
 
 
 @pytest.fixture

@@ -158,7 +158,14 @@ class TestDriver(Host):
     def __init__(self, backups):
         self.backups = backups
         self.native = libvirt.open(URI)
-        # What an earlier test left, if something still holds its connection, and the domain that the driver comes with.
+        self.empty()  # of the domain that the driver comes with
+
+    def end(self):
+        """Something may still hold a connection to the host of this process, and other tests come after this one."""
+        self.empty()
+        self.native.close()
+
+    def empty(self):
         for domain in self.native.listAllDomains():
             lasts = domain.isPersistent()
             if domain.isActive():

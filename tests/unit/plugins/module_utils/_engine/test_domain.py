@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import stat
 
 import libvirt
@@ -529,3 +531,32 @@ def test_libvirt_is_told_of_a_vcpu_that_is_where_it_shall_be_already(qemu):
     found = qemu.place("web1", cells=[0], vcpu_pins={"1": "0"}, memory={"mode": "none"}, check=True)
     pins = [each for each in found["changes"] if each["element"] == "cputune/vcpupin[@vcpu='1']"]
     assert [(each["before"], each["after"], each["applied"]) for each in pins] == [(None, "0", "both")]
+
+
+FOR_NOTHING = {
+    "vCPU": ("<cputune><vcpupin vcpu='2' cpuset='4'/></cputune>", "cputune/vcpupin[@vcpu='2']"),
+    "IO thread": ("<cputune><iothreadpin iothread='1' cpuset='4'/></cputune>", "cputune/iothreadpin[@iothread='1']"),
+    "scheduler": ("<cputune><vcpusched vcpus='2' scheduler='batch'/></cputune>", "cputune/vcpusched[@vcpus='2']"),
+    "cell": ("<numatune><memnode cellid='0' mode='strict' nodeset='1'/></numatune>", "numatune/memnode[@cellid='0']"),
+}
+
+
+@pytest.mark.parametrize(("tune", "path"), FOR_NOTHING.values(), ids=list(FOR_NOTHING))
+@pytest.mark.parametrize("many", [False, True], ids=["numa_domain", "numa_placement"])
+def test_what_a_document_says_for_nothing_is_refused(qemu, tune, path, many):
+    text = document(kind="kvm", tune=tune)
+    run = functools.partial(qemu.place_all, {"xml": text}) if many else functools.partial(qemu.place, xml=text, cells=[0])
+    with pytest.raises(XmlError, match=re.escape(path)) as caught:
+        run()
+    assert "its vCPUs are 0-1, its IO threads none, its own cells none" in str(caught.value)
+    assert not qemu.guests
+
+
+@pytest.mark.parametrize(("tune", "path"), FOR_NOTHING.values(), ids=list(FOR_NOTHING))
+def test_what_a_definition_says_for_nothing_is_dropped_with_a_warning(qemu, tune, path):
+    qemu.add(document(kind="kvm", tune=tune))
+    told = qemu.place("web1", cells=[0], state="defined")
+    assert told["changed"] and [each for each in told["warnings"] if each.startswith(path)], told["warnings"]
+    assert "memnode" not in qemu.guests["web1"].config and "'2'" not in qemu.guests["web1"].config
+    again = qemu.place("web1", cells=[0], state="defined")
+    assert not again["changed"] and "warnings" not in again
