@@ -70,7 +70,7 @@ def play(scene: Scene, task: Mapping[str, Any], before: Played | None) -> Played
         name = str(entry["name"])
         stored = wish_to_json(there[name].wish) if name in there else None
         wishes[name] = wish_of(entry, {option: task.get(option) for option in _FOR_ALL}, stored, name)
-        asked[name] = request_of(wishes[name], scene.shapes[name], GuestNeeds(), 2048, True)
+        asked[name] = request_of(wishes[name], scene.shapes[name], GuestNeeds(), scene.host, True)
     existing = [*(guest.existing() for guest in there.values()), *scene.others]
     made = plan(scene.host, list(asked.values()), existing, rules_of(task), options_of(task))
     for each in made.placements:

@@ -29,12 +29,14 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     MAX_CELLS,
     Intent,
+    Memnodes,
+    MemoryBinding,
     Pins,
     Placement,
     Shape,
@@ -103,7 +105,7 @@ class Nodemask(Knob):
         return HostParts(cells=union(cells for _number, cells in value or ()))
 
     def fitting(self, value: Pins | None, shape: Shape, guest_cells: frozenset[int]) -> Pins | None:
-        return value and tuple(pair for pair in value if pair[0] < shape.memory_devices)
+        return value and tuple(pair for pair in value if pair[0] < len(shape.memory_devices))
 
     def argument(self) -> Mapping[str, Any]:
         return {"type": "dict"}
@@ -150,6 +152,17 @@ class Nodemask(Knob):
                     expected = f"cells with memory are {host.cells_with_memory}"
                     raise InputError(option, str(cells), f"the host has no memory on cells {missing}", expected)
         return self.fitting(value, shape, frozenset())
+
+    def following(
+        self, value: Pins | None, memory: MemoryBinding | None, memnodes: Memnodes, shape: Shape
+    ) -> Pins | None:
+        """A device that is bound elsewhere than its cell of the guest would leave a part of the memory behind."""
+        found = []
+        for number, cells in value or ():
+            binding = dict(memnodes).get(shape.memory_devices[number] or 0, memory)
+            bound = binding.nodeset if binding is not None and not binding.automatic else EMPTY
+            found.append((number, cells if cells <= bound or not bound else bound))
+        return tuple(found) or None
 
     def misplaced(self, placement: Placement, observation: Observation, bound: CpuSet) -> Iterator[Misplaced]:
         """Its cells count for the guest's memory, of which Numatune tells: one page looks like another."""

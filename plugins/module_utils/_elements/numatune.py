@@ -43,6 +43,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     BINDING_MODES,
     MEMORY_MODES,
     Intent,
+    Memnodes,
     MemoryBinding,
     MemoryIntent,
     Placement,
@@ -57,7 +58,7 @@ class Binding(NamedTuple):
     """Of all memory, and pairs (cell of the guest, binding), ascending."""
 
     memory: MemoryBinding | None = None
-    memnodes: tuple[tuple[int, MemoryBinding], ...] = ()
+    memnodes: Memnodes = ()
 
     @property
     def cells(self) -> CpuSet:

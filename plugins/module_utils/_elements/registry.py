@@ -34,6 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     Knobs,
+    Memnodes,
     MemoryBinding,
     Placement,
     Shape,
@@ -247,6 +248,17 @@ def settle_knobs(
             value = element.settled(element.of(current), host, shape, False)
         placed = element.put(placed, value)
     return placed.knobs, meant
+
+
+def following_knobs(
+    knobs: Knobs, intent: Intent, memory: MemoryBinding | None, memnodes: Memnodes, shape: Shape
+) -> Knobs:
+    """What becomes of knobs that nobody asked for where somebody has said where the guest's memory is to be."""
+    placed = Placement(knobs=knobs)
+    for element in KNOBS if intent.names_region or intent.memory is not None else ():
+        if intent.knob(element.name) is None:
+            placed = _put(element, placed, element.following(element.of(placed), memory, memnodes, shape))
+    return placed.knobs
 
 
 def _merged(parts: Iterator[Mapping[str, Any]]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import contextlib
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import named_parts
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew, read_present
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -84,7 +85,7 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
         # Without a pin of its own a vCPU may run anywhere, whatever <vcpu cpuset> says.
         placement = replace(placement, cpuset=None, vcpu_pins=definition.placement.vcpu_pins)
     if not session.driver.numatune:
-        placement = replace(placement, memory=None, memnodes=())
+        placement = replace(placement, memory=None, memnodes=(), knobs=())
     if live is not None and definition is not live and session.driver.full_maps and not asked_for:
         strays = {vcpu: cpus for vcpu, cpus in _real_pins(session, known) if cpus != placement.of_vcpu(vcpu)}
         pins = {vcpu: cpus | (placement.of_vcpu(vcpu) or cpus) for vcpu, cpus in strays.items()}
@@ -93,8 +94,9 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
     with contextlib.suppress(InputError):  # a device or a size that only its driver understands
         needs = needs_of(definition)
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
-    page = asked.page_size if asked is not None else (needs.page_size or None)
-    found = Existing.of(definition.shape, placement, page, asked)
+    page, memory = next(iter(needs.memory_by_page(definition.shape.memory, session.host.page).items()))
+    shape = replace(definition.shape, memory=memory)
+    found = Existing.of(shape, placement, page, asked, named_parts(placement).cells)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
     if live is not None and definition is not live and not (asked_for and restart):
         found = replace(found, held=measured or _bound_now(session, live))
@@ -132,9 +134,7 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 
 
 def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Request:
-    sizes = sorted({pool.size for cell in session.host.cells for pool in cell.huge_pools})
-    default_page = 2048 if 2048 in sizes or not sizes else sizes[0]
-    asked = request_of(wish, shape, needs, default_page, session.driver.emulator)
+    asked = request_of(wish, shape, needs, session.host, session.driver.emulator)
     # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
     return asked if session.driver.numatune else replace(asked, binds_early=True)
 

@@ -32,7 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.existing import 
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.moves import move_of, room_of, stays_behind
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import result_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import acts_as_told, result_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
@@ -157,6 +157,7 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
         )
     tally: Tally[tuple[Placed, dict[str, Any]]] = Tally(len(made.placements))
     jobs = _jobs(session, request, guests, made, there, tally)
+    made = acts_as_told(made, {job.guest.name: job.plan for job in jobs})
     _check_room(request, jobs)
     _carry_out(session, request, jobs, room_of(made), tally)
     tally.done.sort(key=lambda done: done[0].name)
@@ -465,6 +466,14 @@ def _warnings(
         )
         found += [
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
+        ]
+    for guest in guests:
+        _most, *rest = needs_of(guest.meant).memory_by_page(guest.meant.shape.memory, session.host.page).items()
+        found += [
+            f"domain {shown(guest.name)}: {kib} KiB of its memory, in "
+            f"{f'huge pages of {size} KiB' if size else 'ordinary pages'}, are not in the plan's account: it counts "
+            "memory of one page size for each guest"
+            for size, kib in rest
         ]
     if request.entries is None and not guests and request.select not in ("all", "running"):
         found.append(f"select: {displayable(request.select)!r}: there is no such domain on this host")

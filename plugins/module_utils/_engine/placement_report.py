@@ -9,14 +9,53 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Plan as DomainPlan
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import CellUse, Placed, Plan, plan_as_result
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
+    KEEP,
+    REPIN,
+    CellUse,
+    Placed,
+    Plan,
+    plan_as_result,
+)
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import EVERYWHERE, INTENT, Change
 
 _KEPT = ("name", "uuid", "changed", "state", "placement", "actual", "changes", "restart_required", "restart_reasons")
 _KEPT_IF_THERE = ("backup_file", "overwritten")
+
+
+def acts_as_told(plan: Plan, plans: Mapping[str, DomainPlan]) -> Plan:
+    """The plan, with "keep" only for guests of which nothing moves: neither a pin nor memory nor a thread.
+
+    A place may be valid for the planner, which knows no IO threads and not how memory of single guest cells is bound.
+    """
+    placements = tuple(
+        replace(each, action=REPIN) if each.action == KEEP and each.name in plans and _moves(plans[each.name]) else each
+        for each in plan.placements
+    )
+    return replace(plan, placements=placements)
+
+
+def _moves(plan: DomainPlan) -> bool:
+    """Whether a thread or memory that was held somewhere is going to be elsewhere; to be held first is no move."""
+    if plan.live is not None and any(_from_somewhere(step.change) for step in plan.live.steps):
+        return True
+    if plan.before is None:
+        return False
+    before, after = plan.before.placement, plan.document.placement
+    pairs: list[tuple[Any, Any]] = [(before.of_emulator, after.of_emulator), (before.memory, after.memory)]
+    pairs += [(before.of_iothread(each), after.of_iothread(each)) for each in plan.document.shape.iothreads]
+    pairs += [(binding, dict(after.memnodes).get(cell)) for cell, binding in before.memnodes]
+    return before.knobs != after.knobs or any(was is not None and was != shall for was, shall in pairs)
+
+
+def _from_somewhere(change: Change) -> bool:
+    return change.before not in (None, EVERYWHERE) and change.element != INTENT
 
 
 def result_of(

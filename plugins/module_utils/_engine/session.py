@@ -32,6 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition impo
 )
 from ansible_collections.numa.virt.plugins.module_utils._node import backup
 from ansible_collections.numa.virt.plugins.module_utils._node import processes as node_processes
+from ansible_collections.numa.virt.plugins.module_utils._node.meminfo import huge_page
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import (
     NEWER,
@@ -78,6 +79,8 @@ class Session:
         host = self.dialect.host(connection)
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
+        if self.sees_processes:
+            self.host = replace(self.host, huge_page=huge_page())
         self.xen: XenTools | None = None
         if self.driver.pools:
             self.xen = connection.xen_tools()

@@ -94,23 +94,26 @@ def _cells(view: View, seen: Seen, named: Sequence[tuple[str, CpuSet]]) -> Itera
 
 def _pages(view: View, seen: Seen) -> Iterator[Finding]:
     """Pages that are not there at all; of a guest that is to start, too few as well. One that runs has got its own."""
-    size, said = seen.page_size, seen.said
-    if size is None or not view.driver.numatune or not any(cell.pools for cell in view.host.cells):
+    if not view.driver.numatune or not any(cell.pools for cell in view.host.cells):
         return
-    binding = said.placement.memory
+    for size, kib in seen.memory_by_page.items():
+        if size is not None and kib:
+            yield from _pages_of(view, seen, size, kib)
+
+
+def _pages_of(view: View, seen: Seen, size: int, kib: int) -> Iterator[Finding]:
+    binding = seen.said.placement.memory
     held = binding is not None and not binding.automatic and binding.mode in BINDING_MODES
     cells = seen.nodeset if held and seen.nodeset else view.host.cell_ids
-    pools = [pool for cell in view.host.cells if cell.id in cells for pool in cell.huge_pools if size in (0, pool.size)]
+    pools = [pool for cell in view.host.cells if cell.id in cells for pool in cell.huge_pools if pool.size == size]
     has = sum(pool.total * pool.size for pool in pools)
-    # Of a guest with cells of its own not all need have huge pages.
-    needed = said.shape.memory if not seen.running and len(said.needs.guest_cells) < 2 else 1
-    if has >= needed:
+    if has >= (kib if not seen.running else 1):
         return
-    what = f"huge pages of {size} KiB" if size else "huge pages"
+    what = f"huge pages of {size} KiB"
     there = f"{cells_text(cells)} {'has' if len(cells) == 1 else 'have'}" if held else "the host has"
-    message = f"it asks for {said.shape.memory} KiB in {what}, and {there} " + (f"{has} KiB of them" if has else "none")
+    message = f"it asks for {kib} KiB in {what}, and {there} " + (f"{has} KiB of them" if has else "none")
     remedy = f"reserve {what} on {cells_text(cells)} (virsh allocpages), or take hugepages out of its definition"
-    numbers = {"kib": said.shape.memory, "available_kib": has, "page_kib": size}
+    numbers = {"kib": kib, "available_kib": has, "page_kib": size}
     severity = INFO if seen.running else None
     fix = REDEFINE if seen.running else HOST
     yield finding(

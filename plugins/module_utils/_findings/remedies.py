@@ -31,6 +31,7 @@ _WHO = {
     "cpuset_ignored": _SELF,
     "dedicated_on_reserved": _SELF,
     "dedicated_shared": _OTHERS,
+    "guest_cell_remote": _SELF,
     "helper_off_cells": _SELF,
     "intent_differs": _SELF,
     "live_differs": _SELF,
@@ -45,6 +46,8 @@ _STRAYED = ("cpuset_ignored", "intent_differs", "live_differs", "memory_remote",
 # A guest that nobody has placed has these for its pins, which only this policy would give it again.
 _BY_PINS = ("cpu_dedicated_twice", "dedicated_on_reserved", "sibling_shared")
 _DEDICATED = "dedicated"
+# No policy that any guest fits would clear these.
+_BY_ITS_OWN = ("guest_cell_remote",)
 # CPUs that others have too hurt more than memory that waits for a restart.
 _AT_ONCE = (*_BY_PINS, "dedicated_shared", "unrestricted_beside_dedicated")
 _POLICIES = ("pack", "spread", "dedicated")
@@ -148,5 +151,5 @@ def _actors(
                 yield name, {"name": name, "cpuset": None}, False
         elif code == "cpuset_ignored":
             yield name, {"name": name, "cpuset": each["cpus"]}, False
-        elif adopt and (adopt == _DEDICATED or code not in _BY_PINS):
+        elif adopt and code not in _BY_ITS_OWN and (adopt == _DEDICATED or code not in _BY_PINS):
             yield name, {"name": name, "policy": adopt}, True

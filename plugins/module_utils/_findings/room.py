@@ -94,8 +94,6 @@ class Room:
         size, sizes = seen.page_size, self.view.capacity.sizes
         if size is None:
             return 0
-        if size == 0 and len(sizes) == 1:
-            return 1
         return 1 + sizes.index(size) if size in sizes else None
 
     def _units(self, seen: Seen, kib: int) -> int:

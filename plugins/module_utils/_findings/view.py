@@ -25,6 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import named_parts
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
@@ -32,12 +33,10 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.policy import Po
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import own_cpus
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
-
-_DEFAULT_PAGE = 2048
 
 
 def placed_by(driver: Driver, placement_of: Said, vcpu: int) -> CpuSet | None:
@@ -123,9 +122,7 @@ class Seen:
     @cached_property
     def nodeset(self) -> CpuSet:
         """The cells that its memory is bound to, or shall prefer; empty where it is neither."""
-        placement = self.said.placement
-        bindings = [placement.memory, *(each for _cell, each in placement.memnodes)]
-        return union(each.nodeset for each in bindings if each is not None and not each.automatic)
+        return named_parts(self.said.placement).cells
 
     @cached_property
     def memory_on(self) -> Mapping[int, int] | None:
@@ -135,8 +132,13 @@ class Seen:
 
     @property
     def page_size(self) -> int | None:
-        """KiB of its huge pages, None for ordinary memory, 0 for those of the host's default size."""
-        return self.said.needs.page_size
+        """KiB of its huge pages, None for ordinary memory; of several sizes that of most of its memory."""
+        return next(iter(self.memory_by_page))
+
+    @cached_property
+    def memory_by_page(self) -> Mapping[int | None, int]:
+        """KiB by the size of pages, the most first."""
+        return self.said.needs.memory_by_page(self.said.shape.memory, self.host.page)
 
 
 class View:
@@ -197,7 +199,7 @@ class View:
         wish: PolicyWish | None = wish_from_json(policy) if policy is not None else None
         if wish is None:
             return None
-        return request_of(wish, said.shape, said.needs, _DEFAULT_PAGE, self.driver.emulator)
+        return request_of(wish, said.shape, said.needs, self.host, self.driver.emulator)
 
     def _with_own(self, seen: Seen) -> Seen:
         sets = list(seen.sets.values())

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -26,9 +26,10 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     check_ratio,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CELLS, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.stored_json import read_json
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
 @dataclass(frozen=True)
@@ -97,16 +98,19 @@ def wish_from_json(text: str) -> PolicyWish | None:
         return None
 
 
-def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: int, emulator: bool) -> Request:
-    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads."""
-    page = needs.page_size
+def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, emulator: bool) -> Request:
+    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads.
+
+    Of a guest with pages of several sizes it is that for most of its memory.
+    """
+    page, memory = next(iter(needs.memory_by_page(shape.memory, host.page).items()))
     return Request(
         name=shape.name,
         vcpus=shape.vcpus,
-        memory=shape.memory,
+        memory=memory,
         policy=wish.policy,
         cells=wish.cells,
-        page_size=default_page if page == 0 else page,
+        page_size=page,
         binds_early=shape.binds_early is not None,
         devices=needs.devices if wish.devices != "ignore" else (),
         device_rule=wish.devices,
@@ -118,8 +122,17 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: 
         emulator=wish.emulator if emulator else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
-        guest_cells=needs.guest_cells if wish.placed_by.mirrors else (),
+        guest_cells=_planned_cells(needs, shape, host) if wish.placed_by.mirrors else (),
         width=wish.width,
+    )
+
+
+def _planned_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:
+    by_page = needs.memory_by_page(shape.memory, host.page)
+    most = next(iter(by_page))
+    return tuple(
+        cell if len(by_page) == 1 or host.page(cell.page_size) == most else replace(cell, planned=False)
+        for cell in needs.guest_cells
     )
 
 

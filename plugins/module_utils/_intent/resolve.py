@@ -13,13 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Optional
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.registry import check_knobs, settle_knobs
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import (
+    check_knobs,
+    following_knobs,
+    settle_knobs,
+)
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     BINDING_MODES,
     Intent,
+    Memnodes,
     MemoryBinding,
     MemoryIntent,
     Pins,
@@ -126,6 +131,7 @@ def resolve(
         if emulator is not None:
             check_cpus(emulator, host, "emulator_cpuset of the definition")
     knobs, knobs_said = settle_knobs(intent, dict(wish.knobs), current, host, shape)
+    knobs = following_knobs(knobs, intent, memory, memnodes, shape)
     placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic, knobs)
     if vcpu_pins_said is None:
         # A pin that nobody meant may repeat the new CPU set by chance.
@@ -219,7 +225,7 @@ def _pinned_region(intent: Intent, wish: Intent, shape: Shape, current: Placemen
 
 def _memory(
     intent: Intent, wish: Intent, host: Host, driver: Driver, shape: Shape, cpuset: CpuSet | None, current: Placement
-) -> tuple[MemoryBinding | None, tuple[tuple[int, MemoryBinding], ...]]:
+) -> tuple[MemoryBinding | None, Memnodes]:
     """The binding of the domain's memory, and those of its own cells that still agree with it."""
     asked = intent.memory
     if asked is None:

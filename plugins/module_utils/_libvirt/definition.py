@@ -49,8 +49,14 @@ class XmlDefinition:
 
     @classmethod
     def load_given(cls, text: str, option: str) -> XmlDefinition:
-        """A document of a user's, which must not pin what its guest does not have. Raises XmlError."""
+        """A document of a user's, which must say how much memory, and not pin what its guest does not have.
+
+        Raises XmlError.
+        """
         found = cls.load(text, option)
+        if not found.shape.memory:
+            expected = "write <memory unit='KiB'>1048576</memory>, or give its cells sizes in <cpu><numa>"
+            raise XmlError(option, "the domain has no memory", expected)
         lost = registry.for_nothing(found.placement, found.shape, found.guest_cells)
         if lost:
             raise XmlError(

@@ -19,11 +19,9 @@ from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, path_of
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
-
-# virScaleInteger() in libvirt's src/util/virutil.c: a letter, alone or with iB for powers of 1024, with B for 1000.
-_UNIT = re.compile(r"(?P<bytes>b|bytes?)|(?P<prefix>[kmgtpe])(?P<suffix>ib|b)?", re.IGNORECASE)
 
 _NO_NAME = re.compile(r"[\r\n/]")
 
@@ -65,7 +63,7 @@ def checked(root: etree._Element, option: str) -> etree._Element:
             raise XmlError(option, f"<vcpu> is more than {MAX_CPUS}", "no hypervisor has as many", xml.line_of(element))
         if element is not None and path == "vcpu" and not int(xml.text_of(element)):
             raise XmlError(option, "<vcpu> is 0", "a domain has at least one vCPU", xml.line_of(element))
-    _memory(root, option)
+    memory_xml.memory(root, option)
     return root
 
 
@@ -84,9 +82,9 @@ def shape(root: etree._Element) -> Shape:
         vcpus=int(_text(root, "vcpu") or "1"),
         current=_current(root),
         iothreads=_iothreads(root),
-        memory=_memory(root, "xml"),
+        memory=memory_xml.memory(root, "xml"),
         binds_early=early,
-        memory_devices=len(root.findall("devices/memory")),
+        memory_devices=tuple(each.cell for each in memory_xml.memory_devices(root, "xml")),
     )
 
 
@@ -224,28 +222,6 @@ def _iothreads(root: etree._Element) -> tuple[int, ...]:
         ids.add(candidate)
         candidate += 1
     return tuple(sorted(ids))
-
-
-def size(element: etree._Element, text: str, option: str, example: str | None = None) -> int:
-    """A size of an element, in its @unit, as KiB rounded up as libvirt does. Raises XmlError."""
-    unit = _UNIT.fullmatch(element.get("unit") or "KiB")
-    if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
-        wrong = "unit is unknown" if unit is None else "is not a number"
-        raise XmlError(option, f"<{xml.local_name(element.tag)}> {wrong}", example, xml.line_of(element))
-    factor = 1
-    if unit["prefix"]:
-        base = 1000 if (unit["suffix"] or "").lower() == "b" else 1024
-        factor = base ** (1 + "kmgtpe".index(unit["prefix"].lower()))
-    return -(-int(text) * factor // 1024)
-
-
-def _memory(root: etree._Element, option: str) -> int:
-    """<memory> in KiB; 0 where there is none. Raises XmlError."""
-    element = root.find("memory")
-    if element is None:
-        return 0
-    example = "write <memory unit='KiB'>1048576</memory>"
-    return size(element, xml.text_of(element).strip(" \t\r\n"), option, example)
 
 
 def _text(root: etree._Element, path: str) -> str:

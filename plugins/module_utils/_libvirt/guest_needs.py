@@ -16,9 +16,9 @@ from collections.abc import Iterable
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import place_for_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
-from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError, required
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds, MappedCell
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS
 
@@ -43,12 +43,29 @@ def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> e
 
 
 def _page_size(root: etree._Element) -> int | None:
+    """Where cells of the guest differ, that of the first page that is not for some of them alone, else of the first."""
     hugepages = root.find("memoryBacking/hugepages")
     if hugepages is None:
         return None
-    # With several sizes the guest's cells differ; the first stands for all.
-    page = hugepages.find("page")
-    return domain_xml.size(page, page.get("size", ""), "definition") if page is not None else 0
+    pages = hugepages.findall("page")
+    page = next((each for each in pages if each.get("nodeset") is None), pages[0] if pages else None)
+    return memory_xml.size(page, page.get("size", ""), "definition") if page is not None else 0
+
+
+def _page_sizes(root: etree._Element, cells: int) -> list[int | None]:
+    """The pages of each of the guest's own cells: those for its number, else those for any, else ordinary memory."""
+    hugepages = root.find("memoryBacking/hugepages")
+    if hugepages is None:
+        return [None] * cells
+    pages = hugepages.findall("page")
+    found: list[int | None] = [None if pages else 0] * cells
+    for page in sorted(pages, key=lambda each: each.get("nodeset") is not None):
+        size = memory_xml.size(page, page.get("size", ""), "definition")
+        nodeset = page.get("nodeset")
+        cells_of = CpuSet.parse(nodeset, "page/@nodeset") if nodeset is not None else CpuSet(range(cells))
+        for cell in (each for each in cells_of if each < cells):
+            found[cell] = size
+    return found
 
 
 def _devices(root: etree._Element) -> tuple[str, ...]:
@@ -61,11 +78,21 @@ def _devices(root: etree._Element) -> tuple[str, ...]:
 
 def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
     cells = root.findall("cpu/numa/cell")
-    numbered = [(xml.number(each, "id") if "id" in each.attrib else rank, each) for rank, each in enumerate(cells)]
-    return tuple(
-        GuestCell(_vcpus(each), domain_xml.size(each, each.get("memory", ""), "definition"))
-        for _id, each in sorted(numbered, key=lambda pair: pair[0])
-    )
+    if not cells:
+        return ()
+    numbers = [xml.number(each, "id") if "id" in each.attrib else rank for rank, each in enumerate(cells)]
+    vcpus = [_vcpus(each) for each in cells]
+    sizes, pages = memory_xml.cell_sizes(root, "definition"), _page_sizes(root, len(cells))
+    devices = memory_xml.memory_devices(root, "definition")
+    everyone = CpuSet(range(int(xml.text_of(required(root.find("vcpu"))))) if root.find("vcpu") is not None else [0])
+    found = {}
+    for rank, number in enumerate(numbers):
+        # Into the first libvirt puts a device that names no cell, and QEMU's driver a vCPU that no cell names
+        # (qemuDomainDefNumaCPUsPostParse).
+        more = everyone - union(vcpus) if number == 0 else EMPTY
+        memory = sizes[rank] + sum(device.size for device in devices if (device.cell or 0) == number)
+        found[number] = GuestCell(vcpus[rank] | more, memory, pages[number] if number < len(pages) else None)
+    return tuple(cell for _number, cell in sorted(found.items()))
 
 
 def _vcpus(cell: etree._Element) -> CpuSet:

@@ -215,7 +215,7 @@ class Guest:
         request = self.request
         own = request.guest_cells
         if own:
-            pairs = [(len(cell.vcpus), self.pages(cell.memory)) for cell in own]
+            pairs = [(len(cell.vcpus), self.pages(cell.planned_memory)) for cell in own]
         else:
             pairs = list(zip(share(request.vcpus, width), share(self.mem, width)))
         if self.kind == SHARED:

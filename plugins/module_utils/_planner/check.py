@@ -132,7 +132,8 @@ def check_host(host: Host, request: Request) -> None:
         sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
         if request.page_size not in sizes:
             known = f"sizes with pages are {', '.join(map(str, sizes))}" if sizes else "the host has none at all"
-            raise InputError(f"{option}.page_size", request.page_size, "the host has no such huge pages", known)
+            problem = f"its huge pages of {request.page_size} KiB are not there"
+            raise InputError(option, None, problem, known)
     _check_devices(host, request)
     if (
         request.owns_cpus
@@ -212,7 +213,8 @@ def never(board: Board, request: Request) -> tuple[InputError, Rejection] | None
 
 def impossible(request: Request, error: InputError) -> Rejection:
     """A guest that asks for what is not to be had, whatever else is there."""
-    text = error.message.replace(f"domains[{request.name}].", "", 1)
+    option = f"domains[{request.name}]"
+    text = error.message.replace(f"{option}: ", "", 1).replace(f"{option}.", "", 1)
     nearest = {"cell": None, "vcpus": 0, "memory": 0}
     return Rejection(request.name, "host", None, 1, 0, "cells", nearest, f"{request.name}: {text}")
 

@@ -167,7 +167,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         emulator = CpuSet([own])
     elif guest.kind != SHARED and request.emulator == "share":
         emulator = _shared_emulator(outcome, spot)
-    memory = _memory(outcome, guest, spot)
+    memory, cells = _memory(outcome, guest, spot), _guest_cells(outcome, guest, spot)
     action, why = PLACE, reason(outcome.board, guest, spot)
     if guest.home:
         action = REPIN if guest.home == spot.cells else MOVE
@@ -183,10 +183,10 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         cpuset=CpuSet.from_mask(cpuset),
         vcpu_pins=pins,
         emulator=emulator,
-        memory_cells=CpuSet(cell for cell, _size in memory),
+        memory_cells=CpuSet([*(cell for cell, _size in memory), *(each.cell for each in cells)]),
         memory=memory,
         owned=CpuSet.from_mask(owned),
-        guest_cells=_guest_cells(outcome, guest, spot),
+        guest_cells=cells,
         distance=spot.distance,
         reason=why,
     )

@@ -115,14 +115,22 @@ class Existing:
 
     @classmethod
     def of(
-        cls, shape: Shape, placement: Placement, page_size: int | None = None, wish: Request | None = None
+        cls,
+        shape: Shape,
+        placement: Placement,
+        page_size: int | None = None,
+        wish: Request | None = None,
+        bound: CpuSet = EMPTY,
     ) -> Existing:
-        """From what is read of every domain. A memory mode that only prefers its cells counts as binding to them."""
+        """From what is read of every domain. A memory mode that only prefers its cells counts as binding to them.
+
+        ``bound`` are cells to which memory is bound by anything else than numatune.
+        """
         helpers = EMPTY
         for thread in shape.iothreads:
             helpers = helpers | (placement.of_iothread(thread) or EMPTY)
         bindings = [placement.memory, *(binding for _cell, binding in placement.memnodes)]
-        nodes = EMPTY
+        nodes = bound
         for binding in bindings:
             nodes = nodes | (binding.nodeset if binding is not None else EMPTY)
         return cls(

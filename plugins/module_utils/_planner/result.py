@@ -31,11 +31,11 @@ KEEP, PLACE, REPIN, MOVE = "keep", "place", "repin", "move"
 class Placed:
     """Where one guest shall be.
 
-    ``action``: "keep" (its place is valid, nothing changes), "place" (it has none yet), "repin" (other CPUs on its
-    cells), "move" (other cells). ``cpuset`` is the union of its vCPUs' CPUs. ``vcpu_pins`` is empty where each vCPU may
-    use all of it. ``emulator`` None leaves the emulator where the CPU set is. ``owned``: CPUs that no other guest may
-    use, idle siblings included. ``memory``: pairs (cell, KiB) of the planner's account. ``distance``: the sum over
-    pairs of its cells, and from its devices.
+    ``action``: "keep" (its place is valid, nothing moves), "place" (it has none yet), "repin" (other CPUs on its
+    cells, or other bindings), "move" (other cells). ``cpuset`` is the union of its vCPUs' CPUs. ``vcpu_pins`` is empty
+    where each vCPU may use all of it. ``emulator`` None leaves the emulator where the CPU set is. ``owned``: CPUs that
+    no other guest may use, idle siblings included. ``memory``: pairs (cell, KiB) of the planner's account.
+    ``distance``: the sum over pairs of its cells, and from its devices.
     """
 
     name: str

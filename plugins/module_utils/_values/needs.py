@@ -10,6 +10,7 @@ This file must not import ansible, libvirt or lxml, and must not decide anything
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -17,10 +18,20 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 
 @dataclass(frozen=True)
 class GuestCell:
-    """A cell that the guest's definition gives it: its vCPUs and its KiB."""
+    """A cell that the guest's definition gives it: its vCPUs, its KiB, and its pages as in GuestNeeds.
+
+    ``planned`` is false where a plan counts memory in pages of another size alone.
+    """
 
     vcpus: CpuSet
     memory: int
+    page_size: int | None = None
+    planned: bool = True
+
+    @property
+    def planned_memory(self) -> int:
+        """KiB of it in the pages that a plan counts."""
+        return self.memory if self.planned else 0
 
 
 @dataclass(frozen=True)
@@ -28,12 +39,24 @@ class GuestNeeds:
     """What of a definition a policy looks at beside its Shape.
 
     ``page_size`` is KiB, 0 where it asks for huge pages of the host's default size, None for ordinary memory.
+    Cells of its own may have pages of their own, and then the size of most of its memory counts for the guest.
     ``devices`` are PCI addresses such as 0000:01:00.0. ``guest_cells`` are the cells that it gives the guest.
     """
 
     page_size: int | None = None
     devices: tuple[str, ...] = ()
     guest_cells: tuple[GuestCell, ...] = ()
+
+    def memory_by_page(self, memory: int, page: Callable[[int | None], int | None]) -> dict[int | None, int]:
+        """KiB of a guest's ``memory`` by the size of its pages as ``page`` (of a Host) tells it, the most first."""
+        found: dict[int | None, int] = {}
+        if any(cell.page_size != self.page_size for cell in self.guest_cells):
+            for cell in self.guest_cells:
+                size = page(cell.page_size)
+                found[size] = found.get(size, 0) + cell.memory
+        else:
+            found[page(self.page_size)] = memory
+        return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0] or 0)))
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,10 @@ class MemoryBinding:
         return f"{self.mode} on {'cells that numad chooses' if self.automatic else self.nodeset}"
 
 
+# Pairs (cell of the guest, binding of its memory), ascending.
+Memnodes = tuple[tuple[int, MemoryBinding], ...]
+
+
 @dataclass(frozen=True)
 class Placement:
     """What the owned elements of a domain's definition say.
@@ -72,7 +76,7 @@ class Placement:
     emulator: CpuSet | None = None
     iothread_pins: Pins = ()
     memory: MemoryBinding | None = None
-    memnodes: tuple[tuple[int, MemoryBinding], ...] = ()
+    memnodes: Memnodes = ()
     automatic: bool = False
     knobs: Knobs = ()
 
@@ -200,7 +204,8 @@ class Shape:
     KiB. ``binds_early`` says that QEMU touches the memory before it runs anything (huge pages, preallocation), which
     needs a CPU of each memory cell. ``pool`` is the cpupool of a Xen guest, None for the one that it gets where nobody
     says. ``memory_cells`` are cells of the host that the definition puts memory on by itself, whatever its placement
-    (vnuma of xl). ``memory_devices`` is the number of DIMMs and the like.
+    (vnuma of xl). ``memory_devices`` are DIMMs and the like: of each the
+    guest's cell that it belongs to, None where nobody says.
     """
 
     name: str
@@ -213,7 +218,7 @@ class Shape:
     current: int | None = None
     pool: str | None = None
     memory_cells: CpuSet = EMPTY
-    memory_devices: int = 0
+    memory_devices: tuple[int | None, ...] = ()
 
     def vcpu_absent(self, number: int) -> tuple[str, str] | None:
         """(problem, what would be right) where it has no vCPU of that number."""
@@ -223,7 +228,7 @@ class Shape:
         return _absent("IO thread", number, self.iothreads)
 
     def memory_device_absent(self, number: int) -> tuple[str, str] | None:
-        return _absent("memory device", number, range(self.memory_devices))
+        return _absent("memory device", number, range(len(self.memory_devices)))
 
     @property
     def starting_vcpus(self) -> int:

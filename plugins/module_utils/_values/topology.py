@@ -19,6 +19,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 
 LOCAL_DISTANCE = 10
 REMOTE_DISTANCE = 20
+# KiB of a huge page where nothing else is known
+_USUAL_PAGE = 2048
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ class Host:
     ``present`` are the CPUs that exist, ``online`` those that can run something; a cell lists online CPUs only.
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
     is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
-    default one first; ``pool`` is the one that the host was narrowed to.
+    default one first; ``pool`` is the one that the host was narrowed to. ``huge_page`` is KiB of the huge pages that
+    are meant where a guest says no size, None where this is not known.
     """
 
     driver: str
@@ -95,6 +98,30 @@ class Host:
     distances_reported: bool = True
     pools: tuple[CpuPool, ...] = ()
     pool: CpuPool | None = None
+    huge_page: int | None = None
+
+    def page(self, size: int | None) -> int | None:
+        """KiB of the huge pages that a guest means by a size, 0 being the default one; None for ordinary memory.
+
+        Pages of the smallest size are ordinary memory. Where the default size is not known it is the only one of which
+        there are pages, else that of most machines.
+        """
+        if not size:
+            return self._default_page if size == 0 else None
+        pools = (pool for cell in self.cells for pool in cell.pools if pool not in cell.huge_pools)
+        return size if size > max((pool.size for pool in pools), default=0) else None
+
+    @property
+    def _default_page(self) -> int:
+        if self.huge_page is not None:
+            return self.huge_page
+        totals: dict[int, int] = {}
+        for pool in (pool for cell in self.cells for pool in cell.huge_pools):
+            totals[pool.size] = totals.get(pool.size, 0) + pool.total
+        filled = [size for size, total in totals.items() if total]
+        if len(filled) == 1:
+            return filled[0]
+        return min(totals) if totals and _USUAL_PAGE not in totals else _USUAL_PAGE
 
     def with_cpu_map(self, cpu_map: Sequence[bool]) -> Host:
         """The host with what virNodeGetCPUMap() says: an element for each CPU that exists, true where it is online."""

@@ -44,8 +44,8 @@ def _check_cells(request: Request) -> None:
         if bare:
             expected = "give each cell a vCPU at least, or another policy"
             raise InputError(f"{option}.guest_cells", None, f"its cell {bare} has no vCPU", expected)
-        if sum(cell.memory for cell in request.guest_cells) != request.memory:
-            total = sum(cell.memory for cell in request.guest_cells)
+        if sum(cell.planned_memory for cell in request.guest_cells) != request.memory:
+            total = sum(cell.planned_memory for cell in request.guest_cells)
             problem = f"its cells have {total} KiB and the guest {request.memory}"
             raise InputError(f"{option}.guest_cells", None, problem, "give all of its memory to its cells")
         if request.width not in (None, len(request.guest_cells)):

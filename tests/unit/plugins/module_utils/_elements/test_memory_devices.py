@@ -49,7 +49,7 @@ DOCUMENT = """<domain>
   </devices>
 </domain>"""
 THERE = ((0, CpuSet([1, 2, 3])),)
-SHAPE = Shape("web1", None, "kvm", 4, (), 1024, memory_devices=3)
+SHAPE = Shape("web1", None, "kvm", 4, (), 1024, memory_devices=(0, 0, None))
 HOST = Host(
     "qemu",
     (Cell(0, CpuSet([0, 1]), 1 << 20), Cell(1, CpuSet([2, 3]), 1 << 20), Cell(2, CpuSet([4]), 0)),
@@ -139,7 +139,7 @@ def test_it_is_resolved():
     assert _resolved(wish=one, current=THERE) == (one, one)
     assert _resolved(stored=one, current=THERE) == (one, one)
     assert _resolved(wish=(), stored=one, current=THERE) == (None, ())
-    none = replace(SHAPE, memory_devices=0)
+    none = replace(SHAPE, memory_devices=())
     assert _resolved(stored=one, current=None, shape=none) == (None, None)
     with pytest.raises(InputError, match=r"no memory device 0.*it has none"):
         _resolved(wish=one, shape=none)

@@ -545,7 +545,8 @@ FOR_NOTHING = {
 @pytest.mark.parametrize("many", [False, True], ids=["numa_domain", "numa_placement"])
 def test_what_a_document_says_for_nothing_is_refused(qemu, tune, path, many):
     text = document(kind="kvm", tune=tune)
-    run = functools.partial(qemu.place_all, {"xml": text}) if many else functools.partial(qemu.place, xml=text, cells=[0])
+    one, all_of = functools.partial(qemu.place, xml=text, cells=[0]), functools.partial(qemu.place_all, {"xml": text})
+    run = all_of if many else one
     with pytest.raises(XmlError, match=re.escape(path)) as caught:
         run()
     assert "its vCPUs are 0-1, its IO threads none, its own cells none" in str(caught.value)

@@ -310,7 +310,7 @@ def test_groups(testdriver):
 def test_huge_pages_that_the_host_has_not(testdriver):
     guest = {"xml": document("a", tune="<memoryBacking><hugepages/></memoryBacking>")}
     line = refused(testdriver, InputError, guest)
-    assert line == "domains[a].page_size: 2048: the host has no such huge pages; the host has none at all"
+    assert line == "domains[a]: its huge pages of 2048 KiB are not there; the host has none at all"
 
 
 def test_huge_pages_that_it_has(qemu, monkeypatch):
@@ -997,3 +997,64 @@ def test_libvirt_fails_for_one_guest_while_it_is_pinned(qemu):
     assert not isinstance(error.value, PlacementFailedError)
     assert qemu.place_all("a", "b")["changed"]
     assert not qemu.place_all("a", "b")["changed"]
+
+
+OWN_CELLS = "<cpu><numa><cell id='0' cpus='0' memory='512'/><cell id='1' cpus='1' memory='512'/></numa></cpu>"
+
+
+def two_cells(name, cells, memory):
+    """vCPU 0 and 1 on one CPU of each of two cells, which have two CPUs each, with the memory of each on one."""
+    pins = "".join(f"<vcpupin vcpu='{vcpu}' cpuset='{2 * cell}'/>" for vcpu, cell in enumerate(cells))
+    bound = "".join(f"<memnode cellid='{at}' mode='strict' nodeset='{cell}'/>" for at, cell in enumerate(memory))
+    numatune = f"<numatune><memory mode='strict' nodeset='{cells[0]}-{cells[1]}'/>{bound}</numatune>"
+    return document(name, "kvm", memory=1024, tune=f"<cputune>{pins}</cputune>{numatune}{OWN_CELLS}")
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_keep_is_said_only_when_nothing_moves(qemu, check):
+    qemu.add(two_cells("right", (0, 1), (0, 1)), running=True)
+    qemu.add(two_cells("swapped", (2, 3), (3, 2)), running=True)
+    wanted = [{"name": name, "own_cpus": True} for name in ("right", "swapped")]
+    told = qemu.place_all(*wanted, policy="mirror", check=check)
+    assert [each["action"] for each in told["plan"]["placements"]] == ["keep", "repin"]
+    assert "its memory does not follow its vCPUs" in told["plan"]["placements"][1]["reason"]
+    if not check:
+        root = etree.fromstring(qemu.definition("swapped"))
+        assert [bound.get("nodeset") for bound in root.iter("memnode")] == ["2", "3"]
+        assert not qemu.place_all(*wanted, policy="mirror")["changed"]
+
+
+DIMM = (
+    "<memory model='dimm'><source><nodemask>{}</nodemask></source>"
+    "<target><size unit='KiB'>1024</size><node>0</node></target></memory>"
+)
+
+
+def test_memory_devices_come_along(qemu):
+    cells = "<maxMemory slots='2'>8192</maxMemory><cpu><numa><cell id='0' cpus='0-1' memory='1024'/></numa></cpu>"
+    text = document(kind="kvm", tune=cells, more=DIMM.format(1))
+    for run in range(2):
+        told = qemu.place(xml=text, cells=[0], state="defined")
+        assert told["changed"] == (not run)
+        assert etree.fromstring(qemu.definition()).findtext(".//nodemask") == "0"
+    told = qemu.place("web1", cells=[2], state="defined")
+    assert etree.fromstring(qemu.definition()).findtext(".//nodemask") == "2"
+    assert "devices/memory/source/nodemask[0]" in {each["element"] for each in told["changes"]}
+    # What is asked for holds, wherever it is; what fits stays.
+    qemu.place("web1", cells=[2], nodemask={"0": "3"}, state="defined")
+    assert not qemu.place("web1", cells=[2], state="defined")["changed"]
+    assert etree.fromstring(qemu.definition()).findtext(".//nodemask") == "3"
+
+
+def test_a_guest_whose_memory_devices_are_left_behind_has_no_valid_place(qemu):
+    cells = "<maxMemory slots='2'>8192</maxMemory><cpu><numa><cell id='0' cpus='0-1' memory='1024'/></numa></cpu>"
+    bound = "<numatune><memory mode='strict' nodeset='0'/></numatune>"
+    qemu.add(document(kind="kvm", vcpu=" cpuset='0-1'", tune=bound + cells, more=DIMM.format(1)))
+    told = qemu.place_all({"name": "web1"}, policy="pack", state="defined")
+    (placed,) = told["plan"]["placements"]
+    assert placed["action"] in ("repin", "move")
+    assert "its memory is bound to cell 1, where none of its vCPUs runs" in placed["reason"]
+    root = etree.fromstring(qemu.definition())
+    assert root.findtext(".//nodemask") == root.find("numatune/memory").get("nodeset")
+    assert placed["memory"] == {str(placed["cells"][0]): 2048}
+    assert not qemu.place_all({"name": "web1"}, policy="pack", state="defined")["changed"]

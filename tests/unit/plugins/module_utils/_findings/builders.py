@@ -69,6 +69,7 @@ def said(
     page: int | None = None,
     devices: tuple[str, ...] = (),
     guest_cells: int = 0,
+    nodemask: Mapping[int, str] | None = None,
 ) -> Said:
     """``pins`` by vCPU, or in their order. ``memory`` as in binding()."""
     by_vcpu = pins if isinstance(pins, Mapping) else dict(enumerate(pins))
@@ -80,9 +81,11 @@ def said(
         memory=binding(memory),
         memnodes=tuple((cell, binding(text)) for cell, text in sorted((memnodes or {}).items())),  # type: ignore[misc]
         automatic=automatic,
+        knobs=(("nodemask", pins_of({at: CpuSet.parse(text) for at, text in nodemask.items()})),) if nodemask else (),
     )
     shape = Shape(name, None, "kvm", vcpus, tuple(sorted(iothreads or {})), gib * GIB, current=current, pool=pool)
-    cells = tuple(GuestCell(CpuSet([cell]), gib * GIB // guest_cells) for cell in range(guest_cells))
+    shape = replace(shape, memory_devices=tuple(sorted(nodemask or ())))
+    cells = tuple(GuestCell(CpuSet([cell]), gib * GIB // guest_cells, page) for cell in range(guest_cells))
     return Said(shape, placement, GuestNeeds(page, devices, cells))
 
 
@@ -160,9 +163,8 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         policy=wish_to_json(wish),
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
-    needs = GuestNeeds(
-        request.page_size, request.devices, tuple(GuestCell(each.vcpus, each.memory) for each in placed.guest_cells)
-    )
+    cells = tuple(GuestCell(each.vcpus, each.memory, request.page_size) for each in placed.guest_cells)
+    needs = GuestNeeds(request.page_size, request.devices, cells)
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
     placement = placed.placement()
     document = Said(shape, it.encode(replace(placement, emulator=intent.emulator), request.vcpus), needs)

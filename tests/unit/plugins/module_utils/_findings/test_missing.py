@@ -126,9 +126,14 @@ def test_too_few_for_a_guest_that_is_to_start() -> None:
     assert codes(PAGED, guest("db1", running=False, gib=4, **parts)) == []
     one = only(PAGED, guest("db1", running=False, gib=5, **parts))
     assert one["message"].endswith("cell 1 has 4194304 KiB of them")
-    # One that runs has got what it needed, and one with cells of its own may not need them for all.
+    # One that runs has got what it needed; of one with cells of its own each counts by its pages.
     assert codes(PAGED, guest("db1", gib=5, **parts)) == []
-    assert codes(PAGED, guest("db1", running=False, gib=5, guest_cells=2, **parts)) == []
+    assert codes(PAGED, guest("db1", running=False, gib=5, guest_cells=2, **parts)) == ["huge_pages_missing"]
+    facts = guest("db1", running=False, gib=5, guest_cells=2, **parts)
+    assert facts.config is not None
+    first, second = facts.config.needs.guest_cells
+    needs = replace(facts.config.needs, guest_cells=(first, replace(second, page_size=4)))
+    assert codes(PAGED, replace(facts, config=replace(facts.config, needs=needs))) == []
 
 
 def test_a_running_guest_without_any() -> None:
@@ -148,7 +153,7 @@ def test_pages_of_the_default_size_are_any() -> None:
     without = host(pages=0)
     none = replace(without, cells=tuple(replace(each, pools=(PagePool(4, 100),)) for each in without.cells))
     one = only(none, guest("db1", running=False, page=0))
-    assert "in huge pages, and the host has none" in one["message"]
+    assert "in huge pages of 2048 KiB, and the host has none" in one["message"]
 
 
 def test_a_host_that_does_not_tell_of_pages() -> None:

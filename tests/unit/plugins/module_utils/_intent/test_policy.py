@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, PagePool
 
 SHAPE = Shape("web1", None, "kvm", 2, (), 4096)
 
@@ -142,20 +143,32 @@ def test_text_that_nobody_here_has_written(text: str) -> None:
     assert wish_from_json(text) is None
 
 
+POOLS = (PagePool(4, 1000), PagePool(2048, 8), PagePool(1048576, 2))
+HOST = Host("qemu", (Cell(0, cpus("0-3"), 16384, pools=POOLS),), cpus("0-3"), cpus("0-3"), huge_page=2048)
+
+
 def test_a_request_has_what_the_definition_needs() -> None:
-    cells = (GuestCell(cpus("0"), 2048), GuestCell(cpus("1"), 2048))
+    cells = (GuestCell(cpus("0"), 2048, 0), GuestCell(cpus("1"), 2048, 0))
     needs = GuestNeeds(0, ("0000:01:00.0",), cells)
     early = Shape("web1", None, "kvm", 2, (), 4096, binds_early="huge pages")
     wish = PolicyWish("mirror", width=2, priority=3, own_cpus=True, emulator="isolate", cpu_ratio=2.0)
-    assert request_of(wish, early, needs, 2048, True) == Request(
+    assert request_of(wish, early, needs, HOST, True) == Request(
         "web1", 2, 4096, "mirror", page_size=2048, binds_early=True, devices=("0000:01:00.0",), cpu_ratio=2.0,
         priority=3, emulator="isolate", own_cpus=True, guest_cells=cells, width=2,
     )  # fmt: skip
 
 
 def test_what_a_host_or_a_policy_has_no_use_for_is_left_out() -> None:
-    needs = GuestNeeds(1048576, ("0000:01:00.0",), (GuestCell(cpus("0-1"), 4096),))
-    assert request_of(PolicyWish(devices="ignore"), SHAPE, needs, 2048, False) == Request(
+    needs = GuestNeeds(1048576, ("0000:01:00.0",), (GuestCell(cpus("0-1"), 4096, 1048576),))
+    assert request_of(PolicyWish(devices="ignore"), SHAPE, needs, HOST, False) == Request(
         "web1", 2, 4096, page_size=1048576, device_rule="ignore", emulator=None
     )
-    assert request_of(PolicyWish(), SHAPE, GuestNeeds(), 2048, True) == Request("web1", 2, 4096)
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(), HOST, True) == Request("web1", 2, 4096)
+
+
+def test_of_several_page_sizes_the_one_of_most_memory_is_planned() -> None:
+    cells = (GuestCell(cpus("0"), 1024, 2048), GuestCell(cpus("1"), 3072, 4))
+    made = request_of(PolicyWish("mirror"), SHAPE, GuestNeeds(2048, (), cells), HOST, True)
+    assert (made.memory, made.page_size) == (3072, None)
+    assert [cell.planned_memory for cell in made.guest_cells] == [0, 3072]
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells), HOST, True).guest_cells == ()

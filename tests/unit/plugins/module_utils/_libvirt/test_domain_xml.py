@@ -109,6 +109,10 @@ def test_load_takes_every_golden_document(case):
 
 # --- shape
 
+DIMMS = (
+    "<devices><memory model='dimm'><target><size unit='M'>1</size><node>0</node></target></memory>"
+    "<memory model='dimm'><target><size unit='M'>2</size><node>0</node></target></memory></devices>"
+)
 SHAPES = {
     "": {},
     "<uuid>C7A5FDBDedaf9455926ad65c16db1809</uuid>": {"uuid": UUID},
@@ -133,6 +137,9 @@ SHAPES = {
     "<memory unit='TiB'>2</memory>": {"memory": 2 << 30},
     "<memory unit='P'>1</memory>": {"memory": 1 << 40},
     "<memory unit='EiB'>1</memory>": {"memory": 1 << 50},
+    "<cpu><numa><cell id='0' cpus='0' memory='3' unit='M'/></numa></cpu>": {"memory": 3072},
+    "<maxMemory slots='2' unit='G'>8</maxMemory><cpu><numa><cell id='0' cpus='0' memory='1' unit='G'/></numa></cpu>"
+    + DIMMS: {"memory": (1 << 20) + 3 * 1024, "memory_devices": (0, 0)},
     "<iothreads>3</iothreads>": {"iothreads": (1, 2, 3)},
     "<iothreads>0</iothreads>": {},
     "<iothreadids><iothread id='4'/><iothread id='2'/></iothreadids>": {"iothreads": (2, 4)},
@@ -170,7 +177,8 @@ def test_shape_is_what_libvirt_makes_of_it(inside):
     libvirt = pytest.importorskip("libvirt")
     libvirt.registerErrorHandler(lambda *_error: None, None)
     connection = libvirt.open("test:///default")
-    with_memory = inside if "<memory" in inside.replace("<memoryB", "") else f"<memory>4096</memory>{inside}"
+    sized = "<memory>" in inside or "<memory " in inside or "<numa>" in inside
+    with_memory = inside if sized else f"<memory>4096</memory>{inside}"
     given = document(with_memory + "<os><type>hvm</type></os>", attributes="type='test'")
     domain = connection.defineXML(serialize(given))
     stored = load(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))

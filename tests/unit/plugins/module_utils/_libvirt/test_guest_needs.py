@@ -104,3 +104,39 @@ def test_new_cells(before: str, after: str) -> None:
     assert etree.tostring(given) == text
     assert etree.tostring(made, encoding="unicode") == f"<domain><name>web1</name>{after}</domain>"
     assert needs_of(made).guest_cells == (GuestCell(CpuSet([0, 1]), 2048), GuestCell(CpuSet([2, 3]), 1024))
+
+
+def test_memory_devices_belong_to_the_cell_that_they_name_or_to_the_first() -> None:
+    cells = "<cpu><numa><cell id='1' cpus='1' memory='2'/><cell id='0' cpus='0' memory='1'/></numa></cpu>"
+    target = "<memory model='dimm'><target><size unit='KiB'>{}</size>{}</target></memory>"
+    devices = target.format(10, "<node>1</node>") + target.format(20, "") + target.format(40, "<node> 0 </node>")
+    enclave = "<memory model='sgx-epc'><target><size>99</size></target></memory><memory model='nvdimm'/>"
+    found = needs_of(domain(f"{cells}<devices>{devices}{enclave}</devices>")).guest_cells
+    assert found == (GuestCell(CpuSet([0]), 61), GuestCell(CpuSet([1]), 12))
+
+
+@pytest.mark.parametrize(
+    ("pages", "sizes", "whole"),
+    [
+        ("", [None, None], None),
+        ("<hugepages/>", [0, 0], 0),
+        ("<hugepages><page size='2' unit='M'/></hugepages>", [2048, 2048], 2048),
+        ("<hugepages><page size='1' unit='G' nodeset='1'/></hugepages>", [None, 1048576], 1048576),
+        (
+            "<hugepages><page size='1' unit='G' nodeset='1,7'/><page size='2' unit='M'/></hugepages>",
+            [2048, 1048576],
+            2048,
+        ),
+        ("<hugepages><page size='4' nodeset='0'/><page size='2048' nodeset='1'/></hugepages>", [4, 2048], 4),
+    ],
+)
+def test_pages_of_each_cell(pages: str, sizes: list[int | None], whole: int | None) -> None:
+    cells = "<cpu><numa><cell cpus='0' memory='1'/><cell cpus='1' memory='2'/></numa></cpu>"
+    found = needs_of(domain(f"<vcpu>2</vcpu><memoryBacking>{pages}</memoryBacking>{cells}"))
+    assert ([cell.page_size for cell in found.guest_cells], found.page_size) == (sizes, whole)
+
+
+def test_a_vcpu_that_no_cell_names_is_in_the_first() -> None:
+    cells = "<cpu><numa><cell id='1' cpus='2' memory='1'/><cell id='0' cpus='0' memory='2'/></numa></cpu>"
+    found = needs_of(domain(f"<vcpu>4</vcpu>{cells}")).guest_cells
+    assert [cell.vcpus for cell in found] == [CpuSet([0, 1, 3]), CpuSet([2])]

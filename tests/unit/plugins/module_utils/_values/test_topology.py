@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +113,31 @@ def test_a_cell_of_memory_as_result() -> None:
     found = cell_as_result(Cell(2, EMPTY, 65536))
     assert (found["cpus"], found["cpuset"], found["cores"], found["sockets"]) == ([], "", [], [])
     assert found["memory"] == {"total": 65536, "free": None}
+
+
+def pages(huge_page: int | None = None, **totals: int) -> Host:
+    """A host of one cell with pools such as p2048=8."""
+    pools = tuple(PagePool(int(size[1:]), total) for size, total in totals.items())
+    return Host("qemu", (Cell(0, CpuSet([0]), 1024, pools=pools),), CpuSet([0]), CpuSet([0]), huge_page=huge_page)
+
+
+@pytest.mark.parametrize(
+    ("host", "size", "meant"),
+    [
+        (pages(p4=1000, p2048=8), None, None),
+        (pages(p4=1000, p2048=8), 4, None),  # pages of the smallest size are ordinary memory
+        (pages(p4=1000, p2048=8), 2048, 2048),
+        (pages(p4=1000, p2048=8), 1048576, 1048576),
+        (pages(1048576, p4=1000, p2048=8, p1048576=0), 0, 1048576),  # what the kernel says
+        (pages(p4=1000, p2048=0, p1048576=48), 0, 1048576),  # the only one with pages
+        (pages(p4=1000, p2048=8, p1048576=48), 0, 2048),
+        (pages(p4=1000, p2048=0, p1048576=0), 0, 2048),
+        (pages(p64=1000, p2048=0, p524288=64, p16777216=0), 0, 524288),
+        (pages(p64=1000, p524288=0, p16777216=0), 0, 524288),
+        (pages(p64=1000, p524288=0), 64, None),
+        (pages(), 0, 2048),
+        (pages(), 4, 4),
+    ],
+)
+def test_the_pages_that_a_guest_means(host: Host, size: int | None, meant: int | None) -> None:
+    assert host.page(size) == meant
