@@ -66,6 +66,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
     Placed,
     Plan,
+    of_vcpus,
     plan_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
@@ -300,11 +301,14 @@ def _plan(
         host = with_devices_of(host, session.connection.pci_devices())
     asked = [guest.asked for guest in guests]
     there = all_existing(session, known, {guest.name for guest in guests}, request.restart)
+    present = {guest.name: guest.meant.shape.present for guest in guests}
     if not request.partial:
-        return plan(host, asked, list(there.values()), request.rules, request.options), there
+        made = plan(host, asked, list(there.values()), request.rules, request.options)
+        return of_vcpus(made, present), there
     left_out = all_existing(session, known, frozenset(), request.restart)
     there = {name: each for name, each in there.items() if name in left_out}
-    return plan_partial(host, asked, there, left_out, request.rules, request.options), there
+    made = plan_partial(host, asked, there, left_out, request.rules, request.options)
+    return of_vcpus(made, present), there
 
 
 def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:

@@ -27,7 +27,6 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import T
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import (
     NAMESPACE,
     PREFIX,
-    XmlDefinition,
     record_text,
 )
 from ansible_collections.numa.virt.plugins.module_utils._node import backup
@@ -286,8 +285,8 @@ def observe(
         memory = Memory(tuple(sorted((cell, kib) for cell, kib in own.items() if kib))) if own is not None else None
         return Observation(HYPERVISOR, tuple(sorted(maps.items())), memory=memory)
     everything, placement = session.host.online, live.placement
-    vcpus = live.online_vcpus if isinstance(live, XmlDefinition) else range(live.shape.starting_vcpus)
-    return Observation(DEFINITION, tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in vcpus))
+    sets = tuple((vcpu, placement.of_vcpu(vcpu) or everything) for vcpu in live.shape.present)
+    return Observation(DEFINITION, sets)
 
 
 def store_record(domain: Domain, record: Record, live: bool) -> None:

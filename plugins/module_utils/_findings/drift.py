@@ -51,7 +51,7 @@ class Difference:
 def differences(view: View, host: Host, one: Said, other: Said) -> list[Difference]:
     """What two documents of one guest mean differently, for what both have."""
     found = []
-    vcpus = range(min(one.shape.starting_vcpus, other.shape.starting_vcpus))
+    vcpus = sorted({*one.shape.present} & {*other.shape.present})
     automatic = one.placement.automatic, other.placement.automatic
     pairs = [
         ("vcpu", f"vCPU {vcpu}", placed_by(view.driver, one, vcpu), placed_by(view.driver, other, vcpu))
@@ -246,11 +246,11 @@ def _ignored(view: View, seen: Seen) -> Iterator[Finding]:
     said = seen.facts.config if seen.facts.config is not None else seen.said
     cpuset = said.placement.cpuset
     pinned = dict(said.placement.vcpu_pins)
-    bare = [vcpu for vcpu in range(said.shape.starting_vcpus) if vcpu not in pinned]
+    bare = [vcpu for vcpu in said.shape.present if vcpu not in pinned]
     if cpuset is None or _meant(cpuset, seen.host) is None or not bare:
         return
     message = (
-        f"its definition has the CPU set {cpuset}, which Xen ignores: {len(bare)} of {said.shape.starting_vcpus} vCPUs "
+        f"its definition has the CPU set {cpuset}, which Xen ignores: {len(bare)} of {len(said.shape.present)} vCPUs "
         "have no pin and may run everywhere, and its memory is taken from anywhere"
     )
     remedy = f"run numa_domain for it with cpuset={cpuset}, which writes a vcpupin for each vCPU"

@@ -87,7 +87,7 @@ class Room:
 
     def _weight(self, seen: Seen) -> int:
         ratio = seen.wish.cpu_ratio if seen.wish is not None else None
-        return weight(len(seen.sets), ratio if ratio is not None else self.view.capacity.rules.cpu_ratio)
+        return weight(len(seen.present), ratio if ratio is not None else self.view.capacity.rules.cpu_ratio)
 
     def _pool(self, seen: Seen) -> int | None:
         """The pool of its memory; None where its huge pages are not there."""

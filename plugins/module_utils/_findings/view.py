@@ -32,6 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.facts import F
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import own_cpus
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import union as union_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
@@ -177,7 +178,7 @@ class View:
         everything = host.online.mask
         sets: dict[int, int] = {}
         held, meant = set(), 0
-        present = sorted(real) if real else range(said.shape.starting_vcpus)
+        present = sorted(real) if real else said.shape.present
         for vcpu in range(said.shape.vcpus):
             cpus = placed_by(self.driver, said, vcpu)
             if cpus is not None and everything & ~cpus.mask:
@@ -202,13 +203,14 @@ class View:
         return request_of(wish, said.shape, said.needs, self.host, self.driver.emulator)
 
     def _with_own(self, seen: Seen) -> Seen:
-        sets = list(seen.sets.values())
+        # vCPUs that may be plugged later take no CPU yet.
+        sets = [seen.sets[vcpu] for vcpu in seen.present]
         if seen.unknown or any(not mask or mask & (mask - 1) for mask in sets) or len(set(sets)) < len(sets):
             return seen
-        cpus = seen.reach
+        cpus = union_of(sets)
         if seen.wish is None:
             pinned = dict(self.driver.decode(seen.said.placement).vcpu_pins)
-            return replace(seen, dedicated=cpus) if all(vcpu in pinned for vcpu in seen.sets) else seen
+            return replace(seen, dedicated=cpus) if all(vcpu in pinned for vcpu in seen.present) else seen
         if not seen.wish.owns_cpus:
             return seen
         emulator = seen.said.placement.of_emulator

@@ -101,12 +101,13 @@ def wish_from_json(text: str) -> PolicyWish | None:
 def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, emulator: bool) -> Request:
     """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads.
 
-    Of a guest with pages of several sizes it is that for most of its memory.
+    Of a guest with pages of several sizes it is that for most of its memory. Its vCPUs are those that are there, by
+    their rank: result.of_vcpus() tells them by their numbers again.
     """
     page, memory = next(iter(needs.memory_by_page(shape.memory, host.page).items()))
     return Request(
         name=shape.name,
-        vcpus=shape.vcpus,
+        vcpus=len(shape.present),
         memory=memory,
         policy=wish.policy,
         cells=wish.cells,
@@ -130,8 +131,13 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, em
 def _planned_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:
     by_page = needs.memory_by_page(shape.memory, host.page)
     most = next(iter(by_page))
+    ranks = {vcpu: rank for rank, vcpu in enumerate(shape.present)}
     return tuple(
-        cell if len(by_page) == 1 or host.page(cell.page_size) == most else replace(cell, planned=False)
+        replace(
+            cell,
+            vcpus=CpuSet(ranks[vcpu] for vcpu in cell.vcpus if vcpu in ranks),
+            planned=len(by_page) == 1 or host.page(cell.page_size) == most,
+        )
         for cell in needs.guest_cells
     )
 

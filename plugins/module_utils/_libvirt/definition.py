@@ -176,16 +176,6 @@ class XmlDefinition:
         )
 
     @property
-    def online_vcpus(self) -> tuple[int, ...]:
-        """The vCPUs that are there, of those that may be."""
-        said = {each.get("id"): each.get("enabled") for each in self.root.iterfind("vcpus/vcpu")}
-        return tuple(
-            vcpu
-            for vcpu in range(self.shape.vcpus)
-            if said.get(str(vcpu), "yes" if vcpu < self.shape.starting_vcpus else "no") == "yes"
-        )
-
-    @property
     def disks(self) -> tuple[str, ...]:
         """The targets of its disks."""
         return tuple(each.get("dev", "") for each in self.root.iterfind("devices/disk/target"))

@@ -21,6 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etr
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
 
 _NO_NAME = re.compile(r"[\r\n/]")
@@ -81,6 +82,7 @@ def shape(root: etree._Element) -> Shape:
         type=root.get("type", ""),
         vcpus=int(_text(root, "vcpu") or "1"),
         current=_current(root),
+        online=_online(root),
         iothreads=_iothreads(root),
         memory=memory_xml.memory(root, "xml"),
         binds_early=early,
@@ -211,6 +213,13 @@ def _disk_key(disk: etree._Element) -> tuple[str, str]:
 def _current(root: etree._Element) -> int | None:
     vcpu = root.find("vcpu")
     return xml.number(vcpu, "current") if vcpu is not None and vcpu.get("current") is not None else None
+
+
+def _online(root: etree._Element) -> CpuSet | None:
+    """The vCPUs that <vcpus> says are there; None without it. Raises XmlError."""
+    said = {xml.number(each, "id"): each.get("enabled") == "yes" for each in root.iterfind("vcpus/vcpu")}
+    found = CpuSet(vcpu for vcpu, there in said.items() if there and vcpu < MAX_CPUS)
+    return found or None
 
 
 def _iothreads(root: etree._Element) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import place_for_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
-from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError, required
+from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds, MappedCell
@@ -29,12 +29,18 @@ def needs_of(root: etree._Element) -> GuestNeeds:
 
 
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
-    """A copy that gives the guest these cells: <cpu><numa>, in place of any that it has."""
+    """A copy that gives the guest these cells: <cpu><numa>, in place of any that it has.
+
+    vCPUs that are not there yet are dealt out among them.
+    """
     root = copy.deepcopy(document)
     numa = etree.SubElement(place_for_guest_cells(root), "numa")
-    for each in cells:
+    cells = list(cells)
+    later = list(_everyone(root) - union(each.vcpus for each in cells))
+    for rank, each in enumerate(cells):
+        vcpus = each.vcpus | CpuSet(later[rank :: len(cells)])
         cell = etree.SubElement(
-            numa, "cell", id=str(each.id), cpus=str(each.vcpus), memory=str(each.memory), unit="KiB"
+            numa, "cell", id=str(each.id), cpus=str(vcpus), memory=str(each.memory), unit="KiB"
         )  # fmt: skip
         distances = etree.SubElement(cell, "distances")
         for other, distance in each.distances:
@@ -84,15 +90,20 @@ def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
     vcpus = [_vcpus(each) for each in cells]
     sizes, pages = memory_xml.cell_sizes(root, "definition"), _page_sizes(root, len(cells))
     devices = memory_xml.memory_devices(root, "definition")
-    everyone = CpuSet(range(int(xml.text_of(required(root.find("vcpu"))))) if root.find("vcpu") is not None else [0])
     found = {}
     for rank, number in enumerate(numbers):
         # Into the first libvirt puts a device that names no cell, and QEMU's driver a vCPU that no cell names
         # (qemuDomainDefNumaCPUsPostParse).
-        more = everyone - union(vcpus) if number == 0 else EMPTY
+        more = _everyone(root) - union(vcpus) if number == 0 else EMPTY
         memory = sizes[rank] + sum(device.size for device in devices if (device.cell or 0) == number)
         found[number] = GuestCell(vcpus[rank] | more, memory, pages[number] if number < len(pages) else None)
     return tuple(cell for _number, cell in sorted(found.items()))
+
+
+def _everyone(root: etree._Element) -> CpuSet:
+    """All vCPUs that the guest may have."""
+    vcpu = root.find("vcpu")
+    return CpuSet(range(int(xml.text_of(vcpu)) if vcpu is not None else 1))
 
 
 def _vcpus(cell: etree._Element) -> CpuSet:

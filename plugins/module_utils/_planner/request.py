@@ -135,7 +135,7 @@ class Existing:
             nodes = nodes | (binding.nodeset if binding is not None else EMPTY)
         return cls(
             name=shape.name,
-            vcpu_cpus=tuple(placement.of_vcpu(vcpu) for vcpu in range(shape.vcpus)),
+            vcpu_cpus=tuple(placement.of_vcpu(vcpu) for vcpu in shape.present),
             memory=shape.memory,
             emulator=placement.of_emulator,
             helpers=helpers,

@@ -10,7 +10,8 @@ This file must not import ansible, libvirt or lxml, and must not decide anything
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
@@ -158,6 +159,24 @@ class Plan:
     def quality(self) -> float:
         """Placed vCPUs over the bound: 1.0 is the best that can be."""
         return self.vcpus / self.bound.vcpus if self.bound.vcpus else 1.0
+
+
+def of_vcpus(plan: Plan, present: Mapping[str, Sequence[int]]) -> Plan:
+    """The plan with the numbers of vCPUs in place of their ranks among those that a guest has."""
+    return replace(
+        plan,
+        placements=tuple(
+            replace(
+                each,
+                vcpu_pins=tuple((present[each.name][rank], cpus) for rank, cpus in each.vcpu_pins),
+                guest_cells=tuple(
+                    replace(cell, vcpus=CpuSet(present[each.name][rank] for rank in cell.vcpus))
+                    for cell in each.guest_cells
+                ),
+            )
+            for each in plan.placements
+        ),
+    )
 
 
 def plan_as_result(plan: Plan) -> dict[str, Any]:

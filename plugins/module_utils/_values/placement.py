@@ -200,12 +200,12 @@ def intent_within_bounds(**parts: Any) -> Intent:
 class Shape:
     """What of a domain's definition a placement depends on.
 
-    ``vcpus`` is the largest number it may have, ``current`` how many it starts with where that is said; ``memory`` is
-    KiB. ``binds_early`` says that QEMU touches the memory before it runs anything (huge pages, preallocation), which
-    needs a CPU of each memory cell. ``pool`` is the cpupool of a Xen guest, None for the one that it gets where nobody
-    says. ``memory_cells`` are cells of the host that the definition puts memory on by itself, whatever its placement
-    (vnuma of xl). ``memory_devices`` are DIMMs and the like: of each the
-    guest's cell that it belongs to, None where nobody says.
+    ``vcpus`` is the largest number it may have, ``current`` how many it starts with where that is said, and ``online``
+    which of them are there, where the definition names each; ``memory`` is KiB. ``binds_early`` says that QEMU touches
+    the memory before it runs anything (huge pages, preallocation), which needs a CPU of each memory cell. ``pool`` is
+    the cpupool of a Xen guest, None for the one that it gets where nobody says. ``memory_cells`` are cells of the host
+    that the definition puts memory on by itself, whatever its placement (vnuma of xl). ``memory_devices`` are DIMMs and
+    the like: of each the guest's cell that it belongs to, None where nobody says.
     """
 
     name: str
@@ -219,6 +219,7 @@ class Shape:
     pool: str | None = None
     memory_cells: CpuSet = EMPTY
     memory_devices: tuple[int | None, ...] = ()
+    online: CpuSet | None = None
 
     def vcpu_absent(self, number: int) -> tuple[str, str] | None:
         """(problem, what would be right) where it has no vCPU of that number."""
@@ -234,6 +235,13 @@ class Shape:
     def starting_vcpus(self) -> int:
         """How many vCPUs it starts with."""
         return self.vcpus if self.current is None else min(self.current, self.vcpus)
+
+    @property
+    def present(self) -> tuple[int, ...]:
+        """The vCPUs that it has, or starts with; the others may be plugged later."""
+        if self.online is None:
+            return tuple(range(self.starting_vcpus))
+        return tuple(vcpu for vcpu in self.online if vcpu < self.vcpus)
 
 
 def _absent(kind: str, number: int, there: Collection[int]) -> tuple[str, str] | None:

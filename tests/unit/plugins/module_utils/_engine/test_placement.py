@@ -1058,3 +1058,45 @@ def test_a_guest_whose_memory_devices_are_left_behind_has_no_valid_place(qemu):
     assert root.findtext(".//nodemask") == root.find("numatune/memory").get("nodeset")
     assert placed["memory"] == {str(placed["cells"][0]): 2048}
     assert not qemu.place_all({"name": "web1"}, policy="pack", state="defined")["changed"]
+
+
+def numbers_of(text):
+    """vCPU -> CPUs of all pins, by another parser than ours."""
+    return {int(each.get("vcpu")): each.get("cpuset") for each in etree.fromstring(text).iterfind("cputune/vcpupin")}
+
+
+def test_vcpus_that_may_come_later_take_nothing(qemu):
+    """A host of 8 CPUs holds eight guests that start with one vCPU and may have eight."""
+    guests = given(*"abcdefgh", kind="kvm", vcpus=8, vcpu=" current='1'")
+    qemu.place_all(*guests, policy="dedicated")
+    used = [numbers_of(qemu.definition(name)) for name in "abcdefgh"]
+    assert all(list(each) == [0] for each in used)
+    assert len({each[0] for each in used}) == 8
+    # Those that come later stay inside the same set.
+    assert all(
+        etree.fromstring(qemu.definition(n)).find("vcpu").get("cpuset") == each[0] for n, each in zip("abcdefgh", used)
+    )
+    assert not qemu.place_all(*guests, policy="dedicated")["changed"]
+    assert qemu.findings()["findings"] == []
+
+
+def test_vcpus_have_numbers(qemu):
+    """Of these the definition says which are there."""
+    there = "".join(
+        f"<vcpu id='{at}' enabled='{'yes' if at in (0, 3) else 'no'}' hotpluggable='{'yes' if at else 'no'}'/>"
+        for at in range(4)
+    )
+    text = document(kind="kvm", vcpus=4, vcpu=" current='2'", tune=f"<vcpus>{there}</vcpus>")
+    told = qemu.place_all({"xml": text}, policy="dedicated", state="defined")
+    (placed,) = told["plan"]["placements"]
+    assert list(placed["vcpu_pins"]) == ["0", "3"] == [str(vcpu) for vcpu in numbers_of(qemu.definition())]
+    assert not qemu.place_all({"name": "web1"}, policy="dedicated", state="defined")["changed"]
+
+
+def test_cells_made_for_a_guest_hold_the_vcpus_that_may_come_later(qemu):
+    guest = {"xml": document(kind="kvm", vcpus=6, vcpu=" current='2'"), "width": 2}
+    for run in range(2):
+        told = qemu.place_all(guest, policy="mirror", state="defined")
+        assert told["changed"] == (not run)
+        cells = [cell.get("cpus") for cell in etree.fromstring(qemu.definition()).iterfind("cpu/numa/cell")]
+        assert cells == ["0,2,4", "1,3,5"]

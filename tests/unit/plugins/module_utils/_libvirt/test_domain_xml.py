@@ -140,6 +140,12 @@ SHAPES = {
     "<cpu><numa><cell id='0' cpus='0' memory='3' unit='M'/></numa></cpu>": {"memory": 3072},
     "<maxMemory slots='2' unit='G'>8</maxMemory><cpu><numa><cell id='0' cpus='0' memory='1' unit='G'/></numa></cpu>"
     + DIMMS: {"memory": (1 << 20) + 3 * 1024, "memory_devices": (0, 0)},
+    "<vcpu current='2'>3</vcpu><vcpus><vcpu id='0' enabled='yes'/><vcpu id='1' enabled='no'/>"
+    "<vcpu id='2' enabled='yes' hotpluggable='yes' order='2'/></vcpus>": {
+        "vcpus": 3,
+        "current": 2,
+        "online": CpuSet([0, 2]),
+    },
     "<iothreads>3</iothreads>": {"iothreads": (1, 2, 3)},
     "<iothreads>0</iothreads>": {},
     "<iothreadids><iothread id='4'/><iothread id='2'/></iothreadids>": {"iothreads": (2, 4)},

@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     MemoryIntent,
     Pins,
     Placement,
+    Shape,
     all_pinned,
     json_line,
     pins_as_result,
@@ -219,3 +220,17 @@ def test_results_are_plain_data(intent: Intent) -> None:
 def test_a_line_of_json_has_one_spelling() -> None:
     assert json_line('{"b": 1, "a": [2]}') == '{"a": [2], "b": 1}'
     assert json_line(None) is json_line("{") is json_line("[1]") is None
+
+
+@pytest.mark.parametrize(
+    ("current", "online", "present"),
+    [
+        (None, None, (0, 1, 2, 3)),
+        (2, None, (0, 1)),
+        (9, None, (0, 1, 2, 3)),
+        (2, CpuSet([0, 3]), (0, 3)),
+        (2, CpuSet([0, 7]), (0,)),
+    ],
+)
+def test_vcpus_that_are_there(current: int | None, online: CpuSet | None, present: tuple[int, ...]) -> None:
+    assert Shape("a", None, "kvm", 4, (), 1024, current=current, online=online).present == present
