@@ -10,8 +10,9 @@ This file must not import ansible, libvirt or lxml, and must know nothing of dom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -50,6 +51,15 @@ class Device:
 
 
 @dataclass(frozen=True)
+class GuestDevice:
+    """A device by the name that guests have for it, and its cell; None where none is known, and ``why``."""
+
+    name: str
+    cell: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """A NUMA node. ``distances`` are pairs (cell, distance), ascending by cell; ``free`` is None where unknown."""
 
@@ -84,7 +94,8 @@ class Host:
     ``present`` are the CPUs that exist, ``online`` those that can run something; a cell lists online CPUs only.
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
     is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
-    default one first; ``pool`` is the one that the host was narrowed to.
+    default one first; ``pool`` is the one that the host was narrowed to. ``guest_devices`` are devices that guests
+    name, as far as somebody has asked for them.
     """
 
     driver: str
@@ -95,6 +106,7 @@ class Host:
     distances_reported: bool = True
     pools: tuple[CpuPool, ...] = ()
     pool: CpuPool | None = None
+    guest_devices: tuple[GuestDevice, ...] = ()
 
     def with_cpu_map(self, cpu_map: Sequence[bool]) -> Host:
         """The host with what virNodeGetCPUMap() says: an element for each CPU that exists, true where it is online."""
@@ -154,6 +166,18 @@ class Host:
     @property
     def cells_with_memory(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells if cell.memory > 0)
+
+    @cached_property
+    def device_cells(self) -> Mapping[str, int]:
+        """The cell of each device of which it is known, by each of its names."""
+        cells = {name: cell.id for cell in self.cells for each in cell.devices for name in (each.name, each.address)}
+        cells.update((each.name, each.cell) for each in self.guest_devices if each.cell is not None)
+        return cells
+
+    def why_no_cell(self, device: str) -> str:
+        """Why ``device_cells`` has no cell of a device, in a few words."""
+        why = next((each.why for each in self.guest_devices if each.name == device), "")
+        return f"the host names no cell for this device{': ' if why else ''}{why}"
 
     def memory_of(self, cells: Iterable[int]) -> int:
         """KiB of those cells together."""

@@ -230,6 +230,8 @@ class Hypervisor(Host):
         self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
+        self.parts = {}  # kind of devices -> documents
+        self.networks = {}  # name of a virtual network -> its document
         self.libvirt = "9.0.0"  # the daemon's version
 
     def connect(self):
@@ -370,6 +372,14 @@ class FakeConnection:
     def pci_devices(self):
         self.calls += 1
         return list(self.hypervisor.devices)
+
+    def device_parts(self, kind):
+        self.calls += 1
+        return list(self.hypervisor.parts.get(kind, ()))
+
+    def network(self, name):
+        self.calls += 1
+        return self.hypervisor.networks.get(name)
 
     def domain(self, name):
         self.calls += 1

@@ -120,7 +120,7 @@ def bare() -> Host:
         (replace(A, page_size=2048), "page_size: 2048: the host has no such huge pages; the host has none at all"),
         (
             replace(A, devices=("usb",), device_rule="require"),
-            "devices: 'usb': the host names no cell for this device; give devices=prefer, or another device",
+            "devices: 'usb': the host names no cell for this device; give devices=prefer or ignore, or another device",
         ),
         (
             replace(A, devices=("nic",), device_rule="require", cells=cpus("0")),
