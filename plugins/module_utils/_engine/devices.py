@@ -44,13 +44,19 @@ class Devices:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._local = session.driver.sysfs and session.connection.local
+        self._unlisted: LibvirtCallError | None = None
         self._parts: dict[str, dict[str, Behind]] = {}
         self._pools: dict[str, Behind | None] = {}
 
     def on(self, host: Host, wanted: Iterable[str] = ()) -> Host:
-        """The host with its PCI devices on their cells, and with what is known of the wanted ones."""
+        """The host with its PCI devices on their cells, and with what is known of the wanted ones.
+
+        Where the devices cannot be listed, that raises LibvirtCallError only if no single one is wanted.
+        """
         behind = [self._behind(name) for name in sorted(set(wanted))]
         listed = {device.address: (cell, device) for cell, device in self._listed}
+        if self._unlisted is not None and not behind:
+            raise self._unlisted
         names = {device.name for _cell, device in self._listed}
         for each in sorted({device for one in behind for device in one.devices}):
             cell, _device = listed.get(each, (None, None))
@@ -58,7 +64,8 @@ class Devices:
                 found = self._elsewhere(each)
                 if found is not None and (found[0] is not None or each not in listed):
                     listed[each] = found
-        return on_cells(host, list(listed.values()), behind)
+        why = f"its devices cannot be listed: {self._unlisted.fields['reason']}" if self._unlisted is not None else ""
+        return on_cells(host, list(listed.values()), behind, why)
 
     def complete(self, needs: GuestNeeds) -> GuestNeeds:
         """Needs with the devices that libvirt will take out of pools, for a guest that has not got its own yet."""
@@ -68,7 +75,11 @@ class Devices:
 
     @cached_property
     def _listed(self) -> list[Listed]:
-        return self._session.dialect.devices(self._session.connection)
+        try:
+            return self._session.dialect.devices(self._session.connection)
+        except LibvirtCallError as error:  # a daemon of its own lists them, and need not be there
+            self._unlisted = error
+            return []
 
     @cached_property
     def _by_xen(self) -> dict[str, int]:

@@ -74,10 +74,11 @@ def kind_and_name(device: str) -> tuple[str, str]:
     return (kind, name) if blank else ("", device)
 
 
-def on_cells(host: Host, listed: Sequence[Listed], behind: Iterable[Behind] = ()) -> Host:
+def on_cells(host: Host, listed: Sequence[Listed], behind: Iterable[Behind] = (), unlisted: str = "") -> Host:
     """The host with its PCI devices on their cells, and with what is known of devices that guests name.
 
-    A host with one cell has all its devices there, whatever it says or leaves out of them.
+    ``unlisted`` says why the list may be short. A host with one cell has all its devices there, whatever it says or
+    leaves out of them.
     """
     only = host.cells[0].id if len(host.cells) == 1 else None
     where: dict[str, int | None] = {}
@@ -91,24 +92,27 @@ def on_cells(host: Host, listed: Sequence[Listed], behind: Iterable[Behind] = ()
     cells = tuple(
         replace(cell, devices=tuple(sorted(on.get(cell.id, ()), key=lambda each: each.address))) for cell in host.cells
     )
-    return replace(host, cells=cells, guest_devices=tuple(_guest_device(host, only, where, each) for each in behind))
+    of_guests = tuple(_guest_device(host, only, where, each, unlisted) for each in behind)
+    return replace(host, cells=cells, guest_devices=of_guests)
 
 
-def _guest_device(host: Host, only: int | None, where: Mapping[str, int | None], behind: Behind) -> GuestDevice:
+def _guest_device(
+    host: Host, only: int | None, where: Mapping[str, int | None], behind: Behind, unlisted: str
+) -> GuestDevice:
     found = {cell for cell in (where.get(each) for each in behind.devices) if cell is not None}
     foreign = sorted(found - set(host.cell_ids))
     if foreign:
         return GuestDevice(behind.name, None, f"it is on cell {foreign[0]}, which the host does not list")
-    why = behind.why or _why_unknown(where, behind, sorted(found))
+    why = behind.why or _why_unknown(where, behind, sorted(found), unlisted)
     cell = only if why else found.pop()
     return GuestDevice(behind.name, cell, why if cell is None else "")
 
 
-def _why_unknown(where: Mapping[str, int | None], behind: Behind, cells: Sequence[int]) -> str:
+def _why_unknown(where: Mapping[str, int | None], behind: Behind, cells: Sequence[int], unlisted: str) -> str:
     """Empty where the devices behind it are all on one cell."""
     for each in behind.devices:
         if each not in where:
-            return f"it lists no device {each}"
+            return unlisted or f"it lists no device {each}"
         if where[each] is None:
             return f"{each} has no NUMA node"
     if len(cells) > 1:

@@ -134,6 +134,23 @@ def test_a_daemon_that_does_not_know_the_kind(far_qemu, monkeypatch):
     assert WHYS["vdpa"] in refused(far_qemu, guest("vdpa"))
 
 
+def test_devices_that_cannot_be_listed(far_qemu, monkeypatch):
+    """A daemon of its own lists them, and need not be there: that stops nobody who only prefers."""
+
+    def fails(_connection):
+        raise LibvirtCallError("list the host's devices", "no virtnodedevd", 38)
+
+    monkeypatch.setattr(FakeConnection, "pci_devices", fails)
+    line = refused(far_qemu, guest("nvme"))
+    assert f"'{NIC}': {UNKNOWN}its devices cannot be listed: no virtnodedevd;" in line
+    done = far_qemu.place_all({"xml": guest("nvme", vcpu=" cpuset='0-1'")})
+    assert done["changed"]
+    assert "no virtnodedevd" in done["warnings"][0]
+    assert far_qemu.findings()["findings"] == []
+    with pytest.raises(LibvirtCallError):
+        far_qemu.cells()
+
+
 # Pools
 
 
