@@ -194,7 +194,10 @@ cells:
       type: dict
       sample: {'0': 12, '1': 10, '2': 31, '3': 21}
     devices:
-      description: The PCI devices that are nearest to it.
+      description:
+        - The PCI devices that are nearest to it. One for which the host names no cell is listed where there is only
+          one cell.
+        - With O(uri=xl), those of which C(xl info -n) knows it.
       returned: success
       type: list
       elements: dict

@@ -84,8 +84,11 @@ options:
     type: float
   devices:
     description:
-      - What the PCI devices of a guest mean. With V(require) it goes to their cell or nowhere, with V(prefer) there
-        if it can, with V(ignore) anywhere.
+      - What the devices of the host that a guest is given mean. With V(require) it goes to their cell or nowhere, with
+        V(prefer) there if it can, with V(ignore) anywhere.
+      - They are PCI devices in whatever element of the definition, network adapters and NVMe disks too, and mediated
+        and vDPA devices, which are on the cell of their parent.
+      - A device whose cell is not known is an error with V(require), and named in a warning with V(prefer).
     type: str
     choices: [require, prefer, ignore]
   reserved_cpus:

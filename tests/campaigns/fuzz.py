@@ -191,7 +191,7 @@ def read_document(text: str) -> None:
 def read_capabilities(text: str) -> None:
     host = capabilities_xml.parse_host(text)
     host.cells_touched(CpuSet([0, 9])), host.with_cpu_map((True,) * 8)
-    capabilities_xml.parse_pci_device(text)
+    capabilities_xml.parse_pci_device(text), capabilities_xml.parse_device_part(text), capabilities_xml.parse_pool(text)
 
 
 def read_xl_output(text: str) -> None:

@@ -9,15 +9,12 @@ This file must not import ansible or libvirt, and must not change anything.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_pci_device
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
-    Device,
     Host,
     cell_as_result,
 )
@@ -31,7 +28,7 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     session = Session(connection)
     host = session.host_with_free()
     if with_devices:
-        host = with_devices_of(host, connection.pci_devices())
+        host = session.devices.on(host)
     hypervisor, library = connection.versions()
     return {
         "uri": connection.uri,
@@ -47,22 +44,6 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
         "distances_reported": host.distances_reported,
         "notes": _notes(host),
     }
-
-
-def with_devices_of(host: Host, documents: list[str]) -> Host:
-    """The host with its PCI devices on their cells."""
-    devices: dict[int, list[Device]] = {}
-    for document in documents:
-        found = parse_pci_device(document)
-        if found is not None:
-            devices.setdefault(found[0], []).append(found[1])
-    return replace(
-        host,
-        cells=tuple(
-            replace(cell, devices=tuple(sorted(devices.get(cell.id, ()), key=lambda each: each.address)))
-            for cell in host.cells
-        ),
-    )
 
 
 def _notes(host: Host) -> list[str]:

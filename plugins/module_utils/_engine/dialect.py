@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import (
+    parse_host,
+    parse_pci_device,
+)
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import Listed
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 if TYPE_CHECKING:
@@ -27,6 +31,9 @@ class Dialect(Protocol):
 
     def host(self, connection: Connection) -> Host: ...
 
+    def devices(self, connection: Connection) -> list[Listed]:
+        """The PCI devices of the host, as far as the hypervisor tells of them."""
+
     def definition(self, domain: Domain, host: Host) -> Definition: ...
 
     def live(self, domain: Domain, host: Host) -> Definition: ...
@@ -39,6 +46,9 @@ class XmlDialect:
 
     def host(self, connection: Connection) -> Host:
         return parse_host(connection.capabilities())
+
+    def devices(self, connection: Connection) -> list[Listed]:
+        return [each for each in map(parse_pci_device, connection.pci_devices()) if each is not None]
 
     def definition(self, domain: Domain, _host: Host) -> Definition:
         return XmlDefinition.read(domain.definition(), domain.name)

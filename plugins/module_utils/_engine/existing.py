@@ -18,8 +18,6 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GON
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -92,7 +90,7 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
         placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
     needs = GuestNeeds()
     with contextlib.suppress(InputError):  # a device or a size that only its driver understands
-        needs = needs_of(definition)
+        needs = definition.needs
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
     page, memory = next(iter(needs.memory_by_page(definition.shape.memory, session.host.page).items()))
     shape = replace(definition.shape, memory=memory)
@@ -134,10 +132,8 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 
 
 def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Request:
+    if needs.networks and wish.devices != "ignore":
+        needs = session.devices.complete(needs)
     asked = request_of(wish, shape, needs, session.host, session.driver.emulator)
     # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
     return asked if session.driver.numatune else replace(asked, binds_early=True)
-
-
-def needs_of(definition: Definition) -> GuestNeeds:
-    return guest_needs.needs_of(definition.root) if isinstance(definition, XmlDefinition) else GuestNeeds()

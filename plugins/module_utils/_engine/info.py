@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
-from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
 from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
@@ -31,8 +30,6 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     finding_as_result,
     summary_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
@@ -164,10 +161,12 @@ def _read(
 
 
 def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[Finding, ...]:
-    guests = tuple(_facts(each) for each in found)
+    guests = tuple(_facts(session, each) for each in found)
     host = session.host
-    if any(said.needs.devices for each in guests for said in (each.config, each.live) if said is not None):
-        host = with_devices_of(host, session.connection.pci_devices())
+    said = [each.live if each.live is not None else each.config for each in guests]
+    devices = [device for each in said if each is not None for device in each.needs.devices]
+    if devices:
+        host = session.devices.on(host, devices)
     facts = Facts(host, session.driver, guests, rules)
     if wants_free(facts):
         free = {cell.id: cell for cell in session.host_with_free().cells}
@@ -176,7 +175,7 @@ def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[F
     return find(facts)
 
 
-def _facts(each: _Read) -> GuestFacts:
+def _facts(session: Session, each: _Read) -> GuestFacts:
     known, observation = each.known, each.observation
     live = _said(known.live) if known.live is not None else None
     if live is not None and observation is not None:
@@ -189,14 +188,16 @@ def _facts(each: _Read) -> GuestFacts:
         live = replace(live, shape=shape)
     counts = known.persistent and not (known.config_unreadable and live is not None)
     config = _said(known.config) if counts else None
+    if config is not None and live is None:
+        # One that runs has got its own already, and its document says which.
+        config = replace(config, needs=session.devices.complete(config.needs))
     return GuestFacts(known.domain.name, config, live, observation, known.intent, known.trouble)
 
 
 def _said(definition: Definition) -> Said:
     needs = GuestNeeds()
-    if isinstance(definition, XmlDefinition):
-        with contextlib.suppress(InputError):  # a device or a size that only its driver understands
-            needs = guest_needs.needs_of(definition.root)
+    with contextlib.suppress(InputError):  # a device or a size that only its driver understands
+        needs = definition.needs
     return Said(definition.shape, definition.placement, needs)
 
 

@@ -20,13 +20,11 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
-from ansible_collections.numa.virt.plugins.module_utils._engine.cells import with_devices_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, predict
 from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
     all_existing,
     asked_of,
     existing,
-    needs_of,
     read_all,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew
@@ -297,8 +295,9 @@ def _plan(
 ) -> tuple[Plan, dict[str, Existing]]:
     """The planner's answer, and what it was told of the guests that are there. Raises InputError."""
     host = session.host
-    if any(guest.asked.devices for guest in guests):
-        host = with_devices_of(host, session.connection.pci_devices())
+    devices = [device for guest in guests for device in guest.asked.devices]
+    if devices:
+        host = session.devices.on(host, devices)
     asked = [guest.asked for guest in guests]
     there = all_existing(session, known, {guest.name for guest in guests}, request.restart)
     present = {guest.name: guest.meant.shape.present for guest in guests}
@@ -350,9 +349,10 @@ def _left_alone(session: Session, request: PlacementRequest, known: Known) -> st
     stored = known.intent.policy if known.intent is not None else None
     try:
         wish = wish_of({}, request.task, stored, known.domain.name)
-        asked = asked_of(session, wish, known.config.shape, needs_of(known.config))
+        asked = asked_of(session, wish, known.config.shape, known.config.needs)
         if stored is not None and wish == wish_from_json(stored):
-            check_request(session.host, replace(asked, devices=()))
+            host = session.devices.on(session.host, asked.devices) if asked.devices else session.host
+            check_request(host, asked)
     except InputError as error:
         return error.message
     return None
@@ -384,7 +384,7 @@ def _guest(
     if wish.placed_by.mirrors and not session.driver.numatune:
         raise UnsupportedError(session.driver.name, wish.policy, "it cannot bind cells of a guest", "policy")
     knobs = knobs_of(entry, called)
-    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, needs_of(meant)), knobs)
+    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, meant.needs), knobs)
 
 
 def _job(
@@ -398,7 +398,7 @@ def _job(
     """The plan for one guest. Raises all that can be said before the first write. ``state`` is its state, if known."""
     given, meant, made_cells = guest.given, guest.meant, False
     if isinstance(meant, XmlDefinition):
-        if placed.guest_cells and not needs_of(meant).guest_cells:
+        if placed.guest_cells and not meant.needs.guest_cells:
             given, made_cells = XmlDefinition(guest_needs.with_guest_cells(meant.root, placed.guest_cells)), True
         elif given is None and guest.known is not None and meant is not guest.known.config:
             given = meant  # the cells were made for a place that it leaves
@@ -472,7 +472,7 @@ def _warnings(
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
         ]
     for guest in guests:
-        _most, *rest = needs_of(guest.meant).memory_by_page(guest.meant.shape.memory, session.host.page).items()
+        _most, *rest = guest.meant.needs.memory_by_page(guest.meant.shape.memory, session.host.page).items()
         found += [
             f"domain {shown(guest.name)}: {kib} KiB of its memory, in "
             f"{f'huge pages of {size} KiB' if size else 'ordinary pages'}, are not in the plan's account: it counts "

@@ -53,6 +53,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 if TYPE_CHECKING:
+    from ansible_collections.numa.virt.plugins.module_utils._engine.devices import Devices
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import (
         Connection,
         Domain,
@@ -135,6 +136,13 @@ class Session:
     def processes(self) -> node_processes.Processes:
         """Which process is which guest's."""
         return node_processes.Processes(self.connection.daemon)
+
+    @cached_property
+    def devices(self) -> Devices:
+        """Which device is on which cell."""
+        from ansible_collections.numa.virt.plugins.module_utils._engine.devices import Devices
+
+        return Devices(self)
 
     @cached_property
     def watch(self) -> Watch | None:

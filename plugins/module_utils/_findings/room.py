@@ -49,9 +49,7 @@ class Room:
                 self._load[cell] += share.load
             for cell, amount in share.memory.items():
                 self._memory[share.pool][cell] += amount
-        self.device_cells = {
-            name: cell.id for cell in view.host.cells for each in cell.devices for name in (each.address, each.name)
-        }
+        self.device_cells = view.host.device_cells
 
     def fitting(self, seen: Seen) -> CpuSet:
         """The cells of which each could hold the guest."""

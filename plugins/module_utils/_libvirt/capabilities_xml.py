@@ -9,12 +9,22 @@ This file must not import ansible or libvirt, and must not decide anything: it r
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import (
+    MDEV,
+    NETWORK,
+    VDPA,
+    Behind,
+    Listed,
+    called,
+    pci_address,
+)
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
@@ -43,6 +53,7 @@ _UNIT_IN_BYTES = {
     "T": 1024**4,
     "TiB": 1024**4,
 }
+_MDEV_NAME = re.compile("mdev_([0-9a-f]{8}(?:_[0-9a-f]{4}){3}_[0-9a-f]{12})(?:_|$)")
 
 
 def parse_host(text: str, cpu_map: tuple[bool, ...] | None = None) -> Host:
@@ -73,23 +84,63 @@ def _host(root: etree._Element, cpu_map: tuple[bool, ...] | None) -> Host:
     return host if cpu_map is None else host.with_cpu_map(cpu_map)
 
 
-def parse_pci_device(text: str) -> tuple[int, Device] | None:
-    """A node device document -> (cell, device), or None where the device names no cell or no address."""
+def parse_pci_device(text: str) -> Listed | None:
+    """A node device document -> (cell, device), or None where it is no PCI device with an address that can be read.
+
+    The cell is None where the device names none.
+    """
     root = xml.parse(text, "node device")
     capability = root.find("capability[@type='pci']")
-    node = capability.find("numa") if capability is not None else None
-    if capability is None or node is None or not node.get("node", "").isdigit():
+    if capability is None:
         return None
+    node = capability.find("numa")
+    named = node.get("node", "") if node is not None else ""
     try:
-        cell = int(node.get("node", ""))
+        cell = int(named) if named.isdigit() else None
         domain, bus, slot, function = (
             int(capability.findtext(tag) or "0", 0) for tag in ("domain", "bus", "slot", "function")
         )
     except ValueError:
         return None
     label = " ".join(filter(None, ((capability.findtext(tag) or "").strip() for tag in ("vendor", "product"))))
-    address = f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
-    return cell, Device(root.findtext("name") or "", address, label)
+    return cell, Device(root.findtext("name") or "", pci_address(domain, bus, slot, function), label)
+
+
+def parse_device_part(text: str) -> Behind | None:
+    """A node device document of a mediated or a vDPA device -> the device that it is part of; None of any other."""
+    root = xml.parse(text, "node device")
+    uuid, chardev = root.findtext("capability[@type='mdev']/uuid"), root.findtext("capability[@type='vdpa']/chardev")
+    if root.find("capability[@type='mdev']") is not None:
+        # Before libvirt 7.3 the name alone says it: mdev_4b20d080_1b54_…, and from 7.8 on the parent's behind it.
+        found = _MDEV_NAME.match(root.findtext("name") or "")
+        name = uuid.strip().lower() if uuid else found[1].replace("_", "-") if found is not None else ""
+        kind = MDEV
+    else:
+        name, kind = (chardev or "").strip(), VDPA
+    parent = (root.findtext("parent") or "").strip()
+    return Behind(called(kind, name), (parent,)) if name and parent else None
+
+
+def parse_pool(text: str) -> Behind | None:
+    """A network's document -> the devices that libvirt gives to its guests one by one; None of any other network.
+
+    Of a network that is not active, libvirt may know no more than the interface of the device whose functions they are.
+    """
+    root = xml.parse(text, "network")
+    forward = root.find("forward[@mode='hostdev']")
+    if forward is None:
+        return None
+    try:
+        devices = tuple(
+            pci_address(*(int(each.get(part) or "0", 0) for part in ("domain", "bus", "slot", "function")))
+            for each in forward.iterfind("address")
+        )
+    except ValueError:
+        devices = ()
+    interface = forward.find("pf")
+    name = interface.get("dev", "") if interface is not None else ""
+    why = "" if devices else "its network lists no devices now"
+    return Behind(called(NETWORK, root.findtext("name") or ""), devices, why, name)
 
 
 def kib(text: str | None, unit: str) -> int:

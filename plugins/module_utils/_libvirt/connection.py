@@ -161,9 +161,16 @@ class Connection:
 
     def pci_devices(self) -> list[str]:
         """Documents of the host's PCI devices; empty where the driver knows none."""
+        return self._node_devices(libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV)
+
+    def device_parts(self, kind: str) -> list[str]:
+        """Documents of devices of a kind that are parts of PCI devices; empty where libvirt knows no such kind."""
+        flag = getattr(libvirt, f"VIR_CONNECT_LIST_NODE_DEVICES_CAP_{kind.upper()}", 0)
+        return self._node_devices(flag) if flag else []
+
+    def _node_devices(self, flag: int) -> list[str]:
         try:
-            flags = libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_PCI_DEV
-            devices = self._call("list the host's devices", self._conn.listAllDevices, flags)
+            devices = self._call("list the host's devices", self._conn.listAllDevices, flag)
         except UnsupportedError:
             return []
         found = []
@@ -171,6 +178,16 @@ class Connection:
             with contextlib.suppress(LibvirtCallError):  # it was taken out since it was listed
                 found.append(str(self._call("read a device", device.XMLDesc, 0)))
         return found
+
+    def network(self, name: str) -> str | None:
+        """The document of a virtual network; None where there is none of that name."""
+        try:
+            network = self._call("look up a network", self._conn.networkLookupByName, name)
+            return str(self._call("read a network", network.XMLDesc, 0))
+        except LibvirtCallError as error:
+            if error.fields["libvirt_code"] == libvirt.VIR_ERR_NO_NETWORK:
+                return None
+            raise
 
     def xen_tools(self) -> XlCommand | None:
         """Xen's own tool, where the hypervisor is on this machine: it says what libvirt does not."""

@@ -18,10 +18,11 @@ from ansible_collections.numa.virt.plugins.module_utils._elements import registr
 from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import remove_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, serialize
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml
+from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml, guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
 # What libvirt is to keep our record by, where that alone is stored.
@@ -117,6 +118,10 @@ class XmlDefinition:
     @cached_property
     def shape(self) -> Shape:
         return domain_xml.shape(self.root)
+
+    @property
+    def needs(self) -> GuestNeeds:
+        return guest_needs.needs_of(self.root)
 
     @cached_property
     def placement(self) -> Placement:

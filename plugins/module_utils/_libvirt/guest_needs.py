@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import place_for_guest_cells
@@ -19,13 +19,24 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etr
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import MDEV, VDPA, called, pci_address
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds, MappedCell
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS
+
+# (the guest's device, type of it or of one of its parts) -> what it is called by: a PCI address where that is empty.
+_GIVES = {
+    ("hostdev", "pci"): "",
+    ("hostdev", "mdev"): MDEV,
+    ("interface", "hostdev"): "",
+    ("interface", "vdpa"): VDPA,
+    ("disk", "nvme"): "",
+    ("disk", "vhostvdpa"): VDPA,
+}
 
 
 def needs_of(root: etree._Element) -> GuestNeeds:
     """Raises XmlError where a size or a CPU set cannot be read."""
-    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root))
+    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root), _networks(root))
 
 
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
@@ -75,11 +86,48 @@ def _page_sizes(root: etree._Element, cells: int) -> list[int | None]:
 
 
 def _devices(root: etree._Element) -> tuple[str, ...]:
-    found = []
-    for address in root.iterfind("devices/hostdev[@type='pci']/source/address"):
-        parts = [_number(address, name) for name in ("domain", "bus", "slot", "function")]
-        found.append("{:04x}:{:02x}:{:02x}.{:x}".format(*parts))
-    return tuple(found)
+    """In the order of the document, whatever elements they are in; what each is called says _values.devices."""
+    found: list[str] = []
+    for each in root.iterfind("devices/*"):
+        if each.tag == "disk":
+            # A layer below an image, or the other side of a mirror, may be a device too.
+            parts = list(each.iter("*"))
+        else:
+            # libvirt itself shows what it took out of a pool as the interface; its own files have it in <actual>.
+            parts = [each, *each.iterfind("actual")]
+        for part in parts:
+            found += _given(str(each.tag), part)
+    return tuple(dict.fromkeys(found))
+
+
+def _given(tag: str, part: etree._Element) -> Iterator[str]:
+    """The host's devices that an element gives the guest; ``tag`` is that of the guest's own device."""
+    kind = _GIVES.get((tag, part.get("type", "")))
+    if kind is None:
+        return
+    found = False
+    for source in part.iterfind("source" if kind == VDPA else "source/address"):
+        name = _name(kind, source)
+        if name:
+            yield name
+        found = found or bool(name)
+    if not found:
+        yield called(tag, f"without {'a path' if kind == VDPA else 'an address'}")
+
+
+def _name(kind: str, source: etree._Element) -> str:
+    if kind == MDEV:
+        uuid = source.get("uuid", "").strip().lower()
+        return called(MDEV, uuid) if uuid else ""
+    if kind == VDPA:
+        path = source.get("dev", "")
+        return called(VDPA, path) if path else ""
+    return pci_address(*(_number(source, name) for name in ("domain", "bus", "slot", "function")))
+
+
+def _networks(root: etree._Element) -> tuple[str, ...]:
+    sources = root.iterfind("devices/interface[@type='network']/source")
+    return tuple(dict.fromkeys(name for name in (each.get("network") for each in sources) if name))
 
 
 def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:

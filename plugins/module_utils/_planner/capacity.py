@@ -161,12 +161,8 @@ class Capacity:
 
     def device_cells(self, request: Request) -> tuple[int, ...]:
         """The cell of each of the request's devices that the host's cells list."""
-        if not request.devices:
-            return ()
-        where = {
-            name: i for i, cell in enumerate(self.cells) for each in cell.devices for name in (each.name, each.address)
-        }
-        return tuple(where[device] for device in request.devices if device in where)
+        where = self.host.device_cells
+        return tuple(self.index[where[device]] for device in request.devices if device in where)
 
     def siblings(self, cpus: int) -> int:
         """All online threads of the cores that these CPUs are threads of."""

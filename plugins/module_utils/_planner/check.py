@@ -178,11 +178,11 @@ def _check_devices(host: Host, request: Request) -> None:
     option = f"domains[{request.name}]"
     if request.device_rule == "ignore":
         return
-    where = {name: cell.id for cell in host.cells for each in cell.devices for name in (each.name, each.address)}
+    where = host.device_cells
     for device in request.devices:
         if device not in where and request.device_rule == "require":
-            problem = "the host names no cell for this device"
-            raise InputError(f"{option}.devices", device, problem, "give devices=prefer, or another device")
+            expected = "give devices=prefer or ignore, or another device"
+            raise InputError(f"{option}.devices", device, host.why_no_cell(device), expected)
     needed = CpuSet(where[device] for device in request.devices if device in where)
     if request.device_rule == "require" and request.cells is not None and needed - request.cells:
         problem = f"its device is on cell {needed - request.cells}, and cells is {request.cells}"

@@ -325,6 +325,7 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
     # On one cell that is shared by all a guest that may run anywhere is nothing to speak of.
     matters = outcome.owned or len(table.capacity.ids) > 1
     notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(capacity, outcome.board)]
+    notes += _of_no_cell(capacity.host, done.values())
     after = cell_use(outcome)
     return Plan(
         placements=tuple(placements),
@@ -346,6 +347,18 @@ def _overcommitted(capacity: Capacity, board: Board) -> list[Note]:
             notes.append(
                 Note("memory_overcommitted", None, cell_id, f"guests of cell {cell_id} have more memory than it")
             )
+    return notes
+
+
+def _of_no_cell(host: Host, guests: Iterable[Guest]) -> list[Note]:
+    """Devices that a guest shall be near, and of which nobody knows where they are."""
+    notes = []
+    for guest in guests:
+        unknown = [each for each in guest.request.devices if each not in host.device_cells]
+        if unknown and guest.request.device_rule != "ignore":
+            more = f" (and {len(unknown) - 1} more of its devices)" if len(unknown) > 1 else ""
+            text = f"{guest.name}: device {unknown[0]}{more} did not count: {host.why_no_cell(unknown[0])}"
+            notes.append(Note("device_without_cell", guest.name, None, text))
     return notes
 
 

@@ -43,7 +43,7 @@ class Request:
     ``cells``: the cells that it may use; one cell is a fixed cell. ``page_size``: KiB of the huge pages that hold its
     memory, None for ordinary memory. ``binds_early``: its memory is touched before it runs (preallocation), so that
     each of its memory cells needs one of its CPUs; huge pages imply it. ``devices``: names or PCI addresses of host
-    devices, as the host's cells list them. ``together``, ``apart``: groups whose members share one cell, or no cell.
+    devices, as Host.device_cells has them. ``together``, ``apart``: groups whose members share one cell, or no cell.
     ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
     ``smt``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own. ``emulator`` None
     says that emulator threads cannot be pinned here. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the

@@ -97,7 +97,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing that prevents nothing. ``code``: "unrestricted", "overcommitted", "out_of_place"…"""
+    """Worth knowing, and prevents nothing. ``code``: "unrestricted", "overcommitted", "device_without_cell"…"""
 
     code: str
     name: str | None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 
 UNREADABLE, RECORD, NEWER = "definition", "record", "newer"
@@ -91,6 +92,10 @@ class Definition(Protocol):
     def shape(self) -> Shape: ...
 
     @property
+    def needs(self) -> GuestNeeds:
+        """What a policy looks at beside that. Raises InputError where it cannot be read."""
+
+    @property
     def placement(self) -> Placement: ...
 
     @property
@@ -98,7 +103,7 @@ class Definition(Protocol):
 
     @property
     def trouble(self) -> Trouble | None:
-        """What of it cannot be read. No property raises for that."""
+        """What of it cannot be read. No property but ``needs`` raises for that."""
 
     def rewritten(self, placement: Placement, record: Record | None) -> Definition:
         """The same with these owned parts; without a record, the one that is there stays. The rest is unchanged."""

@@ -120,6 +120,12 @@ class XenTools(Protocol):
     def pages(self) -> Pages:
         """Where the memory of every domain lies."""
 
+    def device_cells(self) -> dict[str, int]:
+        """The cell of each PCI device of which Xen knows it, by address."""
+
+    def assignable_devices(self) -> dict[str, str]:
+        """The addresses of devices that guests may be given, by the names that xl has for them."""
+
 
 class Connection(Protocol):
     """One connection to one hypervisor, for one run. ``dialect`` is "xml" or "xl": see dialect_of().
@@ -169,6 +175,12 @@ class Connection(Protocol):
     def free_pages(self, sizes: list[int], first: int, count: int) -> dict[int, dict[int, int]]: ...
 
     def pci_devices(self) -> list[str]: ...
+
+    def device_parts(self, kind: str) -> list[str]:
+        """Documents of devices of a kind that are parts of PCI devices: MDEV or VDPA of _values.devices."""
+
+    def network(self, name: str) -> str | None:
+        """The document of a virtual network; None where there is none of that name."""
 
     def xen_tools(self) -> XenTools | None:
         """Xen's own tool, where this is Xen and the tool is to be had here."""

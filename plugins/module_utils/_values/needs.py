@@ -40,12 +40,15 @@ class GuestNeeds:
 
     ``page_size`` is KiB, 0 where it asks for huge pages of the host's default size, None for ordinary memory.
     Cells of its own may have pages of their own, and then the size of most of its memory counts for the guest.
-    ``devices`` are PCI addresses such as 0000:01:00.0. ``guest_cells`` are the cells that it gives the guest.
+    ``devices`` are the host's devices that it gives the guest, as _values.devices names them, each once.
+    ``guest_cells`` are the cells that it gives the guest. ``networks`` are those that it has interfaces in: what
+    libvirt takes out of one at a start may be a device of the host.
     """
 
     page_size: int | None = None
     devices: tuple[str, ...] = ()
     guest_cells: tuple[GuestCell, ...] = ()
+    networks: tuple[str, ...] = ()
 
     def memory_by_page(self, memory: int, page: Callable[[int | None], int | None]) -> dict[int | None, int]:
         """KiB of a guest's ``memory`` by the size of its pages as ``page`` (of a Host) tells it, the most first."""

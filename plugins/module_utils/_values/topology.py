@@ -10,8 +10,9 @@ This file must not import ansible, libvirt or lxml, and must know nothing of dom
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -52,6 +53,15 @@ class Device:
 
 
 @dataclass(frozen=True)
+class GuestDevice:
+    """A device by the name that guests have for it, and its cell; None where none is known, and ``why``."""
+
+    name: str
+    cell: int | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Cell:
     """A NUMA node. ``distances`` are pairs (cell, distance), ascending by cell; ``free`` is None where unknown."""
 
@@ -87,7 +97,8 @@ class Host:
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
     is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
     default one first; ``pool`` is the one that the host was narrowed to. ``huge_page`` is KiB of the huge pages that
-    are meant where a guest says no size, None where this is not known.
+    are meant where a guest says no size, None where this is not known. ``guest_devices`` are devices that guests name,
+    as far as somebody has asked for them.
     """
 
     driver: str
@@ -99,6 +110,7 @@ class Host:
     pools: tuple[CpuPool, ...] = ()
     pool: CpuPool | None = None
     huge_page: int | None = None
+    guest_devices: tuple[GuestDevice, ...] = ()
 
     def page(self, size: int | None) -> int | None:
         """KiB of the huge pages that a guest means by a size, 0 being the default one; None for ordinary memory.
@@ -181,6 +193,18 @@ class Host:
     @property
     def cells_with_memory(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells if cell.memory > 0)
+
+    @cached_property
+    def device_cells(self) -> Mapping[str, int]:
+        """The cell of each device of which it is known, by each of its names."""
+        cells = {name: cell.id for cell in self.cells for each in cell.devices for name in (each.name, each.address)}
+        cells.update((each.name, each.cell) for each in self.guest_devices if each.cell is not None)
+        return cells
+
+    def why_no_cell(self, device: str) -> str:
+        """Why ``device_cells`` has no cell of a device, in a few words."""
+        why = next((each.why for each in self.guest_devices if each.name == device), "")
+        return f"the host names no cell for this device{': ' if why else ''}{why}"
 
     def memory_of(self, cells: Iterable[int]) -> int:
         """KiB of those cells together."""

@@ -89,6 +89,19 @@ class XlCommand:
             self._pools = tuple(CpuPool(name, cpus) for name, cpus in found.items())
         return self._pools
 
+    def device_cells(self) -> dict[str, int]:
+        """The cell of each PCI device of which Xen knows it, by address. Raises XlCallError, XlOutputError."""
+        from ansible_collections.numa.virt.plugins.module_utils._xl import output as xl_output
+
+        return {device.address: cell for cell, device in xl_output.parse_info(self.info()).devices if cell is not None}
+
+    def assignable_devices(self) -> dict[str, str]:
+        """The addresses of devices that guests may be given, by the names that xl has for them. Raises XlCallError."""
+        from ansible_collections.numa.virt.plugins.module_utils._xl import output as xl_output
+
+        text = self("list the devices that guests may be given", "pci-assignable-list", "-n")
+        return xl_output.parse_assignable(text)
+
     def pages(self) -> Pages:
         """KiB of every domain on every cell: the debug key u makes Xen write them to its log.
 

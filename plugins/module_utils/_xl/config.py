@@ -51,7 +51,7 @@ class XlConfig:
     ``text`` is the whole file, decoded with surrogateescape; ``source`` names it in errors. ``vcpus`` is what the
     guest starts with and ``maxvcpus`` the largest number that it may have; ``counted`` is false where the file gives
     no number at all: xl then starts one vCPU, and passes over ``cpus``. ``pool`` is the name of a CPU pool or its
-    number as text.
+    number as text. ``devices`` are the host's devices that it gives the guest, as _values.devices names them.
     """
 
     text: str = field(repr=False)
@@ -66,6 +66,7 @@ class XlConfig:
     maxmem: int = field(compare=False)
     pool: str = field(compare=False)
     virtual_cells: tuple[VirtualCell, ...] = field(compare=False)
+    devices: tuple[str, ...] = field(compare=False)
     _document: Document = field(compare=False, repr=False)
     _settings: Mapping[str, Statement] = field(compare=False, repr=False)
 
@@ -113,6 +114,7 @@ class XlConfig:
             maxmem=maxmem,
             pool=read.string("pool") or DEFAULT_POOL,
             virtual_cells=virtual_cells,
+            devices=read.devices(),
             _document=document,
             _settings=read.settings,
         )

@@ -106,6 +106,12 @@ class Connection:
     def pci_devices(self) -> list[str]:
         return []
 
+    def device_parts(self, _kind: str) -> list[str]:
+        return []
+
+    def network(self, _name: str) -> None:
+        return None
+
     def xen_tools(self) -> XlCommand:
         return self.command
 
@@ -226,6 +232,11 @@ class Domain:
     def memory(self) -> int:
         """KiB of the running guest."""
         return self._row.memory if self._row is not None else 0
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The host's devices that its file gives it, as _values.devices names them."""
+        return self._config.devices if self._config is not None else ()
 
     def state(self) -> str:
         row = self._current()

@@ -16,6 +16,7 @@ from functools import cached_property
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
@@ -62,6 +63,10 @@ class XlDefinition:
         return replace(self.config.shape, pool=self.config.pool, memory_cells=self.config.vnuma_cells)
 
     @property
+    def needs(self) -> GuestNeeds:
+        return GuestNeeds(devices=self.config.devices)
+
+    @property
     def placement(self) -> Placement:
         return self._placement[0]
 
@@ -105,7 +110,10 @@ class XlDefinition:
 
 @dataclass(frozen=True, eq=False)
 class XlRunning:
-    """A running guest: what the hypervisor says of it. It has no definition of its own that could be written."""
+    """A running guest: what the hypervisor says of it. It has no definition of its own that could be written.
+
+    ``devices`` are those of its file.
+    """
 
     shape: Shape
     maps: Mapping[int, CpuSet]
@@ -115,6 +123,11 @@ class XlRunning:
     suffix: str = "txt"
     shown_as: str = "config"
     written_form: str | None = None
+    devices: tuple[str, ...] = ()
+
+    @property
+    def needs(self) -> GuestNeeds:
+        return GuestNeeds(devices=self.devices)
 
     @property
     def text(self) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import Listed
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.plugins.module_utils._xl.config import XlConfig
@@ -31,6 +32,9 @@ class XlDialect:
     def host(self, connection: Connection) -> Host:
         return parse_info(connection.capabilities()).host
 
+    def devices(self, connection: Connection) -> list[Listed]:
+        return list(parse_info(connection.capabilities()).devices)
+
     def definition(self, domain: Domain, host: Host) -> Definition:
         return XlDefinition(XlConfig.parse(domain.definition(), cast("XlDomain", domain).config.source), host)
 
@@ -38,4 +42,4 @@ class XlDialect:
         guest = cast("XlDomain", domain)
         maps, pool = guest.vcpu_maps(), guest.pool
         shape = Shape(guest.name, guest.uuid, "xen", len(maps), (), guest.memory, pool=pool)
-        return XlRunning(shape, maps, host.in_pool(pool).online)
+        return XlRunning(shape, maps, host.in_pool(pool).online, devices=guest.devices)

@@ -17,6 +17,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import FUNCTIONS, NAMED, called, pci_address
 from ansible_collections.numa.virt.plugins.module_utils._xl.syntax import Atom, Items, Statement, XlConfigError
 
 _SPACE = " \t\n\v\f\r"
@@ -27,6 +28,12 @@ _LONG = re.compile(
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _LEADING = re.compile(r"\+?([0-9]{1,9})(?![0-9])")
 _RANGE = re.compile(rf"[{_SPACE}]*([0-9]{{1,6}})(?:-[{_SPACE}]*([0-9]{{1,6}}))?")
+# [DDDD:]BB:SS.F, where F may be a star; what stands behind it in a value of bdf= is passed over.
+_BDF = re.compile(
+    r"(?:(?P<domain>[0-9a-f]{1,8}):)?(?P<bus>[0-9a-f]{1,8}):(?P<slot>[0-9a-f]{1,8})\.(?P<function>\*|[0-9a-f]{1,8})",
+    re.IGNORECASE,
+)
+_BDF_FIRST = re.compile(r"(?P<bdf>[0-9a-f:]+\.(?:\*|[0-9a-f]+))(?:@[0-9a-f]+)?(?:,(?P<rest>.*))?", re.IGNORECASE)
 
 # MAX_VIRT_CPUS of x86 (xen/include/public/arch-x86/xen.h), for PV guests; others have fewer.
 MAX_VCPUS = 8192
@@ -124,6 +131,21 @@ class Reader:
                 return meaning
         raise self.error(option, f"{option} is a kind of guest that xl does not know", f"it knows {', '.join(words)}")
 
+    def devices(self) -> tuple[str, ...]:
+        """xlu_pci_parse_spec_string() of libxlu_pci.c, for each string of ``pci``.
+
+        What cannot be read here is named by its place in the list: it may be a device all the same.
+        """
+        statement = self.settings.get("pci")
+        if statement is None or isinstance(statement.value, Atom):
+            return ()
+        found = []
+        for number, each in enumerate(statement.value.values):
+            if isinstance(each, Items):
+                break  # there xl ends, too
+            found.append(_device(each.text) or called("entry", f"{number} of pci"))
+        return tuple(dict.fromkeys(found))
+
     def virtual_cells(self) -> tuple[VirtualCell, ...]:
         """parse_vnuma_config(): a list for each cell of the guest, of strings such as "pnode=0"."""
         statement = self.settings.get("vnuma")
@@ -165,3 +187,34 @@ class Reader:
                 raise XlConfigError(self.source, "vnuma: vcpus are no range", 'write "vcpus=0-3"', atom.line)
             count += int(match[2] or match[1]) - int(match[1]) + 1
         return count
+
+
+def _device(spec: str) -> str | None:
+    """The device of a PCI_SPEC_STRING: [BDF[@vslot],][key=value,]*, with bdf= or name= where it begins with no BDF."""
+    match = _BDF_FIRST.fullmatch(spec)
+    pairs = match["rest"] if match is not None else spec
+    device = _address(match["bdf"]) if match is not None else None
+    name = None
+    for pair in pairs.split(",") if pairs else ():
+        key, sign, value = pair.partition("=")
+        if not sign and pair:
+            return None
+        if key == "bdf":
+            device = _address(value)
+        elif key == "name":
+            name = value
+    if (device is None) == (name is None):
+        return None
+    return device if device is not None else called(NAMED, str(name))
+
+
+def _address(text: str) -> str | None:
+    match = _BDF.match(text)
+    if match is None:
+        return None
+    domain, bus, slot = (int(match[part] or "0", 16) for part in ("domain", "bus", "slot"))
+    function = 0 if match["function"] == "*" else int(match["function"], 16)
+    if domain > 0xFFFF or bus > 0xFF or slot > 0x1F or function >= FUNCTIONS:
+        return None
+    address = pci_address(domain, bus, slot, function)
+    return f"{address[:-1]}*" if match["function"] == "*" else address

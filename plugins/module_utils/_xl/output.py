@@ -20,11 +20,13 @@ from typing import TypeVar
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import Listed, libvirt_name
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
     Cell,
     Core,
+    Device,
     Host,
 )
 
@@ -41,6 +43,9 @@ _FARTHEST = 254  # 255 is "cannot be reached" in a SLIT
 _CPU = re.compile("[0-9]{1,5}")
 _TOPOLOGY_ROW = re.compile(r"\s*([0-9]{1,5}):\s+([0-9]{1,9})\s+([0-9]{1,9})\s+([0-9]{1,5})\s*")
 _NUMA_ROW = re.compile(r"\s*([0-9]{1,5}):\s+([0-9]{1,15})\s+([0-9]{1,15})\s+(-?[0-9]{1,10}(?:,-?[0-9]{1,10})*)\s*")
+_DEVICE_ROW = re.compile(r"(?P<address>[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])\s+(?P<cell>[0-9]{1,5})\s*")
+_DEVICES = "device topology"
+_ASSIGNABLE_ROW = re.compile(r"([0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]) (.+)")
 _VALUE = re.compile(r"([a-z_ ]*[a-z_])\s*:(.*)")
 # name, id, MiB, vCPUs, flags, seconds, and what options add. A long word may stand at the seconds without a blank.
 _LIST_ROW = re.compile(
@@ -80,10 +85,11 @@ class XlOutputError(NumaVirtError):
 
 @dataclass(frozen=True)
 class Info:
-    """What ``xl info -n`` says: the host, and Xen's version such as 4.17.7."""
+    """What ``xl info -n`` says: the host, Xen's version such as 4.17.7, and PCI devices with their cells."""
 
     host: Host
     version: str
+    devices: tuple[Listed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,10 +134,14 @@ def parse_info(text: str) -> Info:
     values: dict[str, str] = {}
     topology: list[tuple[int, ...]] = []
     numa: list[tuple[str, ...]] = []
+    devices: list[Listed] = []
     section = ""
     for line in text.splitlines():
+        device = _DEVICE_ROW.fullmatch(line) if section == _DEVICES else None
         value = _VALUE.fullmatch(line)
-        if value is not None:
+        if device is not None:
+            devices.append((int(device["cell"]), Device(libvirt_name(device["address"]), device["address"], "")))
+        elif value is not None:
             section = value[1]
             values.setdefault(section, value[2].strip())
         elif section == "cpu":  # the head below cpu_topology
@@ -144,7 +154,13 @@ def parse_info(text: str) -> Info:
                 numa.append(match.groups())
     if not values.get("xen_version"):
         raise XlOutputError("the host", "there is no xen_version")
-    return Info(_host(values, topology, numa), values["xen_version"])
+    return Info(_host(values, topology, numa), values["xen_version"], tuple(devices))
+
+
+def parse_assignable(text: str) -> dict[str, str]:
+    """Read ``xl pci-assignable-list -n``: addresses by the names that devices were given. Others have no name."""
+    rows = (_ASSIGNABLE_ROW.fullmatch(line.rstrip("\r")) for line in text.split("\n"))
+    return {row[2]: row[1] for row in rows if row is not None}
 
 
 def parse_list(text: str) -> list[Row]:

@@ -13,7 +13,11 @@ import pytest
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import parse
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import wish_from_json, wish_of
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host, parse_pci_device
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import (
+    parse_host,
+    parse_pci_device,
+    parse_pool,
+)
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._map.results import read_guests
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import MAX_CPU, CpuSet
@@ -192,6 +196,7 @@ def test_numbers_that_are_none():
         parse_host("<capabilities><host><topology><cells><cell id='x'/></cells></topology></host></capabilities>")
     bus = "<capability type='pci'><domain>0</domain><bus>x</bus><numa node='0'/></capability>"
     assert parse_pci_device(f"<device><name>n</name>{bus}</device>") is None
+    assert parse_pool("<network><forward mode='hostdev'><address bus='x'/></forward></network>").devices == ()
     with pytest.raises(ValueError, match="not larger than"):
         CpuSet([MAX_CPU + 1])
     said = {"cpuset": None, "vcpu_pins": {}, "memory": None, "memnodes": {}}

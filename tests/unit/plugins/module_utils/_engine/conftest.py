@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._node import lock
+from ansible_collections.numa.virt.plugins.module_utils._node import devices, lock
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -17,6 +17,12 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
 def no_lock_of_this_machine(tmp_path, monkeypatch):
     """Stand-ins of root's daemons have a lock of their own."""
     monkeypatch.setattr(lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
+
+
+@pytest.fixture(autouse=True)
+def no_devices_of_this_machine(tmp_path, monkeypatch):
+    """What is in a test's own sysfs; empty where it has none."""
+    monkeypatch.setattr(devices, "ROOT", str(tmp_path / "sys"))
 
 
 @pytest.fixture

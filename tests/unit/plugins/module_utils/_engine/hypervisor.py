@@ -237,6 +237,8 @@ class Hypervisor(Host):
         self.images_can_be_edited = kind == "qemu"
         self.tools = None  # Xen's own tool, where a test has one
         self.devices = ()  # documents of PCI devices
+        self.parts = {}  # kind of devices -> documents
+        self.networks = {}  # name of a virtual network -> its document
         self.libvirt = "9.0.0"  # the daemon's version
 
     def connect(self):
@@ -282,7 +284,9 @@ class Hypervisor(Host):
         everything = CpuSet(range(8)) - self.offline
         cpuset = root.find("vcpu").get("cpuset") if self.kind == "qemu" else None  # libxl ignores it
         pins = {int(each.get("vcpu")): each.get("cpuset") for each in root.iterfind("cputune/vcpupin")}
-        for vcpu in range(int(root.findtext("vcpu"))):
+        there = {int(each.get("id")) for each in root.iterfind("vcpus/vcpu[@enabled='yes']")}
+        said = root.find("vcpu")
+        for vcpu in sorted(there) or range(int(said.get("current") or said.text)):
             text = pins.get(vcpu, cpuset)
             guest.where[vcpu] = self.strays.get(vcpu, CpuSet.parse(text) if text else everything)
         if self.local:
@@ -377,6 +381,14 @@ class FakeConnection:
     def pci_devices(self):
         self.calls += 1
         return list(self.hypervisor.devices)
+
+    def device_parts(self, kind):
+        self.calls += 1
+        return list(self.hypervisor.parts.get(kind, ()))
+
+    def network(self, name):
+        self.calls += 1
+        return self.hypervisor.networks.get(name)
 
     def domain(self, name):
         self.calls += 1

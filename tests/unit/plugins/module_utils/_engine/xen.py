@@ -58,6 +58,8 @@ class XenHost(Host):
         self.readable_log = True
         self.next_id = 1
         self.config = None  # the option of the next tasks
+        self.device_cells = {}  # address -> cell, as Xen knows it
+        self.assignable = {}  # name -> address
         self.after = lambda command: None  # a hook behind every command
 
     def connect(self):
@@ -105,6 +107,7 @@ class XenHost(Host):
             f"{cell:4}: {1024:9} {free:10}      {','.join('10' if cell == each else '21' for each in CELLS)}"
             for cell, free in self.room.items()
         )
+        devices = "\n".join(f"{address}      {cell}" for address, cell in self.device_cells.items())
         return f"""host                   : xen
 nr_cpus                : 8
 max_cpu_id             : 7
@@ -114,13 +117,17 @@ cpu:    core    socket     node
 {cpus}
 device topology        :
 device           node
-No device topology data available
+{devices or "No device topology data available"}
 numa_info              :
 node:    memsize    memfree    distances
 {nodes}
 xen_major              : 4
 xen_version            : 4.17.7
 """
+
+    def _pci_assignable_list(self, option):
+        assert option == "-n"
+        return "0000:00:1f.0 \n" + "".join(f"{address} {name}\n" for name, address in self.assignable.items())
 
     def _list(self, option):
         rows = [TABLE]

@@ -17,7 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, PagePool
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, GuestDevice, Host, PagePool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     GIB,
     codes,
@@ -233,6 +233,14 @@ def test_xen_has_no_helpers() -> None:
 # --- device_remote ---------------------------------------------------------------------------------------------------
 
 GPUS = host(4, devices=[(1, "gpu"), (1, "nic"), (3, "disk")])
+
+
+def test_a_part_of_a_remote_device_and_one_of_no_known_cell() -> None:
+    it = replace(GPUS, guest_devices=(GuestDevice("mdev 1", 1), GuestDevice("network pool", None, "it may be any")))
+    one = only(it, guest("a", cpuset="0-7", devices=("network pool", "mdev 1")))
+    assert (one["code"], one["cells"]) == ("device_remote", [1])
+    assert one["message"] == "its device mdev 1 is on cell 1, and its vCPUs on 0"
+    assert codes(it, guest("a", cpuset="0-7", devices=("network pool", "vdpa /dev/x"))) == []
 
 
 def test_a_device_on_another_cell() -> None:

@@ -15,10 +15,13 @@ pytest.importorskip("lxml.etree", reason="needs lxml to read documents")
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import (
     kib,
+    parse_device_part,
     parse_host,
     parse_pci_device,
+    parse_pool,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.devices import Behind
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     Cell,
     Device,
@@ -223,26 +226,107 @@ def test_what_is_not_xml_is_an_error_of_ours() -> None:
         parse_host("<capabilities>")
 
 
+X710 = "Intel Corporation Ethernet Controller X710 for 10GbE SFP+"
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         (
             "pci-cell-0",
-            (
-                0,
-                Device("pci_0000_3b_00_1", "0000:3b:00.1", "Intel Corporation Ethernet Controller X710 for 10GbE SFP+"),
-            ),
+            (0, Device("pci_0000_3b_00_1", "0000:3b:00.1", X710)),
         ),
         ("pci-cell-1-unnamed", (1, Device("pci_10000_af_1f_7", "10000:af:1f.7", "NVIDIA Corporation"))),
-        ("pci-no-cell", None),
-        ("pci-cell-minus-1", None),
+        ("pci-no-cell", (None, Device("pci_0000_3b_00_1", "0000:3b:00.1", X710))),
+        ("pci-cell-minus-1", (None, Device("pci_0000_3b_00_1", "0000:3b:00.1", X710))),
         ("net", None),
     ],
 )
-def test_node_devices(name: str, expected: tuple[int, Device] | None) -> None:
+def test_node_devices(name: str, expected: tuple[int | None, Device] | None) -> None:
     assert parse_pci_device((FIXTURES / "node-devices" / f"{name}.xml").read_text(encoding="utf-8")) == expected
 
 
 def test_a_device_that_says_little() -> None:
     text = "<device><capability type='pci'><numa node='3'/></capability></device>"
     assert parse_pci_device(text) == (3, Device("", "0000:00:00.0", ""))
+
+
+UUID = "4b20d080-1b54-4048-85b3-a6a62d165c01"
+MDEV = """<device><name>{name}</name><parent>{parent}</parent><driver><name>vfio_mdev</name></driver>
+<capability type='mdev'><type id='i915-GVTg_V5_4'/>{uuid}<iommuGroup number='12'/></capability></device>"""
+VDPA = """<device><name>vdpa_vdpa0</name><parent>pci_0000_81_02_3</parent>
+<capability type='vdpa'>{chardev}</capability></device>"""
+
+
+@pytest.mark.parametrize(
+    ("name", "uuid"),
+    [
+        ("mdev_4b20d080_1b54_4048_85b3_a6a62d165c01", ""),  # libvirt 3.4
+        ("mdev_4b20d080_1b54_4048_85b3_a6a62d165c01_0000_00_02_0", ""),
+        ("mdev_4b20d080_1b54_4048_85b3_a6a62d165c01_0000_00_02_0", f"<uuid>{UUID}</uuid>"),
+        ("anything", f"<uuid> {UUID.upper()} </uuid>"),
+    ],
+)
+def test_a_mediated_device_has_a_parent(name: str, uuid: str) -> None:
+    text = MDEV.format(name=name, uuid=uuid, parent="pci_0000_00_02_0")
+    assert parse_device_part(text) == Behind(f"mdev {UUID}", ("pci_0000_00_02_0",))
+
+
+def test_a_vdpa_device_has_a_parent() -> None:
+    text = VDPA.format(chardev="<chardev>/dev/vhost-vdpa-0</chardev>")
+    assert parse_device_part(text) == Behind("vdpa /dev/vhost-vdpa-0", ("pci_0000_81_02_3",))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<device/>",
+        VDPA.format(chardev=""),
+        MDEV.format(name="mdev_1", uuid="", parent="pci_0000_00_02_0"),
+        MDEV.format(name="", uuid=f"<uuid>{UUID}</uuid>", parent=" "),
+        "<device><name>n</name><parent>computer</parent><capability type='net'/></device>",
+    ],
+)
+def test_what_is_no_part_of_a_device(text: str) -> None:
+    assert parse_device_part(text) is None
+
+
+def pool(forward: str) -> str:
+    return f"<network><name>sriov</name>{forward}<bridge name='virbr0'/></network>"
+
+
+@pytest.mark.parametrize(
+    ("forward", "devices", "interface"),
+    [
+        (
+            """<forward mode='hostdev' managed='yes'>
+            <address type='pci' domain='0x0000' bus='0x81' slot='0x02' function='0x1'/><address bus='129' slot='2'/>
+            </forward>""",
+            ("0000:81:02.1", "0000:81:02.0"),
+            "",
+        ),
+        (
+            "<forward mode='hostdev'><pf dev='eth0'/><address type='pci' bus='0x81' function='7'/></forward>",
+            ("0000:81:00.7",),
+            "eth0",
+        ),
+    ],
+)
+def test_a_pool_has_devices(forward: str, devices: tuple[str, ...], interface: str) -> None:
+    assert parse_pool(pool(forward)) == Behind("network sriov", devices, "", interface)
+
+
+@pytest.mark.parametrize(
+    ("inside", "interface"),
+    [("<pf dev='eth0'/>", "eth0"), ("<address bus='x'/>", ""), ("<pf/>", ""), ("", "")],
+)
+def test_a_pool_that_lists_no_devices(inside: str, interface: str) -> None:
+    found = parse_pool(pool(f"<forward mode='hostdev'>{inside}</forward>"))
+    assert found == Behind("network sriov", (), "its network lists no devices now", interface)
+
+
+@pytest.mark.parametrize(
+    "forward", ["", "<forward mode='nat'/>", "<forward mode='passthrough'><pf dev='eth0'/></forward>"]
+)
+def test_other_networks_have_no_pool(forward: str) -> None:
+    assert parse_pool(pool(forward)) is None

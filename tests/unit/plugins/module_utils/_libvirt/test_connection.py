@@ -176,7 +176,7 @@ def test_what_a_driver_does_not_say_is_none(connection):
     )
     assert connection.free_memory(0) is None
     assert connection.free_pages([4], 0, 2) == {}
-    assert connection.pci_devices() == []
+    assert connection.pci_devices() == connection.device_parts("vdpa") == []
     connection._conn = types.SimpleNamespace(
         getCellsFreeMemory=lambda cell, count: [1048576 * (cell + 1)],
         getFreePages=lambda sizes, first, count: {first: dict.fromkeys(sizes, 7)},
@@ -187,6 +187,33 @@ def test_what_a_driver_does_not_say_is_none(connection):
     assert connection.pci_devices() == ["<device/>"]
     connection._conn = types.SimpleNamespace(getCellsFreeMemory=lambda cell, count: [])
     assert connection.free_memory(1) is None
+    connection._conn = native
+
+
+def test_devices_are_asked_for_by_their_kind(connection):
+    asked = []
+    native, connection._conn = (
+        connection._conn,
+        types.SimpleNamespace(listAllDevices=lambda flag: asked.append(flag) or []),
+    )
+    assert [connection.device_parts(kind) for kind in ("mdev", "vdpa", "nothing of libvirt")] == [[], [], []]
+    assert asked == [
+        libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_MDEV,
+        libvirt.VIR_CONNECT_LIST_NODE_DEVICES_CAP_VDPA,
+    ]
+    connection._conn = native
+
+
+def test_a_network(connection):
+    assert "<forward mode='nat'/>" in connection.network("default")
+    assert connection.network("none") is None
+
+    def fails(_name):
+        raise failure(libvirt.VIR_ERR_SYSTEM_ERROR, "Failed to connect socket")
+
+    native, connection._conn = connection._conn, types.SimpleNamespace(networkLookupByName=fails)
+    with pytest.raises(LibvirtCallError, match="cannot look up a network: Failed to connect socket"):
+        connection.network("default")
     connection._conn = native
 
 

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import etree
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
@@ -64,6 +66,74 @@ def test_devices(address: str, name: str) -> None:
     assert needs_of(domain(devices)).devices == (name,)
 
 
+UUID = "4b20d080-1b54-4048-85b3-a6a62d165c01"
+# As libvirt 9.0 writes them, and as people do; {} is an address.
+PCI = "<source><address type='pci' {}/></source>"
+NVME = "<source type='pci' managed='yes' namespace='1'><address {}/></source>"
+HOLDERS = (
+    "<hostdev type='pci'><source><address {}/></source></hostdev>",
+    "<hostdev mode='subsystem' type='pci' managed='yes'><source><address {}/></source><rom bar='off'/></hostdev>",
+    f"<interface type='hostdev'><mac address='52:54:00:00:00:01'/>{PCI}<address type='pci' bus='9'/></interface>",
+    f"<interface type='network'><source network='n'/><actual type='hostdev'>{PCI}</actual></interface>",
+    f"<disk type='nvme' device='disk'>{NVME}<target dev='vda'/></disk>",
+    f"<disk type='file'><source file='/a'/><!-- --><backingStore type='nvme'>{NVME}</backingStore></disk>",
+    f"<disk type='block'><source dev='/dev/sda'/><mirror type='nvme' job='copy'>{NVME}</mirror></disk>",
+)
+
+
+@st.composite
+def written(draw: st.DrawFn) -> tuple[str, str]:
+    """The attributes of an address in one of many ways, and the address."""
+    most = {"domain": draw(st.sampled_from((0, 0xFFFF))), "bus": 0xFF, "slot": 0x1F, "function": 7}
+    numbers = {name: draw(st.integers(0, largest)) for name, largest in most.items()}
+    said = []
+    for name, number in numbers.items():
+        form = draw(st.sampled_from(("0x{:02x}", "0X{:X}", "{:d}", "0{:o}")))
+        if number or draw(st.booleans()):
+            said.append(f"{name}='{form.format(number)}'")
+    if draw(st.booleans()):
+        said.append("multifunction='on'")
+    return " ".join(draw(st.permutations(said))), "{domain:04x}:{bus:02x}:{slot:02x}.{function:x}".format(**numbers)
+
+
+@given(written())
+def test_an_address_is_the_same_device_in_whatever_element_it_is(address: tuple[str, str]) -> None:
+    attributes, name = address
+    for holder in HOLDERS:
+        assert needs_of(domain(f"<devices>{holder.format(attributes)}</devices>")).devices == (name,), holder
+    together = "".join(holder.format(attributes) for holder in HOLDERS)
+    assert needs_of(domain(f"<devices>{together}</devices>")).devices == (name,)
+
+
+def test_devices_without_an_address_of_their_own() -> None:
+    devices = f"""<devices>
+      <interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>
+      <disk type='vhostvdpa' device='disk'><source dev='/dev/vhost-vdpa-1'/></disk>
+      <hostdev mode='subsystem' type='mdev' model='vfio-pci'><source><address uuid='{UUID.upper()}'/></source></hostdev>
+      <hostdev type='pci'/>
+      <hostdev type='mdev'><source><address/></source></hostdev>
+      <interface type='vdpa'><source/></interface>
+    </devices>"""
+    assert needs_of(domain(devices)).devices == (
+        "vdpa /dev/vhost-vdpa-0",
+        "vdpa /dev/vhost-vdpa-1",
+        f"mdev {UUID}",
+        "hostdev without an address",
+        "interface without a path",
+    )
+
+
+def test_networks_may_give_a_device() -> None:
+    devices = """<devices>
+      <interface type='network'><source network='sriov'/></interface>
+      <interface type='network'><source network='sriov'/></interface>
+      <interface type='network'><source network='default' portgroup='a'/></interface>
+      <interface type='network'><source/></interface>
+      <interface type='bridge'><source bridge='br0'/></interface>
+    </devices>"""
+    assert needs_of(domain(devices)) == GuestNeeds(networks=("sriov", "default"))
+
+
 def test_an_address_that_is_none() -> None:
     wrong = "<devices><hostdev type='pci'><source><address bus='08x'/></source></hostdev></devices>"
     with pytest.raises(XmlError, match=r"definition: line 1: <address> bus is not a number; write bus='0x0a'"):
@@ -98,10 +168,10 @@ def test_cells_that_cannot_be_read(cell: str) -> None:
     ],
 )
 def test_new_cells(before: str, after: str) -> None:
-    given = domain(before)
-    text = etree.tostring(given)
-    made = with_guest_cells(given, CELLS)
-    assert etree.tostring(given) == text
+    root = domain(before)
+    text = etree.tostring(root)
+    made = with_guest_cells(root, CELLS)
+    assert etree.tostring(root) == text
     assert etree.tostring(made, encoding="unicode") == f"<domain><name>web1</name>{after}</domain>"
     assert needs_of(made).guest_cells == (GuestCell(CpuSet([0, 1]), 2048), GuestCell(CpuSet([2, 3]), 1024))
 

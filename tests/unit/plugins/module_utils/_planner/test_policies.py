@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan, plan_as_result
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryBinding, MemoryIntent
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, GuestDevice, Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
     applied,
@@ -199,6 +199,27 @@ def test_huge_pages_are_counted_by_size_and_never_lent() -> None:
     assert found.after[1].pages == ((GIB, 4, 8),)
     spare = plan(it, [Request("h", 2, 4 * GIB, page_size=GIB)], rules=Rules(reserved_pages=((1, GIB, 5),)))
     assert where(spare) == {"h": "0-1"}
+
+
+def test_a_device_of_which_no_cell_is_known_does_not_count() -> None:
+    it = replace(host(2), guest_devices=(GuestDevice("nic", None, "it has none"), GuestDevice("mdev 1", 1)))
+    guests = [
+        Request("a", 2, GIB, devices=("nic", "usb")),
+        Request("b", 2, GIB, devices=("mdev 1",), device_rule="require"),
+        Request("c", 2, GIB, devices=("nic",), device_rule="ignore"),
+    ]
+    made = plan(it, guests)
+    assert where(made)["b"] == "1"
+    why = "the host names no cell for this device: it has none"
+    text = f"a: device nic (and 1 more of its devices) did not count: {why}"
+    assert [(each.code, each.name, each.cell, each.message) for each in made.notes] == [
+        ("device_without_cell", "a", None, text)
+    ]
+    kept = plan(it, guests[:1], applied(guests[:1], made))
+    assert [each.code for each in kept.notes] == ["device_without_cell"]
+    refused = plan(it, [replace(guests[0], device_rule="require")], options=Options(partial=True))
+    assert refused.rejections[0].message.startswith(f"a: devices: 'nic': {why}; give devices=prefer or ignore")
+    assert not refused.notes
 
 
 def test_devices_draw_a_guest_to_their_cell() -> None:

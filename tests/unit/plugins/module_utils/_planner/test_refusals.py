@@ -123,7 +123,7 @@ def bare() -> Host:
         ),
         (
             replace(A, devices=("usb",), device_rule="require"),
-            "devices: 'usb': the host names no cell for this device; give devices=prefer, or another device",
+            "devices: 'usb': the host names no cell for this device; give devices=prefer or ignore, or another device",
         ),
         (
             replace(A, devices=("nic",), device_rule="require", cells=cpus("0")),

@@ -186,3 +186,56 @@ def test_a_name_that_xl_cannot_show(name):
     with pytest.raises(XlConfigError, match="the guest's name ends with a blank; take it out"):
         reader(f"name='{name}'").name()
     assert reader("name=' a b'").name() == " a b"
+
+
+# By xlu_pci_parse_spec_string() of libxlu_pci.c.
+DEVICES = {
+    "81:02.3": "0000:81:02.3",
+    "0000:81:02.3": "0000:81:02.3",
+    "0:81:2.3": "0000:81:02.3",
+    "0000:81:02.3@7": "0000:81:02.3",
+    "81:02.3@1F,permissive=1": "0000:81:02.3",
+    "81:02.3,permissive=1,seize=1,rdm_policy=relaxed": "0000:81:02.3",
+    "81:02.3,": "0000:81:02.3",
+    "bdf=81:02.3,vslot=7": "0000:81:02.3",
+    "permissive=1,bdf=0000:81:02.3": "0000:81:02.3",
+    "AB:1f.7": "0000:ab:1f.7",
+    "ffff:81:02.3": "ffff:81:02.3",
+    "81:02.*": "0000:81:02.*",
+    "0000:81:02.*@7,msitranslate=1": "0000:81:02.*",
+    "bdf=81:02.*": "0000:81:02.*",
+    "name=my nic": "pci my nic",
+    "seize=1,name=nic,permissive=1": "pci nic",
+}
+
+
+@pytest.mark.parametrize("spec", DEVICES)
+def test_devices(spec):
+    assert reader(f'pci=["{spec}"]').devices() == (DEVICES[spec],)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "", "81:02", "0x81:02.3", "81:02.8", "81:20.0", "100:02.0", "10000:81:02.3", "81:02.3@", "81:02.3;seize=1",
+        "seize", "81:02.3,seize", "bdf=x", "bdf=81:02.3,name=nic", "81:02.3,name=nic", "seize=1", "81:02.g",
+    ],
+)  # fmt: skip
+def test_what_is_no_device_that_can_be_told(spec):
+    assert reader(f'pci=["81:02.3", "{spec}"]').devices() == ("0000:81:02.3", "entry 1 of pci")
+
+
+def test_lists_of_devices():
+    assert reader("").devices() == ()
+    assert reader("pci='81:02.3'").devices() == ()  # xl takes a list only
+    assert reader("pci=[]").devices() == ()
+    assert reader("pci=['1:0.0', '01:00.0']\npci += ['2:0.0']").devices() == ("0000:01:00.0", "0000:02:00.0")
+    assert reader("pci=['1:0.0', ['2:0.0'], '3:0.0']").devices() == ("0000:01:00.0",)
+
+
+@given(st.integers(0, 0xFFFF), st.integers(0, 0xFF), st.integers(0, 0x1F), st.integers(0, 7))
+def test_an_address_is_the_same_in_every_form(domain, bus, slot, function):
+    name = f"{domain:04x}:{bus:02x}:{slot:02x}.{function:x}"
+    forms = [name, name.upper(), f"{domain:x}:{bus:x}:{slot:x}.{function}", f"bdf={name}", f"{name}@3,seize=1"]
+    forms += [name[5:]] if not domain else []
+    assert reader(f"pci={forms}").devices() == (name,)

@@ -16,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Device
 from ansible_collections.numa.virt.plugins.module_utils._xl.output import (
     Row,
     Vcpu,
     VcpuList,
     XlOutputError,
+    parse_assignable,
     parse_domain_pools,
     parse_info,
     parse_list,
@@ -411,3 +412,24 @@ def refusal_of(parse, text):
     except XlOutputError as error:
         return str(error)
     return ""
+
+
+def test_devices_have_cells():
+    text = info([(0, 0, 0, 0)])
+    more = text.replace(
+        "0000:00:00.0      0\n", "0000:00:00.0      0\nabcd:81:02.3      1\n0000:82:00.0      -1\nx 1\n"
+    )
+    assert text != more
+    found = parse_info(more)
+    assert found.devices == (
+        (0, Device("pci_0000_00_00_0", "0000:00:00.0", "")),
+        (1, Device("pci_abcd_81_02_3", "abcd:81:02.3", "")),
+    )
+    assert found.host == parse_info(text).host
+    assert parse_info(recorded("info-4-cells")).devices == ()
+
+
+def test_assignable_devices_and_their_names():
+    text = "0000:01:00.0 \n0000:81:02.3 my nic\nabcd:00:1f.7 0000:01:00.0\nrubbish\n"
+    assert parse_assignable(text) == {"my nic": "0000:81:02.3", "0000:01:00.0": "abcd:00:1f.7"}
+    assert parse_assignable("") == {}
