@@ -33,6 +33,7 @@ _WHO = {
     "dedicated_shared": _OTHERS,
     "helper_off_cells": _SELF,
     "intent_differs": _SELF,
+    "isolated_shared": _SELF,
     "live_differs": _SELF,
     "memory_remote": _SELF,
     "sibling_shared": _ALL,

@@ -96,7 +96,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Note:
-    """Something worth knowing that prevents nothing. ``code``: "unrestricted", "overcommitted", "out_of_place"…"""
+    """Something worth knowing that prevents nothing. ``code``: "unrestricted", "overcommitted", "held"…"""
 
     code: str
     name: str | None
@@ -106,7 +106,10 @@ class Note:
 
 @dataclass(frozen=True)
 class CellUse:
-    """What is used of one cell. ``load``: shared vCPUs by weight, in CPUs. ``pages``: (KiB of a page, used, total)."""
+    """What is used of one cell. ``load``: shared vCPUs by weight, in CPUs. ``pages``: (KiB of a page, used, total).
+
+    ``kept_out``: only guests that name the cell are given anything of it.
+    """
 
     cell: int
     shared: CpuSet
@@ -115,6 +118,7 @@ class CellUse:
     memory: tuple[int, int]
     pages: tuple[tuple[int, int, int], ...]
     guests: tuple[str, ...]
+    kept_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,4 +220,5 @@ def _use_as_result(each: CellUse) -> dict[str, Any]:
         "memory": {"used": each.memory[0], "total": each.memory[1]},
         "huge_pages": [{"size": size, "used": used, "total": total} for size, used, total in each.pages],
         "guests": list(each.guests),
+        "kept_out": each.kept_out,
     }

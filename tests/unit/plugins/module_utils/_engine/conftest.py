@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._node import lock
+from ansible_collections.numa.virt.plugins.module_utils._node import kernel_cpus, lock
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -17,6 +17,23 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
 def no_lock_of_this_machine(tmp_path, monkeypatch):
     """Stand-ins of root's daemons have a lock of their own."""
     monkeypatch.setattr(lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
+
+
+@pytest.fixture(autouse=True)
+def kernel_files(tmp_path, monkeypatch):
+    """What stand-ins read of the kernel, file by file; nothing at first, and nothing of this machine."""
+    folder = tmp_path / "kernel"
+    monkeypatch.setattr(kernel_cpus, "CPUS", str(folder / "cpu"))
+    monkeypatch.setattr(kernel_cpus, "GROUPS", str(folder / "cgroup"))
+
+    def write(**texts):
+        """``cpu__isolated="4-7"``, ``cgroup__dpdk.slice__cpuset.cpus.partition="root"``."""
+        for name, text in texts.items():
+            path = folder.joinpath(*name.split("__"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n", encoding="utf-8")
+
+    return write
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.topology import 
     Core,
     Device,
     Host,
+    KernelCpus,
     PagePool,
+    Partition,
     cell_as_result,
 )
 
@@ -112,3 +116,11 @@ def test_a_cell_of_memory_as_result() -> None:
     found = cell_as_result(Cell(2, EMPTY, 65536))
     assert (found["cpus"], found["cpuset"], found["cores"], found["sockets"]) == ([], "", [], [])
     assert found["memory"] == {"total": 65536, "free": None}
+
+
+def test_what_the_kernel_was_told_may_not_be_known() -> None:
+    it = host()
+    assert (it.isolated, it.partitions) == (EMPTY, ())
+    told = replace(it, kernel=KernelCpus(cpus("2,40"), cpus("2"), (Partition("a.slice", cpus("3")),)))
+    assert (told.isolated, [each.name for each in told.partitions]) == (cpus("2"), ["a.slice"])
+    assert told.in_pool(None).kernel == told.kernel
