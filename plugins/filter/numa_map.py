@@ -17,6 +17,8 @@ description:
   - A guest that runs is drawn where it really is, by RV(numa.virt.numa_domain_info#module:domains[].actual);
     another one where its definition puts it.
   - Guests that may run on every CPU are listed below the cells.
+  - CPUs that are isolated, without a tick or another slice's are named in their cell, where there are any, and so is
+    that guests are kept out of a cell.
   - Where the result of M(numa.virt.numa_domain_info) has findings, they are listed at the end, the gravest first, and
     each is marked in the cells that it names.
   - The lines hold nothing that YAML would quote, unless a guest's name does, and so read well with
@@ -90,7 +92,8 @@ def numa_map(host: Any, guests: Any, width: int = WIDTH) -> list[str]:
     if not isinstance(domains, (list, tuple)):
         raise AnsibleFilterError("numa_map: guests is not a result of numa.virt.numa_domain_info")
     findings = guests.get("findings") or () if isinstance(guests, Mapping) else ()
-    return as_filter_error(lambda: text_map(host, domains, width, findings))
+    reserved = guests.get("reserved_cells") or () if isinstance(guests, Mapping) else ()
+    return as_filter_error(lambda: text_map(host, domains, width, findings, reserved))
 
 
 class FilterModule:

@@ -98,6 +98,43 @@ cpupools:
       type: str
       sample: 0-7
   sample: []
+isolated_cpus:
+  description:
+    - The CPUs between which the host's kernel moves no thread by itself (C(isolcpus), and those of libvirt's own slice
+      where that is an isolated partition), as a CPU set. M(numa.virt.numa_placement) gives them to guests with CPUs of
+      their own only, unless it is told which CPUs are shared.
+    - V(null) where that cannot be known, for a hypervisor on another machine than the managed node, for Xen and for the
+      test driver.
+  returned: success
+  type: str
+  sample: 4-7
+  version_added: 0.2.0
+nohz_full_cpus:
+  description: The CPUs that have no tick while one thread runs there (C(nohz_full)). V(null) as RV(isolated_cpus).
+  returned: success
+  type: str
+  sample: 4-7
+  version_added: 0.2.0
+other_slices:
+  description:
+    - Slices, and other control groups right below the root, that hold no guests and have CPUs for themselves
+      (C(cpuset.cpus.partition)). No guest can run there.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name. Empty for CPUs of a group that lies deeper.
+      returned: success
+      type: str
+      sample: dpdk.slice
+    cpuset:
+      description: Its CPUs, as a CPU set.
+      returned: success
+      type: str
+      sample: 2-3
+  sample: [{name: dpdk.slice, cpuset: 2-3}]
+  version_added: 0.2.0
 implied_cell:
   description: Whether the host reports no cells, so that cell 0 stands for all of it.
   returned: success

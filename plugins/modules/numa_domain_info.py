@@ -48,6 +48,11 @@ options:
       - "Memory of cells that no guest should have, by cell, for example V({'0': 4GiB})."
     type: dict
     version_added: 0.2.0
+  reserved_cells:
+    description:
+      - Cells that guests are kept out of, as in M(numa.virt.numa_placement). Maps say so.
+    type: raw
+    version_added: 0.2.0
   shared_cpus:
     description:
       - CPUs for guests that share, as in M(numa.virt.numa_placement).
@@ -491,6 +496,12 @@ summary:
       type: int
       sample: 0
   sample: {error: 0, warning: 1, info: 0}
+reserved_cells:
+  description: The cells in O(reserved_cells), for those who draw a map.
+  returned: O(findings=true)
+  type: list
+  elements: int
+  sample: []
 """
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
@@ -510,6 +521,7 @@ def main():
             findings=dict(type="bool", default=True),
             reserved_cpus=dict(type="raw"),
             reserved_memory=dict(type="dict"),
+            reserved_cells=dict(type="raw"),
             shared_cpus=dict(type="raw"),
             dedicated_cpus=dict(type="raw"),
             cpu_ratio=dict(type="float"),

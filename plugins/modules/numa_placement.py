@@ -99,14 +99,23 @@ options:
     description:
       - "Memory of cells that no guest gets, by cell, for example V({'0': 4GiB})."
     type: dict
+  reserved_cells:
+    description:
+      - Cells of which no guest gets CPUs or memory unless its own C(cells) name them, as a set such as V(8) or V(2-3),
+        for example those of a GPU's memory, of HBM or of CXL memory.
+    type: raw
   shared_cpus:
     description:
-      - CPUs for guests that share. Where it is given, dedicated ones come from the rest.
+      - CPUs for guests that share. Where it is given, dedicated ones come from the rest. It may name isolated CPUs,
+        with a warning.
     type: raw
   dedicated_cpus:
     description:
-      - CPUs for guests with CPUs of their own. Where it is given, shared ones come from the rest. Where neither is,
-        each CPU belongs to whom it is given first.
+      - CPUs for guests with CPUs of their own. Where it is given, shared ones come from the rest, but not from isolated
+        CPUs.
+      - Where neither is given, isolated CPUs (C(isolcpus), see RV(numa.virt.numa_cell_info#module:isolated_cpus)) are
+        for guests with CPUs of their own and all others are shared. Where there are none, each CPU belongs to whom it
+        is given first.
     type: raw
   state:
     description:
@@ -162,6 +171,8 @@ options:
     type: int
     default: 300
 notes:
+  - CPUs that another slice of the host has for itself (RV(numa.virt.numa_cell_info#module:other_slices)) are given to
+    no guest, and are named in a warning.
   - Memory is never promised twice. CPUs are, up to O(cpu_ratio), among guests that share.
   - A guest that may run on every CPU is on everybody's CPUs, and no plan can keep it off. It is named in a warning.
     Place it, or give it CPUs with O(shared_cpus).
@@ -278,6 +289,7 @@ plan:
           memory: {used: 0, total: 2097152}
           huge_pages: [{size: 2048, used: 0, total: 0}]
           guests: []
+          kept_out: false
     after:
       description: The same afterwards.
       returned: success
@@ -291,6 +303,7 @@ plan:
           memory: {used: 65536, total: 2097152}
           huge_pages: [{size: 2048, used: 0, total: 0}]
           guests: [web1]
+          kept_out: false
   sample: {placements: [], rejections: [], notes: [], moves: [], vcpus: {placed: 0, bound: 0}, before: [], after: []}
 domains:
   description:
@@ -480,6 +493,7 @@ def main():
             devices=dict(type="str", choices=list(CHOICES["devices"])),
             reserved_cpus=dict(type="raw"),
             reserved_memory=dict(type="dict"),
+            reserved_cells=dict(type="raw"),
             shared_cpus=dict(type="raw"),
             dedicated_cpus=dict(type="raw"),
             state=dict(type="str", choices=["defined", "running", "unchanged"]),

@@ -32,13 +32,24 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     hypervisor, library = connection.versions()
     return {
         "uri": connection.uri,
-        "driver": host.driver,
         "hypervisor_version": hypervisor,
         "libvirt_version": library,
+        **facts_of(host),
+    }
+
+
+def facts_of(host: Host) -> dict[str, Any]:
+    """What is told of a host, whoever was asked for it."""
+    kernel = host.kernel
+    return {
+        "driver": host.driver,
         "cpu_count": len(host.present),
         "online_cpus": str(host.online),
         "offline_cpus": str(host.present - host.online),
-        "cpupools": [{"name": pool.name, "cpuset": str(pool.cpus)} for pool in session.host.pools],
+        "cpupools": [{"name": pool.name, "cpuset": str(pool.cpus)} for pool in host.pools],
+        "isolated_cpus": str(kernel.isolated) if kernel is not None else None,
+        "nohz_full_cpus": str(kernel.nohz_full) if kernel is not None else None,
+        "other_slices": [{"name": each.name, "cpuset": str(each.cpus)} for each in host.partitions],
         "cells": [cell_as_result(cell) for cell in host.cells],
         "implied_cell": host.implied_cell,
         "distances_reported": host.distances_reported,

@@ -98,6 +98,7 @@ def domains_info(connection: Connection, request: InfoRequest) -> dict[str, Any]
             findings = concerning(findings, request.names)
         result["findings"] = [finding_as_result(each) for each in findings]
         result["summary"] = summary_of(findings)
+        result["reserved_cells"] = list(request.rules.reserved_cells)
     return result
 
 

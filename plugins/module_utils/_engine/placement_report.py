@@ -97,7 +97,8 @@ def _use_text(cells: Sequence[CellUse]) -> str:
     """A line for each cell."""
     return "".join(
         f"cell {each.cell}: {each.load:g} CPUs of load on {each.shared or 'no'} shared CPUs, "
-        f"{each.owned or 'no'} dedicated CPUs, {each.memory[0]} of {each.memory[1]} KiB, {len(each.guests)} guests\n"
+        f"{each.owned or 'no'} dedicated CPUs, {each.memory[0]} of {each.memory[1]} KiB, {len(each.guests)} guests"
+        f"{', kept out' if each.kept_out else ''}\n"
         for each in cells
     )
 

@@ -30,6 +30,7 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition impo
     record_text,
 )
 from ansible_collections.numa.virt.plugins.module_utils._node import backup
+from ansible_collections.numa.virt.plugins.module_utils._node import kernel_cpus as node_kernel_cpus
 from ansible_collections.numa.virt.plugins.module_utils._node import processes as node_processes
 from ansible_collections.numa.virt.plugins.module_utils._node.meminfo import huge_page
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -85,6 +86,8 @@ class Session:
         if self.driver.pools:
             self.xen = connection.xen_tools()
             self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
+        if self.sees_processes:
+            self.host = replace(self.host, kernel=node_kernel_cpus.kernel_cpus())
         self._map_length: int | None = None
 
     def resolve(

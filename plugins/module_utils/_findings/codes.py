@@ -42,6 +42,7 @@ CODES = {
     "helper_off_cells": Code(WARNING, "emulator or IO threads off the guest's cells", LIVE),
     "huge_pages_missing": Code(ERROR, "huge pages asked for where there are none", HOST),
     "intent_differs": Code(WARNING, "the definition is not what was asked for", REDEFINE),
+    "isolated_shared": Code(WARNING, "isolated CPUs that a guest shares, among which nothing is balanced", LIVE),
     "live_differs": Code(WARNING, "the running guest is not what its definition says", LIVE),
     "memory_remote": Code(WARNING, "memory on a cell with none of the guest's vCPUs", RESTART),
     "record_unreadable": Code(WARNING, "a record of what was asked for that cannot be read", REDEFINE),

@@ -34,6 +34,7 @@ _WHO = {
     "guest_cell_remote": _SELF,
     "helper_off_cells": _SELF,
     "intent_differs": _SELF,
+    "isolated_shared": _SELF,
     "live_differs": _SELF,
     "memory_remote": _SELF,
     "sibling_shared": _ALL,

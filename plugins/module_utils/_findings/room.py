@@ -67,6 +67,8 @@ class Room:
         for cell, cell_id in enumerate(capacity.ids):
             if (devices and cell_id not in devices) or (allowed is not None and cell_id not in allowed):
                 continue
+            if allowed is None and not capacity.open >> cell & 1:
+                continue
             if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, pool, cell):
                 found.append(cell_id)
         return CpuSet(found)

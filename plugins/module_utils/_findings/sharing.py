@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Guests that get into each other's way: dedicated CPUs, their siblings, reserved CPUs, and too many on one cell.
+"""Guests that get into each other's way: dedicated CPUs, their siblings, reserved and isolated CPUs, and too many on
+one cell.
 
 Guests are never compared pair by pair: CPUs know who is on them.
 This file must not import ansible, libvirt or lxml.
@@ -20,8 +21,9 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     cpus_text,
     few,
     finding,
+    is_are,
 )
-from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, weight
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
@@ -35,6 +37,7 @@ def find_conflicts(view: View) -> Iterator[Finding]:
     yield from _siblings(view, owners)
     yield from _shared(view, owners)
     yield from _reserved(view)
+    yield from _isolated(view)
     yield from _unrestricted(view)
     yield from _overcommitted(view)
 
@@ -152,6 +155,39 @@ def _reserved(view: View) -> Iterator[Finding]:
             )  # fmt: skip
 
 
+def _isolated(view: View) -> Iterator[Finding]:
+    """Guests that share, held to several CPUs of which some are isolated: a thread stays where it happened to start.
+
+    A thread with one CPU needs no balance, and one that nothing holds libvirt keeps off isolated CPUs (from 10.4 on).
+    Those that the rules share are shared on purpose.
+    """
+    told = view.facts.rules.shared_cpus
+    isolated = view.host.isolated.mask & view.host.online.mask & ~(told.mask if told is not None else 0)
+    for seen in view.guests if isolated else ():
+        if seen.dedicated or seen.unknown:
+            continue
+        sets = [("its vCPUs", seen.sets[vcpu]) for vcpu in sorted(seen.held)]
+        sets += [(who, cpus.mask & view.host.online.mask) for who, cpus in helper_sets(seen.said)]
+        loose = [(who, mask) for who, mask in sets if mask & isolated and mask & (mask - 1)]
+        if not loose:
+            continue
+        who, mask = loose[0][0], 0
+        for _who, each in loose:
+            mask |= each
+        cpus = CpuSet.from_mask(mask & isolated)
+        verb = "runs" if who.startswith("IO") else "run"
+        message = (
+            f"{who} {verb} on {cpus_text(CpuSet.from_mask(mask))}, of which {cpus} {is_are(cpus)} isolated: the kernel "
+            "moves no thread between those by itself"
+        )
+        yield finding(
+            "isolated_shared", seen.name, message,
+            "run numa_placement for it, which gives it other CPUs, or pin each of its vCPUs to one CPU with vcpu_pin",
+            cells=view.cells_on(cpus.mask), cpus=cpus, numbers={"cpus": len(cpus)},
+            severity=None if seen.running else INFO, fix=view.pin_fix(seen),
+        )  # fmt: skip
+
+
 def _unrestricted(view: View) -> Iterator[Finding]:
     """Guests that may run everywhere where some have CPUs of their own; of a cpupool where that has such CPUs."""
     names = tuple(each.name for each in view.dedicated)
@@ -176,10 +212,12 @@ def _unrestricted(view: View) -> Iterator[Finding]:
 def _overcommitted(view: View) -> Iterator[Finding]:
     """Cells whose shared CPUs are too few for the running vCPUs that may run nowhere else.
 
-    A guest that may go to another cell is not counted: whether it is there nobody knows.
+    A guest that may go to another cell is not counted: whether it is there nobody knows. Nor is one that can use none
+    of the shared CPUs; isolated ones that a guest may use all the same it has beside them.
     """
     capacity = view.capacity
     load, vcpus = [0] * len(capacity.ids), [0] * len(capacity.ids)
+    beside = [0] * len(capacity.ids)
     there: list[list[str]] = [[] for _cell in capacity.ids]
     for seen in view.guests:
         if not seen.running or seen.owned or seen.unknown:
@@ -190,14 +228,15 @@ def _overcommitted(view: View) -> Iterator[Finding]:
         counted = [vcpu for vcpu in seen.present if vcpu in seen.held or not seen.free]
         for mask, number in Counter(seen.sets[vcpu] for vcpu in counted).items():
             cells = capacity.cells_of(mask)
-            if cells and not cells & (cells - 1):
+            if cells and not cells & (cells - 1) and (capacity.derived or mask & capacity.all_shared):
                 held[cells.bit_length() - 1] += number
+                beside[cells.bit_length() - 1] |= mask & capacity.isolated if capacity.by_isolation else 0
         for cell, number in held.items():
             load[cell] += weight(number, ratio if ratio is not None else capacity.rules.cpu_ratio)
             vcpus[cell] += number
             there[cell].append(seen.name)
     for cell, cell_id in enumerate(capacity.ids):
-        cpus = CpuSet.from_mask(capacity.shared[cell] & ~view.all_owned)
+        cpus = CpuSet.from_mask((capacity.shared[cell] | beside[cell]) & ~view.all_owned)
         if load[cell] > UNIT * len(cpus):
             need = round(load[cell] / UNIT, 2)
             where = CpuSet([cell_id])

@@ -70,12 +70,13 @@ def knobs_of(entry: Mapping[str, Any], called: str) -> Knobs:
 
 
 def rules_of(options: Mapping[str, Any]) -> Rules:
-    """``reserved_cpus``, ``reserved_memory``, ``shared_cpus``, ``dedicated_cpus``. Raises InputError."""
+    """The options ``reserved_…``, ``shared_cpus`` and ``dedicated_cpus``. Raises InputError."""
     return Rules(
         reserved_cpus=_cpus(options, "reserved_cpus") or EMPTY,
         reserved_memory=_memory(options.get("reserved_memory")),
         shared_cpus=_cpus(options, "shared_cpus"),
         dedicated_cpus=_cpus(options, "dedicated_cpus"),
+        reserved_cells=_cpus(options, "reserved_cells") or EMPTY,
     )
 
 

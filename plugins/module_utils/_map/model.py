@@ -22,10 +22,12 @@ from ansible_collections.numa.virt.plugins.module_utils._map.results import (
     InfoCell,
     InfoFinding,
     InfoGuest,
+    SetApart,
     read_cells,
     read_findings,
     read_guests,
     read_list,
+    read_set_apart,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 
@@ -77,7 +79,10 @@ class MapFinding:
 
 @dataclass(frozen=True)
 class HostMap:
-    """A host. Cells by id, guests by name, findings the gravest first; ``everything`` is all CPUs of its cells."""
+    """A host. Cells by id, guests by name, findings the gravest first; ``everything`` is all CPUs of its cells.
+
+    ``apart`` are the CPUs and cells that are not for every guest.
+    """
 
     name: str
     cells: tuple[InfoCell, ...]
@@ -85,6 +90,7 @@ class HostMap:
     findings: tuple[MapFinding, ...]
     notes: tuple[str, ...]
     everything: CpuSet
+    apart: SetApart
 
     @property
     def placed(self) -> tuple[MapGuest, ...]:
@@ -129,9 +135,9 @@ def host_map(name: str, host: Mapping[str, Any], guests: Any, findings: Any = No
     """The map of a host. ``host`` is what numa_cell_info returns; ``guests`` what numa_domain_info returns, or the list
     of domains of it. Findings are those of ``guests``, unless they are given. Raises InputError.
     """
-    domains = guests
+    domains, reserved = guests, None
     if isinstance(guests, Mapping):
-        domains = guests.get("domains")
+        domains, reserved = guests.get("domains"), guests.get("reserved_cells")
         findings = guests.get("findings") if findings is None else findings
     cells = sorted(read_cells(host, option), key=lambda cell: cell.id)
     read = sorted(read_guests(domains, option), key=lambda guest: guest.name)
@@ -148,6 +154,7 @@ def host_map(name: str, host: Mapping[str, Any], guests: Any, findings: Any = No
         findings=tuple(MapFinding(number, each) for number, each in enumerate(read_findings(findings, option), 1)),
         notes=tuple(str(note) for note in read_list(host.get("notes"), NOTES, option)),
         everything=everything,
+        apart=read_set_apart(host, reserved, option),
     )
 
 

@@ -205,6 +205,7 @@ def _pins(guest: MapGuest) -> str:
 
 
 def _cells(host: HostMap) -> Safe:
+    apart = any(host.apart.of(cell) for cell in host.cells)
     heads = [
         "Cell",
         "Sockets",
@@ -216,10 +217,15 @@ def _cells(host: HostMap) -> Safe:
         "Huge pages",
         "Guests",
         "Findings",
+        *(["Set apart"] if apart else []),
     ]
-    return html.table(
-        "cells", "Every cell, what it has and who is there", heads, [_cell(host, cell) for cell in host.cells]
-    )
+    rows = [_cell(host, cell) + ([_apart(host, cell)] if apart else []) for cell in host.cells]
+    return html.table("cells", "Every cell, what it has and who is there", heads, rows)
+
+
+def _apart(host: HostMap, cell: InfoCell) -> str:
+    """CPUs, or the cell, that are not for every guest."""
+    return plain("; ".join(host.apart.of(cell))) or "none"
 
 
 def _cell(host: HostMap, cell: InfoCell) -> list[str]:

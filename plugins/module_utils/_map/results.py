@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, cut
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, cut, one_line
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, MAX_CPU, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS
 
@@ -22,6 +22,8 @@ SEVERITIES = ("error", "warning", "info")
 CELLS = "the cells of numa_cell_info"
 DOMAINS = "the domains of numa_domain_info"
 NOTES = "the notes of numa_cell_info"
+SET_APART = "the isolated_cpus, nohz_full_cpus or other_slices of numa_cell_info"
+RESERVED = "the reserved_cells of numa_domain_info"
 FINDINGS = "the findings of numa_domain_info"
 
 T = TypeVar("T")
@@ -124,6 +126,29 @@ def read_cells(host: Any, option: str = "map") -> list[InfoCell]:
     return cells
 
 
+@dataclass(frozen=True)
+class SetApart:
+    """What is not for every guest: pairs (what they are, CPUs), and cells that guests are kept out of."""
+
+    cpus: tuple[tuple[str, CpuSet], ...] = ()
+    cells: CpuSet = EMPTY
+
+    def of(self, cell: InfoCell) -> list[str]:
+        """What is set apart of a cell: "isolated 4-7"."""
+        said = [f"{what} {cpus & cell.cpus}" for what, cpus in self.cpus if cpus & cell.cpus]
+        return [*said, *(["kept out"] if cell.id in self.cells else [])]
+
+
+def read_set_apart(host: Mapping[str, Any], reserved: Any = None, option: str = "map") -> SetApart:
+    """CPUs as numa_cell_info has them, and ``reserved``, the cells that numa_domain_info has. Raises InputError."""
+    sets = [("isolated", host.get("isolated_cpus")), ("nohz_full", host.get("nohz_full_cpus"))]
+    found = [(what, _read(CpuSet.coerce, text, SET_APART, option)) for what, text in sets if text]
+    others = read_list(host.get("other_slices"), SET_APART, option)
+    found += [_read(_slice_of, each, SET_APART, option) for each in others]
+    cells = _read(CpuSet, read_list(reserved, RESERVED, option), RESERVED, option)
+    return SetApart(tuple(found), cells)
+
+
 def read_guests(domains: Any, option: str = "map") -> list[InfoGuest]:
     """The domains in the result of numa_domain_info, in its order. Raises InputError."""
     return [_read(_guest_of, each, DOMAINS, option) for each in read_list(domains, DOMAINS, option)]
@@ -164,7 +189,7 @@ def read_list(value: Any, expected: str, option: str = "map") -> Sequence[Any]:
     return value
 
 
-def _read(reader: Callable[[Mapping[str, Any]], T], value: Mapping[str, Any], expected: str, option: str) -> T:
+def _read(reader: Callable[[Any], T], value: Any, expected: str, option: str) -> T:
     try:
         return reader(value)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, InputError) as error:
@@ -185,6 +210,10 @@ def _kib(value: Any) -> int:
 
 def _known(value: Any) -> int | None:
     return None if value is None else _kib(value)
+
+
+def _slice_of(value: Mapping[str, Any]) -> tuple[str, CpuSet]:
+    return one_line(str(value["name"])) or "another control group", CpuSet.coerce(value["cpuset"])
 
 
 def _cell_of(value: Mapping[str, Any]) -> InfoCell:

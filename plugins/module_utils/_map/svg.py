@@ -123,7 +123,7 @@ def summary(host: HostMap) -> str:
     for cell in host.cells:
         guests = host.guests_of(cell)
         who = shapes.names(guests, 12) or "no guest"
-        said.append(f"Cell {cell.id}, {_cell_line(cell)}: {who}.")
+        said.append(f"Cell {cell.id}, {_cell_line(host, cell)}: {who}.")
     if host.roaming:
         said.append(f"On every CPU: {shapes.names(host.roaming, 12)}.")
     said += [f"{each.info.severity} {each.number}: {plain(each.info.message)}." for each in host.findings[:12]]
@@ -219,13 +219,13 @@ def _card(host: HostMap, cell: InfoCell, sheet: _Sheet, x: float, y: float, heig
         rect(x, y, sheet.card, height, "card", 9),
         text(left, y + 23, f"Cell {cell.id}", "b x15"),
         signs,
-        text(left, y + 39, _cell_line(cell), "s", sheet.inside),
+        text(left, y + 39, _cell_line(host, cell), "s", sheet.inside),
         sheet.cells(cell, left, y + _HEAD),
         memory.draw(host, cell, left, memory_at, sheet.inside),
     )
 
 
-def _cell_line(cell: InfoCell) -> str:
+def _cell_line(host: HostMap, cell: InfoCell) -> str:
     parts = []
     if cell.sockets:
         parts.append(f"socket{'s' if len(cell.sockets) > 1 else ''} {', '.join(map(str, cell.sockets))}")
@@ -238,6 +238,7 @@ def _cell_line(cell: InfoCell) -> str:
         parts.append(counted(cores, "core"))
     if cell.devices:
         parts.append(counted(cell.devices, "PCI device"))
+    parts += [plain(said) for said in host.apart.of(cell)]
     return " · ".join(parts)
 
 

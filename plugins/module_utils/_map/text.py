@@ -36,6 +36,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.results import (
     read_findings,
     read_guests,
     read_list,
+    read_set_apart,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 
@@ -73,9 +74,11 @@ def text_map(
     guests: Sequence[Mapping[str, Any]],
     width: int = WIDTH,
     findings: Sequence[Mapping[str, Any]] = (),
+    reserved_cells: Sequence[int] = (),
 ) -> list[str]:
-    """The lines. ``host`` is what numa_cell_info returns, ``guests`` and ``findings`` are the domains and the
-    findings of numa_domain_info. A finding is marked under each cell that it names, and told in a list at the end.
+    """The lines. ``host`` is what numa_cell_info returns, ``guests``, ``findings`` and ``reserved_cells`` are the
+    domains, the findings and the cells of that name of numa_domain_info. A finding is marked under each cell that it
+    names, and told in a list at the end.
 
     Raises InputError where they are something else, or ``width`` is below NARROWEST.
     """
@@ -85,6 +88,7 @@ def text_map(
     everyone = read_guests(guests)
     found = [(f"{MARKS[each.severity]}{number}", each) for number, each in enumerate(read_findings(findings), 1)]
     everything = union(cell.cpus for cell in cells)
+    apart = read_set_apart(host, reserved_cells)
     roaming = [guest for guest in everyone if guest.roams(everything)]
     placed = [guest for guest in everyone if not guest.roams(everything)]
     lines: list[str] = []
@@ -93,7 +97,7 @@ def text_map(
         rows = [guest for guest in placed if guest.reach(everything) & cell.cpus or guest.has_memory_on(cell.id)]
         seen |= {_symbol(guest, cpu) for guest in rows for cpu in cell.cpus}
         marks = [mark for mark, each in found if cell.id in each.cells or each.cpus & cell.cpus]
-        lines += _marked(_block(cell, rows, cells, width), marks, width)
+        lines += _marked(_block(cell, rows, cells, apart.of(cell), width), marks, width)
     reached = {guest.name: guest.reach(everything) for guest in placed}
     lost = [(name, named("CPU", cpus)) for name, cpus in reached.items() if not cpus & everything]
     lines += _list("not restricted to CPUs", [(guest.name, _roaming_note(guest)) for guest in roaming], width)
@@ -148,11 +152,12 @@ def _pool(pool: InfoPool) -> str:
 # --- drawing ---------------------------------------------------------------------------------------------------------
 
 
-def _block(cell: InfoCell, rows: Sequence[InfoGuest], cells: Sequence[InfoCell], width: int) -> list[str]:
+def _block(
+    cell: InfoCell, rows: Sequence[InfoGuest], cells: Sequence[InfoCell], apart: Sequence[str], width: int
+) -> list[str]:
     lines = _titled(_title(cell), width)
-    pages = "; ".join(_pool(pool) for pool in cell.pools if pool.total)
-    if pages:
-        lines += textwrap.wrap(pages, width, initial_indent="│  ", subsequent_indent="│  ")
+    for said in ("; ".join(_pool(pool) for pool in cell.pools if pool.total), "; ".join(apart)):
+        lines += textwrap.wrap(said, width, initial_indent="│  ", subsequent_indent="│  ")
     if not rows:
         return [*lines, "└  no guest"]
     names = [_cut(guest.name) for guest in rows]

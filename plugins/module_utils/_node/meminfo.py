@@ -16,12 +16,12 @@ PATH = "/proc/meminfo"
 _HUGE_PAGE = re.compile(r"^Hugepagesize:\s+([0-9]{1,9}) kB$", re.MULTILINE)
 
 
-def huge_page(path: str = PATH) -> int | None:
+def huge_page(path: str | None = None) -> int | None:
     """KiB of the huge pages that are meant where nobody says a size (libvirt's virFileGetDefaultHugepageSize).
 
     None where this kernel has none.
     """
-    with contextlib.suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+    with contextlib.suppress(OSError), open(path or PATH, encoding="ascii", errors="replace") as file:
         found = _HUGE_PAGE.search(file.read(1 << 16))
         return int(found[1]) if found is not None else None
     return None

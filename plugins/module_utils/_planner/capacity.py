@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE, REMOTE_DISTANCE, Host
 
 UNIT = 1_000_000
@@ -59,10 +59,13 @@ def weight(vcpus: int, ratio: float) -> int:
 class Capacity:
     """A host under its rules, without any guest.
 
-    ``usable`` leaves out offline and reserved CPUs; ``shared`` and ``own`` are the CPUs that shared guests, and guests
-    with CPUs of their own, may get. Where the rules name neither (``derived``) both are all usable ones. ``threads`` is
-    the largest number of threads of a core on each cell; a core with fewer is not a whole one. ``memory[pool]``: pool 0
-    is ordinary memory (KiB, without what huge pages hold), the others are ``sizes`` in ascending order (pages).
+    ``usable`` leaves out offline and reserved CPUs, and those that other control groups have for themselves (``held``);
+    ``shared`` and ``own`` are the CPUs that shared guests, and guests with CPUs of their own, may get. Where the rules
+    name neither (``derived``) both are all usable ones; but isolated CPUs, where there are any (``by_isolation``), are
+    then the own ones. Nobody shares isolated CPUs but where ``shared_cpus`` names them. ``threads`` is the largest
+    number of threads of a core on each cell; a core with fewer is not a whole one. ``memory[pool]``: pool 0 is ordinary
+    memory (KiB, without what huge pages hold), the others are ``sizes`` in ascending order (pages). ``open``: the cells
+    of guests that name none.
     """
 
     def __init__(self, host: Host, rules: Rules) -> None:
@@ -71,14 +74,21 @@ class Capacity:
         self.ids = tuple(cell.id for cell in self.cells)
         self.index = {cell_id: index for index, cell_id in enumerate(self.ids)}
         self.everywhere = (1 << len(self.ids)) - 1
+        self.open = self.everywhere & ~self.indices(rules.reserved_cells)
         self.online = [cell.cpus.mask & host.online.mask for cell in self.cells]
-        self.usable = [mask & ~rules.reserved_cpus.mask for mask in self.online]
         self.all_online = host.online.mask
+        self.held = union(each.cpus for each in host.partitions).mask & self.all_online
+        self.usable = [mask & ~rules.reserved_cpus.mask & ~self.held for mask in self.online]
         self.all_usable = 0
         for mask in self.usable:
             self.all_usable |= mask
-        self.derived = rules.shared_cpus is None and rules.dedicated_cpus is None
-        shared, own = self.all_usable, self.all_usable
+        self.isolated = host.isolated.mask & self.all_usable
+        told = rules.shared_cpus is not None or rules.dedicated_cpus is not None
+        self.by_isolation = bool(self.isolated) and not told
+        self.derived = not told and not self.by_isolation
+        shared, own = self.all_usable & ~self.isolated, self.all_usable
+        if self.by_isolation:
+            own = self.isolated
         if rules.shared_cpus is not None:
             shared = rules.shared_cpus.mask
             own = self.all_usable & ~shared
@@ -272,7 +282,7 @@ def guest_of(capacity: Capacity, request: Request, home: int = 0) -> Guest:
         need=request.cpus_needed if request.owns_cpus else weight(request.vcpus, ratio),
         mem=-(-request.memory // (request.page_size or 1)),
         pool=capacity.pool(request.page_size),
-        allowed=capacity.everywhere if request.cells is None else capacity.indices(request.cells),
+        allowed=capacity.open if request.cells is None else capacity.indices(request.cells),
         must=must,
         devices=devices,
         home=home,

@@ -18,13 +18,14 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     REQUIRE,
+    Capacity,
     Guest,
     bits,
     count,
     guest_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
-from ansible_collections.numa.virt.plugins.module_utils._planner.explain import offer, reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import of_isolation, offer, reject
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
@@ -60,8 +61,18 @@ def check_rules(host: Host, rules: Rules, options: Options) -> None:
             raise InputError(one, str(named[one]), f"CPU {both} is in {other} too", "name each CPU in one of them")
     check_ratio(rules.cpu_ratio, "cpu_ratio")
     _check_reserved(host, rules)
+    _check_reserved_cells(host, rules.reserved_cells)
     if options.max_moves is not None and options.max_moves < 0:
         raise InputError("max_moves", options.max_moves, "is not a number of moves", "give 0 or more")
+
+
+def _check_reserved_cells(host: Host, cells: CpuSet) -> None:
+    option, expected = "reserved_cells", f"its cells are {host.cell_ids}"
+    if cells - host.cell_ids:
+        raise InputError(option, str(cells), f"the host has no cell {cells - host.cell_ids}", expected)
+    if host.cells_with_cpus and host.cells_with_cpus <= cells:
+        expected = f"leave out one of {host.cells_with_cpus}"
+        raise InputError(option, str(cells), "no cell with CPUs is left for guests that name none", expected)
 
 
 def _check_reserved(host: Host, rules: Rules) -> None:
@@ -196,11 +207,27 @@ def _check_devices(host: Host, request: Request) -> None:
         raise InputError(f"{option}.devices", "require", problem, "give devices=prefer, or leave the group out")
 
 
+def _check_kept_out(capacity: Capacity, request: Request) -> None:
+    """Whether what a request must have is on cells that it may use. Raises InputError."""
+    option = f"domains[{request.name}]"
+    away = guest_of(capacity, request).must & ~capacity.open
+    if request.cells is None and away:
+        cells = capacity.cell_ids(away)
+        problem = f"its device is on cell {cells}, which reserved_cells keeps guests off"
+        raise InputError(f"{option}.devices", "require", problem, f"name cell {cells} in cells, or prefer")
+    emulator = request.emulator
+    held = emulator.mask & capacity.held if isinstance(emulator, CpuSet) else 0
+    if held:
+        problem = f"CPU {CpuSet.from_mask(held)} belongs to another control group of the host"
+        raise InputError(f"{option}.emulator", str(emulator), problem, "give other CPUs")
+
+
 def never(board: Board, request: Request) -> tuple[InputError, Rejection] | None:
     """Why a host, whose board is empty, could not hold the guest: an error and a rejection; None where it could."""
     capacity = board.capacity
     try:
         check_host(capacity.host, request)
+        _check_kept_out(capacity, request)
     except InputError as error:
         return error, impossible(request, error)
     guest = guest_of(capacity, request)
@@ -239,7 +266,8 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
     near = offer(board, guest)
     if cpu < guest.need:
         what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
-        problem = f"{what} for {near.vcpus_at_most} are all that {capacity.named(guest.allowed)} can give"
+        where = f"{capacity.named(guest.allowed)} can give{of_isolation(capacity, guest)}"
+        problem = f"{what} for {near.vcpus_at_most} are all that {where}"
         return InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
     if free < guest.mem:
         kib = capacity.kib(guest.pool, free)

@@ -247,7 +247,7 @@ def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
     if not mask and not capacity.derived:
         home = spot.parts[0].cell
         near = sorted(range(len(capacity.ids)), key=lambda cell: (capacity.distance[home][cell], cell))
-        mask = next((pool(cell) for cell in near if pool(cell)), 0)
+        mask = next((pool(cell) for cell in near if pool(cell) and capacity.open >> cell & 1), 0)
     return CpuSet.from_mask(mask) if mask else None
 
 
@@ -295,6 +295,7 @@ def cell_use(outcome: Outcome) -> tuple[CellUse, ...]:
                 (size, used(at, cell), capacity.memory[at][cell]) for at, size in enumerate(capacity.sizes, start=1)
             ),
             guests=tuple(sorted(names[cell])),
+            kept_out=not capacity.open >> cell & 1,
         )
         for cell, cell_id in enumerate(capacity.ids)
     )

@@ -18,6 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     REQUIRE,
     SHARED,
     UNIT,
+    Capacity,
     Guest,
     bits,
 )
@@ -65,6 +66,16 @@ def offer(board: Board, guest: Guest) -> Offer:
     return Offer(capacity.ids[cell], best[1], kib, at_most, text)
 
 
+def of_isolation(capacity: Capacity, guest: Guest) -> str:
+    """Which CPUs are for such a guest, where isolated ones decide that and no option does."""
+    if not capacity.by_isolation:
+        return ""
+    isolated = CpuSet.from_mask(capacity.isolated)
+    if guest.kind == SHARED:
+        return f" beside isolated CPUs {isolated} (shared_cpus may name them)"
+    return f" of isolated CPUs {isolated} (dedicated_cpus may name others)"
+
+
 def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -> str:
     """What some cells have: "cell 1 has 4", "cells 0-1 have 6, at most 4 on cell 1"."""
     return f"{names} has {together}" if len(ids) == 1 else f"{names} have {together}, at most {most} on cell {at}"
@@ -102,7 +113,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
         needed, available = guest.need / scale, sum(rooms) / scale
         at = ids[rooms.index(max(rooms))]
         having = _having(names, f"{available:g}", f"{max(rooms) / scale:g}", ids, at)
-        text = f"needs {needed:g} {unit}, and {having}"
+        text = f"needs {needed:g} {unit}, and {having}{of_isolation(capacity, guest)}"
         constraint = "cores" if guest.kind in (REQUIRE, ISOLATE) else "cpus"
         return result(constraint, needed, available, "cores" if guest.kind == ISOLATE else "CPUs", at, text)
     if sum(free_mem) < guest.mem:

@@ -66,6 +66,8 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     where = union(sets)
     if where & ~capacity.all_online:
         return f"CPUs {_text(where & ~capacity.all_online)} are offline or do not exist"
+    if where & capacity.held:
+        return f"CPUs {_text(where & capacity.held)} belong to another control group of the host"
     if where & ~capacity.all_usable:
         return f"CPUs {_text(where & ~capacity.all_usable)} are reserved for the host"
     cells = capacity.cells_of(where)
@@ -77,7 +79,9 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
             return f"its memory is bound to cell {capacity.cell_ids(nodes & ~cells)}, where none of its vCPUs runs"
         lenders = nodes & ~cells
     if (cells | lenders) & ~guest.allowed:
-        return f"it is on cell {capacity.cell_ids((cells | lenders) & ~guest.allowed)}, and may use {request.cells}"
+        off = capacity.cell_ids((cells | lenders) & ~guest.allowed)
+        why = "reserved_cells keeps guests off it" if request.cells is None else f"may use {request.cells}"
+        return f"it is on cell {off}, and {why}"
     if guest.must & ~cells:
         return f"it is not on its device's cell {capacity.cell_ids(guest.must & ~cells)}"
     if request.owns_cpus:
@@ -113,7 +117,8 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
         return "its emulator threads are not on the CPUs asked for"
     if request.emulator == "isolate" and each.emulator is not None:
         cpus |= each.emulator.mask
-    if owned & ~capacity.all_own:
+    # A place from before CPUs were isolated is as good as it was.
+    if owned & ~(capacity.all_usable if capacity.by_isolation else capacity.all_own):
         return f"CPUs {_text(owned & ~capacity.all_own)} are not for guests with CPUs of their own"
     taken = owned & (occupancy.owned | occupancy.busy)
     if taken:
@@ -137,6 +142,8 @@ def _fills_cores(capacity: Capacity, cpus: int) -> bool:
 
 def _shared_problem(occupancy: Occupancy, guest: Guest, each: Existing, where: int) -> str | None:
     capacity, request = occupancy.capacity, guest.request
+    if where & capacity.isolated & ~capacity.all_shared:
+        return f"CPUs {_text(where & capacity.isolated & ~capacity.all_shared)} are isolated, and not for shared guests"
     if where & ~capacity.all_shared:
         return f"CPUs {_text(where & ~capacity.all_shared)} are not for shared guests"
     if where & occupancy.owned:

@@ -167,6 +167,8 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
             _weigh(occupancy, weight(anywhere, ratio))
         if masks:
             occupancy.busy |= union(list(masks))
+            # Who can use none of the CPUs that are shared takes nothing of them.
+            masks = Counter({m: n for m, n in masks.items() if capacity.derived or m & capacity.all_shared})
             cpu = pieces_of(capacity, masks, weight(sum(masks.values()), ratio), wish is None)
     occupancy.busy |= helpers_of(capacity, each) & ~(owned or 0)
     if not restricted:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, one_line
 from ansible_collections.numa.virt.plugins.module_utils._planner import check
 from ansible_collections.numa.virt.plugins.module_utils._planner.attempts import solve
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot, group_keys
@@ -324,8 +324,12 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
     ]
     # On one cell that is shared by all a guest that may run anywhere is nothing to speak of.
     matters = outcome.owned or len(table.capacity.ids) > 1
-    notes = [*(table.occupancy.notes if matters else ()), *_overcommitted(capacity, outcome.board)]
-    notes += _of_no_cell(capacity.host, done.values())
+    notes = [
+        *_not_for_all(capacity),
+        *(table.occupancy.notes if matters else ()),
+        *_overcommitted(capacity, outcome.board),
+        *_of_no_cell(capacity.host, done.values()),
+    ]
     after = cell_use(outcome)
     return Plan(
         placements=tuple(placements),
@@ -335,6 +339,32 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
         before=_before(table),
         after=after,
     )
+
+
+def _not_for_all(capacity: Capacity) -> list[Note]:
+    """CPUs with which the kernel has something else in mind than the rules say."""
+    notes = []
+    for each in capacity.host.partitions:
+        mask = each.cpus.mask & capacity.all_online
+        if mask:
+            who = one_line(each.name) or "a control group"
+            notes.append(Note("held", None, None, f"{_cpus(mask, 'belong')} to {who}: no guest gets them"))
+    shared = capacity.isolated & capacity.all_shared
+    if shared:
+        text = f"{_cpus(shared, 'are')} isolated: the kernel does not balance the guests that share them"
+        notes.append(Note("isolated_shared", None, None, f"shared_cpus: {text}"))
+    idle = capacity.isolated & ~capacity.all_shared & ~capacity.all_own
+    if idle:
+        text = f"{_cpus(idle, 'are')} isolated, and not in dedicated_cpus: no guest gets them"
+        notes.append(Note("isolated_idle", None, None, f"{text} unless shared_cpus names them"))
+    return notes
+
+
+def _cpus(mask: int, verb: str) -> str:
+    """ "CPU 3 belongs", "CPUs 3-4 belong"."""
+    one = not mask & (mask - 1)
+    said = {"are": "is"}.get(verb, f"{verb}s") if one else verb
+    return f"CPU{'' if one else 's'} {CpuSet.from_mask(mask)} {said}"
 
 
 def _overcommitted(capacity: Capacity, board: Board) -> list[Note]:

@@ -153,9 +153,10 @@ class Rules:
     """What holds for the whole host.
 
     ``reserved_cpus``: no guest runs there. ``reserved_memory``: pairs (cell, KiB); ``reserved_pages``: triples (cell,
-    KiB of a page, number). ``shared_cpus`` and ``dedicated_cpus`` never overlap; where one is given the other is the
-    rest, where none is given a CPU belongs to whom it is given first. ``cpu_ratio``: vCPUs for each shared CPU, where a
-    request says nothing.
+    KiB of a page, number). ``reserved_cells``: cells of which no guest has CPUs or memory unless its ``cells`` name
+    them. ``shared_cpus`` and ``dedicated_cpus`` never overlap; where one is given the other is the rest, where none is
+    given a CPU belongs to whom it is given first; of isolated CPUs see Capacity. ``cpu_ratio``: vCPUs for each shared
+    CPU, where a request says nothing.
     """
 
     reserved_cpus: CpuSet = EMPTY
@@ -164,6 +165,7 @@ class Rules:
     shared_cpus: CpuSet | None = None
     dedicated_cpus: CpuSet | None = None
     cpu_ratio: float = 1.0
+    reserved_cells: CpuSet = EMPTY
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Note:
-    """Worth knowing, and prevents nothing. ``code``: "unrestricted", "overcommitted", "device_without_cell"…"""
+    """Worth knowing, and prevents nothing. ``code``: "unrestricted", "overcommitted", "held"…"""
 
     code: str
     name: str | None
@@ -107,7 +107,10 @@ class Note:
 
 @dataclass(frozen=True)
 class CellUse:
-    """What is used of one cell. ``load``: shared vCPUs by weight, in CPUs. ``pages``: (KiB of a page, used, total)."""
+    """What is used of one cell. ``load``: shared vCPUs by weight, in CPUs. ``pages``: (KiB of a page, used, total).
+
+    ``kept_out``: only guests that name the cell are given anything of it.
+    """
 
     cell: int
     shared: CpuSet
@@ -116,6 +119,7 @@ class CellUse:
     memory: tuple[int, int]
     pages: tuple[tuple[int, int, int], ...]
     guests: tuple[str, ...]
+    kept_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -235,4 +239,5 @@ def _use_as_result(each: CellUse) -> dict[str, Any]:
         "memory": {"used": each.memory[0], "total": each.memory[1]},
         "huge_pages": [{"size": size, "used": used, "total": total} for size, used, total in each.pages],
         "guests": list(each.guests),
+        "kept_out": each.kept_out,
     }

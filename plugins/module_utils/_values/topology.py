@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 
 LOCAL_DISTANCE = 10
 REMOTE_DISTANCE = 20
@@ -90,15 +90,38 @@ class CpuPool:
 
 
 @dataclass(frozen=True)
+class Partition:
+    """A control group that holds no guests and has CPUs for itself: no guest can run there. Without a name it is one
+    below another."""
+
+    name: str
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
+class KernelCpus:
+    """What the kernel of a host was told of its CPUs.
+
+    ``isolated``: it moves no thread between these by itself (isolcpus). ``nohz_full``: without a tick while one thread
+    runs there. ``partitions``: in the order of their names.
+    """
+
+    isolated: CpuSet = EMPTY
+    nohz_full: CpuSet = EMPTY
+    partitions: tuple[Partition, ...] = ()
+
+
+@dataclass(frozen=True)
 class Host:
     """A hypervisor's host.
 
     ``present`` are the CPUs that exist, ``online`` those that can run something; a cell lists online CPUs only.
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
     is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
-    default one first; ``pool`` is the one that the host was narrowed to. ``huge_page`` is KiB of the huge pages that
-    are meant where a guest says no size, None where this is not known. ``guest_devices`` are devices that guests name,
-    as far as somebody has asked for them.
+    default one first; ``pool`` is the one that the host was narrowed to. ``kernel`` is None where its kernel cannot be
+    asked, or has no say in where guests run. ``huge_page`` is KiB of the huge pages that are meant where a guest says
+    no size, None where this is not known. ``guest_devices`` are devices that guests name, as far as somebody has asked
+    for them.
     """
 
     driver: str
@@ -109,6 +132,7 @@ class Host:
     distances_reported: bool = True
     pools: tuple[CpuPool, ...] = ()
     pool: CpuPool | None = None
+    kernel: KernelCpus | None = None
     huge_page: int | None = None
     guest_devices: tuple[GuestDevice, ...] = ()
 
@@ -168,6 +192,16 @@ class Host:
             for cell in self.cells
         )
         return replace(self, cells=cells, present=present, online=online)
+
+    @property
+    def isolated(self) -> CpuSet:
+        """The CPUs between which its kernel moves no thread; none where that is not known."""
+        return self.kernel.isolated & self.present if self.kernel is not None else EMPTY
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The control groups that have some of its CPUs for themselves; none where that is not known."""
+        return self.kernel.partitions if self.kernel is not None else ()
 
     @property
     def cell_ids(self) -> CpuSet:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._node import devices, lock
+from ansible_collections.numa.virt.plugins.module_utils._node import devices, kernel_cpus, lock, meminfo
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -20,9 +20,27 @@ def no_lock_of_this_machine(tmp_path, monkeypatch):
 
 
 @pytest.fixture(autouse=True)
-def no_devices_of_this_machine(tmp_path, monkeypatch):
-    """What is in a test's own sysfs; empty where it has none."""
+def nothing_of_this_machine(tmp_path, monkeypatch):
+    """What is in a test's own sysfs, and in its own /proc/meminfo; empty where it has none."""
     monkeypatch.setattr(devices, "ROOT", str(tmp_path / "sys"))
+    monkeypatch.setattr(meminfo, "PATH", str(tmp_path / "meminfo"))
+
+
+@pytest.fixture(autouse=True)
+def kernel_files(tmp_path, monkeypatch):
+    """What stand-ins read of the kernel, file by file; nothing at first, and nothing of this machine."""
+    folder = tmp_path / "kernel"
+    monkeypatch.setattr(kernel_cpus, "CPUS", str(folder / "cpu"))
+    monkeypatch.setattr(kernel_cpus, "GROUPS", str(folder / "cgroup"))
+
+    def write(**texts):
+        """``cpu__isolated="4-7"``, ``cgroup__dpdk.slice__cpuset.cpus.partition="root"``."""
+        for name, text in texts.items():
+            path = folder.joinpath(*name.split("__"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{text}\n", encoding="utf-8")
+
+    return write
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import Hypervisor
 
 
 def device(cell, slot):
@@ -84,3 +85,24 @@ def test_devices_are_on_their_cells(qemu):
     calls = qemu.calls
     assert all(cell["devices"] == [] for cell in qemu.cells(devices=False)["cells"])
     assert qemu.calls < calls
+
+
+def test_what_the_kernel_was_told(qemu, far_qemu, testdriver, kernel_files, tmp_path_factory):
+    xen = Hypervisor(tmp_path_factory.mktemp("xen"), "xen")
+    names = ("isolated_cpus", "nohz_full_cpus", "other_slices")
+
+    def told(host):
+        return tuple(host.cells()[name] for name in names)
+
+    assert told(qemu) == ("", "", [])
+    kernel_files(
+        cpu__isolated="6-7",
+        cpu__nohz_full="(null)",
+        **{
+            "cgroup__dpdk.slice__cpuset.cpus.partition": "root",
+            "cgroup__dpdk.slice__cpuset.cpus.exclusive.effective": "2",
+        },
+    )
+    assert told(qemu) == ("6-7", "", [{"name": "dpdk.slice", "cpuset": "2"}])
+    # What this machine's kernel says is nothing to a hypervisor elsewhere, nor to Xen's guests.
+    assert told(far_qemu) == told(xen) == told(testdriver) == (None, None, [])

@@ -86,3 +86,36 @@ def test_a_guest_that_grows_and_changes_its_policy_is_done_in_one_run(qemu):
         asked = entry("g", vcpus=vcpus, policy=policy)
         assert qemu.place_all(asked, state="defined", cpu_ratio=4)["changed"] is True
         assert qemu.place_all(asked, state="defined", cpu_ratio=4)["changed"] is False
+
+
+def test_isolated_cpus_are_dedicated_ones(qemu, kernel_files):
+    """4 cells of 2 CPUs: those of cells 2 and 3 are isolated, CPU 1 is another slice's."""
+    kernel_files(
+        cpu__isolated="4-7",
+        **{
+            "cgroup__rt.slice__cpuset.cpus.partition": "isolated",
+            "cgroup__rt.slice__cpuset.cpus.effective": "1",
+            "cgroup__cpuset.cpus.isolated": "1",
+        },
+    )
+    done = qemu.place_all(entry("web"), entry("db", policy="dedicated"))
+    assert {each["name"]: each["placement"]["cpuset"] for each in done["domains"]} == {"web": "2-3", "db": "4-5"}
+    assert done["warnings"] == ["CPU 1 belongs to rt.slice: no guest gets them"]
+    assert not qemu.place_all("web", "db")["changed"]
+    assert qemu.findings()["findings"] == []
+    told = qemu.place_all("web", shared_cpus="4-7", restart="allowed")
+    assert told["domains"][0]["placement"]["cpuset"] == "6-7"
+    assert told["warnings"][1] == (
+        "shared_cpus: CPUs 4-7 are isolated: the kernel does not balance the guests that share them"
+    )
+    assert qemu.findings(shared_cpus="4-7")["findings"] == []
+    (one,) = qemu.findings()["findings"]
+    assert (one["code"], one["domain"], one["cpus"]) == ("isolated_shared", "web", "6-7")
+
+
+def test_cells_are_kept_out_in_one_word(qemu):
+    done = qemu.place_all(entry("web"), entry("gpu", cells=[0]), reserved_cells="0", check=True)
+    assert {each["name"]: each["cells"] for each in done["domains"]} == {"web": [1], "gpu": [0]}
+    assert [each["kept_out"] for each in done["plan"]["after"]] == [True, False, False, False]
+    assert done["diff"]["after"].count(", kept out") == 1
+    assert qemu.findings(reserved_cells="0")["reserved_cells"] == [0]

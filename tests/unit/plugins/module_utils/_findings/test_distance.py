@@ -358,6 +358,16 @@ def test_room_for_vcpus_depends_on_the_ratio() -> None:
     assert codes(HOST, own) == ["spans_needlessly"]
 
 
+def test_a_cell_that_guests_are_kept_out_of_is_no_room() -> None:
+    """It would be the only one."""
+    full = [guest(f"b{cell}", cpuset=f"{8 * cell}-{8 * cell + 7}", vcpus=7) for cell in range(3)]
+    wide = guest("a", cpuset="6-9", intent=policy("pack"))
+    assert codes(HOST, wide, *full) == ["spans_needlessly"]
+    assert codes(HOST, wide, *full, rules=Rules(reserved_cells=CpuSet([3]))) == []
+    asked = guest("a", cpuset="6-9", intent=policy("pack", cells=CpuSet([0, 1, 3])))
+    assert codes(HOST, asked, *full, rules=Rules(reserved_cells=CpuSet([3]))) == ["spans_needlessly"]
+
+
 def test_room_for_memory() -> None:
     big = guest("a", cpuset="6-9", gib=10)
     assert codes(HOST, big) == ["spans_needlessly"]

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
@@ -13,7 +15,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool, KernelCpus
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
     codes,
     cpus,
@@ -358,3 +360,72 @@ def test_many_guests_at_once_are_not_compared_in_pairs() -> None:
     guests = [guest(f"g{number:04}", vcpus=1, pins=[str(number % 256)]) for number in range(512)]
     results = [finding_as_result(each) for each in found(it, *guests)]
     assert [each["code"] for each in results if each["severity"] == "error"] == ["cpu_dedicated_twice"] * 256
+
+
+# --- isolated_shared -------------------------------------------------------------------------------------------------
+
+
+ISOLATED = replace(HOST, kernel=KernelCpus(isolated=CpuSet(range(4, 8))))
+
+
+def test_guests_that_share_isolated_cpus() -> None:
+    one = only(ISOLATED, guest("a", cpuset="2-5"))
+    assert one == {
+        "code": "isolated_shared",
+        "severity": "warning",
+        "domain": "a",
+        "others": [],
+        "cells": [0],
+        "cpus": "4-5",
+        "numbers": {"cpus": 2},
+        "message": (
+            "its vCPUs run on CPUs 2-5, of which 4-5 are isolated: the kernel moves no thread between those by itself"
+        ),
+        "fix": "live",
+        "remedy": one["remedy"],
+    }
+    assert "numa_placement" in one["remedy"] and "vcpu_pin" in one["remedy"]
+    off = only(ISOLATED, guest("a", cpuset="2-5", running=False))
+    assert (off["severity"], off["fix"]) == ("info", "redefine")
+
+
+def test_one_vcpu_or_helper_is_enough() -> None:
+    assert codes(ISOLATED, guest("a", cpuset="0-3", pins={1: "3-4"})) == ["isolated_shared"]
+    emulator = only(ISOLATED, guest("a", cpuset="0-3", emulator="6-7"))
+    assert emulator["message"].startswith("the emulator's threads run on CPUs 6-7, of which 6-7 are isolated")
+    thread = only(ISOLATED, guest("a", cpuset="0-3", iothreads={1: "3-4"}))
+    assert thread["message"].startswith("IO thread 1 runs on CPUs 3-4, of which 4 is isolated")
+    # A guest that nothing holds, but for its emulator.
+    assert codes(ISOLATED, guest("a", emulator="4-5")) == ["isolated_shared"]
+
+
+@pytest.mark.parametrize(
+    "guests",
+    [
+        [guest("a", cpuset="0-3")],
+        [guest("a")],
+        [guest("a", cpuset="0-3", pins={1: "4"})],
+        [guest("a", cpuset="4")],
+        [dedicated("a", "4", "5")],
+        [guest("a", pins=["4", "5"])],
+        [dedicated("a", "4", "5", pinned_emulator="6-7")],
+        [guest("a", automatic=True, running=False)],
+        [guest("a", cpuset="3,20")],
+    ],
+    ids=["beside", "free", "one vCPU on one", "one CPU", "dedicated", "by pins", "its emulator", "numad's", "missing"],
+)
+def test_guests_that_need_no_balance(guests: list[GuestFacts]) -> None:
+    assert "isolated_shared" not in codes(ISOLATED, *guests)
+
+
+def test_isolated_cpus_that_are_shared_on_purpose() -> None:
+    assert codes(ISOLATED, guest("a", cpuset="4-7"), rules=Rules(shared_cpus=CpuSet(range(8)))) == []
+    assert codes(ISOLATED, guest("a", cpuset="3-6"), rules=Rules(shared_cpus=CpuSet(range(6)))) == ["isolated_shared"]
+    assert codes(HOST, guest("a", cpuset="4-7")) == []
+
+
+def test_isolated_cpus_are_no_room_for_guests_that_share() -> None:
+    assert codes(ISOLATED, guest("a", vcpus=5, cpuset="0-3")) == ["cell_overcommitted"]
+    assert codes(ISOLATED, guest("a", vcpus=4, cpuset="0-3"), guest("rt", vcpus=4, pins=["4", "5", "6", "7"])) == []
+    # Who may use them has them.
+    assert codes(ISOLATED, guest("a", vcpus=8, cpuset="0-7")) == ["isolated_shared"]

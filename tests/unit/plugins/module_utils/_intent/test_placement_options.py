@@ -61,7 +61,7 @@ def test_entries_that_are_wrong(option: list[Any], said: str) -> None:
 
 
 def test_rules() -> None:
-    names = ("reserved_cpus", "reserved_memory", "shared_cpus", "dedicated_cpus")
+    names = ("reserved_cpus", "reserved_memory", "reserved_cells", "shared_cpus", "dedicated_cpus")
     assert rules_of({}) == rules_of(dict.fromkeys(names)) == rules_of(dict.fromkeys(names[::2], "")) == Rules()
     assert rules_of(
         {"reserved_cpus": 0, "reserved_memory": {"1": "1GiB", 0: 512}, "shared_cpus": "1-3", "dedicated_cpus": [4, 5]}
@@ -77,6 +77,8 @@ def test_rules() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        ({"reserved_cells": "8-"}, "reserved_cells: '8-': "),
+        ({"reserved_cells": {"8": 1}}, "reserved_cells: "),
         ({"reserved_cpus": "0-"}, "reserved_cpus: '0-': a CPU number is missing at character 3"),
         ({"shared_cpus": {"a": 1}}, "shared_cpus: {'a': 1}: is not a CPU set"),
         ({"dedicated_cpus": False}, "dedicated_cpus: False: False is not a CPU number"),
@@ -123,3 +125,8 @@ def test_options() -> None:
 def test_rules_with_a_ratio() -> None:
     assert rules_with_ratio({"reserved_cpus": "0", "cpu_ratio": 4.0}) == Rules(reserved_cpus=cpus("0"), cpu_ratio=4.0)
     assert rules_with_ratio({"cpu_ratio": None}) == Rules()
+
+
+def test_cells_kept_out() -> None:
+    assert rules_of({"reserved_cells": [8, 252]}) == Rules(reserved_cells=cpus("8,252"))
+    assert rules_of({"reserved_cells": "8"}) == rules_of({"reserved_cells": 8}) == Rules(reserved_cells=cpus("8"))

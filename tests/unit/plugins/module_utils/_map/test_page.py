@@ -173,3 +173,15 @@ def assert_closed(text):
     # Elements without an end tag apart it is XML too: nothing can have been left open.
     closed = re.sub(r"<(meta|wbr|br)((?: [a-z-]+=\"[^\"]*\")*)>", r"<\1\2/>", text.replace("<!DOCTYPE html>\n", ""))
     etree.fromstring(closed.encode())
+
+
+def test_what_is_set_apart_has_a_column_where_there_is_any():
+    host, guests = builders.small()
+    assert rows(page(host, guests), "cells")[0][-1] == "Findings"
+    first = host["cells"][0]
+    host = {**host, "isolated_cpus": str(first["cpus"][0]), "other_slices": [{"name": "<b>", "cpuset": "9999"}]}
+    root = page(host, {**guests, "reserved_cells": [host["cells"][1]["id"]]})
+    said = [row[-1] for row in rows(root, "cells")]
+    assert said[:3] == ["Set apart", f"isolated {first['cpus'][0]}", "kept out"]
+    assert set(said[3:]) <= {"none"}
+    assert f"· isolated {first['cpus'][0]}" in root.get_element_by_id("map").text_content()

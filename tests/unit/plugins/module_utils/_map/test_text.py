@@ -337,3 +337,36 @@ def test_findings_keep_the_width_and_are_read_like_the_rest():
     assert plain(guest("a", "0"), findings=[]) == plain(guest("a", "0"))
     with pytest.raises(InputError, match="none of the findings of numa_domain_info"):
         plain(findings=[{}])
+
+
+def test_what_is_set_apart():
+    host = {
+        "cells": [cell(0, range(4)), cell(1, range(4, 8)), cell(8, ())],
+        "isolated_cpus": "2-3,6",
+        "nohz_full_cpus": "6",
+        "other_slices": [{"name": "dpdk.slice", "cpuset": "7"}, {"name": "", "cpuset": "5"}],
+    }
+    lines = text_map(host, [], reserved_cells=[8])
+    assert [line for line in lines if line.startswith("│")] == [
+        "│  isolated 2-3",
+        "│  isolated 6; nohz_full 6; dpdk.slice 7; another control group 5",
+        "│  kept out",
+    ]
+    none = {"cells": host["cells"], "isolated_cpus": None, "nohz_full_cpus": "", "other_slices": []}
+    assert text_map(none, []) == text_map({"cells": host["cells"]}, [])
+
+
+@pytest.mark.parametrize(
+    ("results", "reserved"),
+    [
+        ({"isolated_cpus": "x"}, ()),
+        ({"nohz_full_cpus": 1.5}, ()),
+        ({"other_slices": "dpdk.slice"}, ()),
+        ({"other_slices": [{"name": "dpdk.slice"}]}, ()),
+        ({}, "8"),
+        ({}, ["x"]),
+    ],
+)
+def test_what_is_set_apart_is_read_with_care(results, reserved):
+    with pytest.raises(InputError, match="this is none of the "):
+        text_map({"cells": [cell(0, range(4))], **results}, [], reserved_cells=reserved)

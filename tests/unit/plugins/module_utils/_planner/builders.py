@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Device, Host, PagePool
 
@@ -78,7 +78,7 @@ def verify(it: Host, requests: Sequence[Request], plan: Plan, rules: Rules = Rul
     wanted = {request.name: request for request in requests}
     assert sorted([each.name for each in plan.placements] + [each.name for each in plan.rejections]) == sorted(wanted)
     assert plan.vcpus <= plan.bound.vcpus
-    usable = it.online - rules.reserved_cpus
+    usable = it.online - rules.reserved_cpus - union(each.cpus for each in it.partitions)
     owned: dict[int, str] = {}
     for each in plan.placements:
         for cpu in each.owned:
@@ -123,7 +123,7 @@ def _verify_pins(it: Host, request: Request, each: Placed, rules: Rules) -> None
     if request.smt == "isolate":
         assert all(len(core & used) == 1 for core in cores)
     if request.smt == "require":
-        assert len(each.owned - used) < len(cores[0]) * len(each.cells)
+        assert len(each.owned - used) < max(map(len, cores)) * len(each.cells)
 
 
 def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules) -> None:
@@ -141,11 +141,12 @@ def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rule
 
 def _verify_load(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules, owned: CpuSet) -> None:
     """For every set of cells: guests that may run nowhere else weigh no more than the CPUs there."""
-    shared = it.online - rules.reserved_cpus - owned
+    shared = it.online - rules.reserved_cpus - union(each.cpus for each in it.partitions) - owned
     if rules.shared_cpus is not None:
-        shared = rules.shared_cpus
-    elif rules.dedicated_cpus is not None:
-        shared = shared - rules.dedicated_cpus
+        shared = shared & rules.shared_cpus
+    else:
+        shared = shared - (rules.dedicated_cpus or CpuSet()) - it.isolated
+    index = {cell.id: at for at, cell in enumerate(it.cells)}
     loads = []
     for each in plan.placements:
         request = wanted[each.name]
@@ -153,11 +154,11 @@ def _verify_load(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules,
             continue
         ratio = Fraction(request.cpu_ratio or rules.cpu_ratio)
         if each.guest_cells:
-            loads += [(1 << cell.cell, len(cell.vcpus) / ratio) for cell in each.guest_cells]
+            loads += [(1 << index[cell.cell], len(cell.vcpus) / ratio) for cell in each.guest_cells]
         else:
-            loads.append((sum(1 << cell for cell in each.cells), request.vcpus / ratio))
+            loads.append((sum(1 << index[cell] for cell in each.cells), request.vcpus / ratio))
     for cells in range(1 << len(it.cells)):
-        room = len(it.cpus_of(cell for cell in range(len(it.cells)) if cells >> cell & 1) & shared)
+        room = len(it.cpus_of(cell for cell, at in index.items() if cells >> at & 1) & shared)
         inside = sum((load for where, load in loads if not where & ~cells), Fraction(0))
         # Weights are rounded down to a millionth of a CPU.
         assert inside <= room + Fraction(len(loads) + 1, 100_000)

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +16,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.topology import 
     Core,
     Device,
     Host,
+    KernelCpus,
     PagePool,
+    Partition,
     cell_as_result,
 )
 
@@ -141,3 +145,11 @@ def pages(huge_page: int | None = None, **totals: int) -> Host:
 )
 def test_the_pages_that_a_guest_means(host: Host, size: int | None, meant: int | None) -> None:
     assert host.page(size) == meant
+
+
+def test_what_the_kernel_was_told_may_not_be_known() -> None:
+    it = host()
+    assert (it.isolated, it.partitions) == (EMPTY, ())
+    told = replace(it, kernel=KernelCpus(cpus("2,40"), cpus("2"), (Partition("a.slice", cpus("3")),)))
+    assert (told.isolated, [each.name for each in told.partitions]) == (cpus("2"), ["a.slice"])
+    assert told.in_pool(None).kernel == told.kernel
