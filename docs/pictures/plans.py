@@ -18,6 +18,7 @@ from scenes import Scene
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
+    FOR_ALL,
     entries_of,
     options_of,
     rules_of,
@@ -35,8 +36,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import cell_as_result
-
-_FOR_ALL = ("policy", "smt", "emulator", "cpu_ratio", "devices")
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def play(scene: Scene, task: Mapping[str, Any], before: Played | None) -> Played
     for entry in entries_of(task["domains"]) or ():
         name = str(entry["name"])
         stored = wish_to_json(there[name].wish) if name in there else None
-        wishes[name] = wish_of(entry, {option: task.get(option) for option in _FOR_ALL}, stored, name)
+        wishes[name] = wish_of(entry, {option: task.get(option) for option in FOR_ALL}, stored, name)
         asked[name] = request_of(wishes[name], scene.shapes[name], GuestNeeds(), scene.host, True)
     existing = [*(guest.existing() for guest in there.values()), *scene.others]
     made = plan(scene.host, list(asked.values()), existing, rules_of(task), options_of(task))

@@ -39,9 +39,9 @@ options:
     description:
       - The domains to place, names of those that exist, or dictionaries.
       - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
-        and may have C(policy), C(cells), C(smt), C(emulator), C(cpu_ratio), C(devices), C(together), C(apart),
-        C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for this domain alone, and
-        C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
+        and may have C(policy), C(cells), C(smt), C(emulator), C(iothreads), C(cpu_ratio), C(devices), C(together),
+        C(apart), C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for this domain
+        alone, and C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
         O(numa.virt.numa_domain#module:nodemask).
       - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell, or
         no cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number
@@ -77,6 +77,15 @@ options:
     description:
       - Where the emulator's threads of a guest with dedicated CPUs run. V(share) leaves them on its own CPUs,
         V(isolate) gives them a CPU of their own, and a CPU set is used as it is.
+      - With V(share) threads that the definition in C(xml), or that of a guest which nobody has placed yet, pins to
+        CPUs that belong to nobody alone stay there. Where a vCPU has a real-time scheduler (C(fifo), C(rr)) they are
+        never left on the guest's own CPUs, where they would not run. They get a CPU of their own then, as with
+        V(isolate).
+    type: raw
+  iothreads:
+    description:
+      - Where the IO threads run, V(emulator) for where the emulator's threads may, or a CPU set. By default a guest
+        with dedicated CPUs has them with its emulator, and others on the CPUs of the guest.
     type: raw
   cpu_ratio:
     description:
@@ -466,6 +475,7 @@ restart_required:
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
     ENTRY_OPTIONS,
+    FOR_ALL,
     entries_of,
     options_of,
     rules_of,
@@ -489,6 +499,7 @@ def main():
             policy=dict(type="str", choices=list(CHOICES["policy"])),
             smt=dict(type="str", choices=list(CHOICES["smt"])),
             emulator=dict(type="raw"),
+            iothreads=dict(type="raw"),
             cpu_ratio=dict(type="float"),
             devices=dict(type="str", choices=list(CHOICES["devices"])),
             reserved_cpus=dict(type="raw"),
@@ -517,7 +528,7 @@ def main():
         request = PlacementRequest(
             entries=entries_of(params["domains"]),
             select=params["select"],
-            task={name: params[name] for name in ("policy", "smt", "emulator", "cpu_ratio", "devices")},
+            task={name: params[name] for name in FOR_ALL},
             rules=rules_of(params),
             options=options_of(params),
             state=params["state"],

@@ -23,12 +23,12 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
 from ansible_collections.numa.virt.plugins.module_utils._elements.memory_devices import Nodemask
 from ansible_collections.numa.virt.plugins.module_utils._elements.numatune import Binding, Numatune
 from ansible_collections.numa.virt.plugins.module_utils._elements.pins import EmulatorPin, IothreadPin, VcpuPin
-from ansible_collections.numa.virt.plugins.module_utils._elements.scheduler import ThreadSchedulers
+from ansible_collections.numa.virt.plugins.module_utils._elements.scheduler import ThreadSchedulers, realtime_of
 from ansible_collections.numa.virt.plugins.module_utils._elements.vcpu import Region, Vcpu
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import UnsupportedError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
@@ -204,6 +204,11 @@ def misplaced(placement: Placement, observation: Observation) -> list[Misplaced]
 def observed_for(placement: Placement) -> frozenset[str]:
     """What has to be read of threads, besides their CPUs and cells, to tell whether they are as they shall be."""
     return frozenset(what for each in ELEMENTS if each.of(placement) for what in each.observes)
+
+
+def realtime_vcpus(placement: Placement) -> CpuSet:
+    """The vCPUs that no other thread gets the CPU from, by their schedulers."""
+    return realtime_of(placement.knob(ThreadSchedulers.name))
 
 
 def held_while(placement: Placement, waiting: AbstractSet[str]) -> Placement | None:

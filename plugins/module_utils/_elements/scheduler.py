@@ -172,6 +172,11 @@ class ThreadSchedulers(Knob):
                 yield Misplaced(who, f"scheduler {wanted}", f"scheduler {thread.scheduler}")
 
 
+def realtime_of(value: Schedulers | None) -> CpuSet:
+    """The vCPUs with a real-time scheduler."""
+    return CpuSet(number for number, each in (value or _NOTHING).vcpus if each.policy in REALTIME)
+
+
 def _numbered(option: Mapping[Any, Any] | None, name: str, kind: str) -> Numbered:
     found: dict[int, Scheduler] = {}
     if option is None:

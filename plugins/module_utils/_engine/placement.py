@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import realtime_vcpus
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, predict
@@ -69,9 +70,16 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Knobs
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
+    Intent,
+    Knobs,
+    Pins,
+    Placement,
+    Shape,
+    pins_of,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.numa.virt.plugins.module_utils._values.hypervisor import Connection
@@ -384,7 +392,22 @@ def _guest(
     if wish.placed_by.mirrors and not session.driver.numatune:
         raise UnsupportedError(session.driver.name, wish.policy, "it cannot bind cells of a guest", "policy")
     knobs = knobs_of(entry, called)
-    return _Guest(name, wish, given, there, meant, asked_of(session, wish, meant.shape, meant.needs), knobs)
+    asked = replace(
+        asked_of(session, wish, meant.shape, meant.needs),
+        emulator_pin=meant.placement.emulator,
+        iothread_pins=union(cpus for thread, cpus in meant.placement.iothread_pins if thread in meant.shape.iothreads),
+        pinned_by_user=given is not None or intent is None or intent.policy is None,
+        realtime=_realtime(meant, knobs),
+    )
+    return _Guest(name, wish, given, there, meant, asked, knobs)
+
+
+def _realtime(definition: Definition, knobs: Knobs) -> bool:
+    """Whether a vCPU has a scheduler that leaves its CPU to no other thread."""
+    placement = definition.placement
+    for name, value in knobs:
+        placement = placement.with_knob(name, value)
+    return bool(realtime_vcpus(placement) & CpuSet(definition.shape.present))
 
 
 def _job(
@@ -442,7 +465,9 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
     elsewhere = said.emulator is not None or there.emulator not in (None, placed.cpuset)
     if emulator is None and session.driver.emulator and elsewhere:
         emulator = placed.cpuset
-    if placed.action != KEEP and (said.iothread_pins or there.iothread_pins):
+    if session.driver.iothreads and (placed.owned or placed.iothreads is not None):
+        iothread_pins = _iothread_pins(placed, there, definition.shape)
+    elif placed.action != KEEP and (said.iothread_pins or there.iothread_pins):
         iothread_pins = ()
     return replace(
         intent,
@@ -455,6 +480,19 @@ def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definit
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
         knobs=guest.knobs,
     )
+
+
+def _iothread_pins(placed: Placed, there: Placement, shape: Shape) -> Pins:
+    """Where the IO threads go: where they were asked to, else where their user has them, else with the emulator."""
+    pins = {}
+    for thread in shape.iothreads:
+        own = dict(there.iothread_pins).get(thread)
+        with_emulator = placed.iothreads if placed.iothreads is not None else placed.emulator
+        if placed.iothreads is None and own is not None and own <= placed.iothread_pins:
+            pins[thread] = own
+        elif with_emulator is not None:
+            pins[thread] = with_emulator
+    return pins_of(pins)
 
 
 def _warnings(

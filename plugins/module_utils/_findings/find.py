@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.facts import F
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, in_order
 from ansible_collections.numa.virt.plugins.module_utils._findings.guest_cells import find_guest_cells
 from ansible_collections.numa.virt.plugins.module_utils._findings.missing import find_missing
+from ansible_collections.numa.virt.plugins.module_utils._findings.realtime import find_realtime
 from ansible_collections.numa.virt.plugins.module_utils._findings.sharing import find_conflicts
 from ansible_collections.numa.virt.plugins.module_utils._findings.unreadable import find_unreadable
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import View
@@ -38,6 +39,7 @@ def find(facts: Facts) -> tuple[Finding, ...]:
             *find_conflicts(view),
             *find_distance(view),
             *find_guest_cells(view),
+            *find_realtime(view),
         ]
     )
 

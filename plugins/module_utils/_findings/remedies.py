@@ -37,6 +37,7 @@ _WHO = {
     "isolated_shared": _SELF,
     "live_differs": _SELF,
     "memory_remote": _SELF,
+    "realtime_shared": _SELF,
     "sibling_shared": _ALL,
     "spans_needlessly": _SELF,
     "threads_differ": _SELF,
@@ -48,7 +49,7 @@ _STRAYED = ("cpuset_ignored", "intent_differs", "live_differs", "memory_remote",
 _BY_PINS = ("cpu_dedicated_twice", "dedicated_on_reserved", "sibling_shared")
 _DEDICATED = "dedicated"
 # No policy that any guest fits would clear these.
-_BY_ITS_OWN = ("guest_cell_remote",)
+_BY_ITS_OWN = ("guest_cell_remote", "realtime_shared")
 # CPUs that others have too hurt more than memory that waits for a restart.
 _AT_ONCE = (*_BY_PINS, "dedicated_shared", "unrestricted_beside_dedicated")
 _POLICIES = ("pack", "spread", "dedicated")

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.registry import named_parts
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import named_parts, realtime_vcpus
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
@@ -200,7 +200,12 @@ class View:
         wish: PolicyWish | None = wish_from_json(policy) if policy is not None else None
         if wish is None:
             return None
-        return request_of(wish, said.shape, said.needs, self.host, self.driver.emulator)
+        asked = request_of(wish, said.shape, said.needs, self.host, self.driver.emulator)
+        emulator = said.placement.emulator
+        if asked.emulator == "share" and emulator is not None and len(emulator) == 1 and realtime_vcpus(said.placement):
+            # So the planner places those that would be left with their own CPUs.
+            return replace(asked, emulator="isolate")
+        return asked
 
     def _with_own(self, seen: Seen) -> Seen:
         # vCPUs that may be plugged later take no CPU yet.

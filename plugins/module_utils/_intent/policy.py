@@ -31,6 +31,9 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 from ansible_collections.numa.virt.plugins.module_utils._values.stored_json import read_json
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
+# IO threads run where the emulator's threads may.
+WITH_EMULATOR = "emulator"
+
 
 @dataclass(frozen=True)
 class PolicyWish:
@@ -40,6 +43,7 @@ class PolicyWish:
     cells: CpuSet | None = None
     smt: str = "prefer"
     emulator: str | CpuSet = "share"
+    iothreads: str | CpuSet = WITH_EMULATOR
     cpu_ratio: float | None = None
     devices: str = "prefer"
     together: str | None = None
@@ -121,6 +125,7 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, em
         priority=wish.priority,
         smt=wish.smt,
         emulator=wish.emulator if emulator else None,
+        iothreads=wish.iothreads if emulator and isinstance(wish.iothreads, CpuSet) else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
         guest_cells=_planned_cells(needs, shape, host) if wish.placed_by.mirrors else (),
@@ -150,6 +155,10 @@ def _read(option: str, value: Any, called: str) -> Any:
         if value in EMULATOR:
             return value
         return _some(value, called, "names no CPU", "give share, isolate or a CPU set")
+    if option == "iothreads":
+        if value == WITH_EMULATOR:
+            return value
+        return _some(value, called, "names no CPU", f"give {WITH_EMULATOR} or a CPU set")
     if option in CHOICES:
         if value not in CHOICES[option]:
             raise InputError(called, value, "is not known", f"choose among {', '.join(CHOICES[option])}")

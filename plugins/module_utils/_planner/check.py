@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import of_isolation, offer, reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.helpers import asked_for
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     DEVICE_RULES,
@@ -125,10 +126,12 @@ def check_words(host: Host, request: Request) -> None:
         if unknown or not request.cells:
             problem = f"the host has no cell {unknown}" if unknown else "names no cell"
             raise InputError(f"{option}.cells", str(request.cells), problem, f"its cells are {host.cell_ids}")
-    if isinstance(request.emulator, CpuSet) and (request.emulator - host.online or not request.emulator):
-        bad = request.emulator - host.online
+    for name, cpus in asked_for(request):
+        bad = cpus - host.online
+        if cpus and not bad:
+            continue
         wrong = f"CPU {bad} is offline or does not exist" if bad else "names no CPU"
-        raise InputError(f"{option}.emulator", str(request.emulator), wrong, _having(host))
+        raise InputError(f"{option}.{name}", str(cpus), wrong, _having(host))
 
 
 def check_host(host: Host, request: Request) -> None:

@@ -138,6 +138,8 @@ def _kept(outcome: Outcome, kept: Kept) -> Placed:
         memory=_memory(outcome, guest, kept.spot),
         owned=CpuSet.from_mask(kept.owned),
         guest_cells=_guest_cells(outcome, guest, kept.spot),
+        iothreads=guest.request.iothreads,
+        iothread_pins=guest.request.iothread_pins,
         distance=kept.spot.distance,
         reason="it has a valid place",
     )
@@ -166,7 +168,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     elif own is not None:
         emulator = CpuSet([own])
     elif guest.kind != SHARED and request.emulator == "share":
-        emulator = _shared_emulator(outcome, spot)
+        emulator = request.emulator_pin if request.emulator_pin is not None else _shared_emulator(outcome, spot)
     memory, cells = _memory(outcome, guest, spot), _guest_cells(outcome, guest, spot)
     action, why = PLACE, reason(outcome.board, guest, spot)
     if guest.home:
@@ -187,6 +189,8 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         memory=memory,
         owned=CpuSet.from_mask(owned),
         guest_cells=cells,
+        iothreads=request.iothreads,
+        iothread_pins=request.iothread_pins,
         distance=spot.distance,
         reason=why,
     )

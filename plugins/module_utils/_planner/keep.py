@@ -123,6 +123,9 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
     taken = owned & (occupancy.owned | occupancy.busy)
     if taken:
         return f"CPUs {_text(taken)} are used by other guests"
+    others = (each.emulator.mask if each.emulator is not None else capacity.all_online) | each.helpers.mask
+    if request.realtime and others & union(sets):
+        return "its emulator or IO threads may run on the CPUs of its real-time vCPUs"
     if guest.kind == ISOLATE and any(count(core & cpus) > 1 for core in {capacity.core_of[cpu] for cpu in bits(cpus)}):
         return "two of its threads share a core"
     if guest.kind == REQUIRE and not _fills_cores(capacity, cpus):

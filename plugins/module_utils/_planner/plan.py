@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.bound import mo
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import SHARED, Capacity, Guest, bits, guest_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.describe import Outcome, cell_use, describe
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.helpers import asked_for, lent, with_free_pins
 from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, judge, loose_of, with_spread_load
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed, held_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
@@ -152,7 +153,25 @@ class _Table:
         self._spread_load()
         self._make_grown_fit(waiting)
         self._hold()
+        self._free_pins()
         self._lend_emulators()
+
+    def _free_pins(self) -> None:
+        """What guests that are placed anew have pinned themselves stays where it can."""
+        for name, guest in self.guests.items():
+            request = with_free_pins(self.capacity, guest.request, self.occupancy.owned)
+            if name in self.kept:
+                # Its emulator is where it may be; a real-time guest takes it along if it has to move.
+                pin = self.there[name].emulator if guest.request.realtime else None
+                threads = guest.request.iothread_pins - CpuSet.from_mask(self.occupancy.owned)
+                request = replace(guest.request, iothread_pins=threads, emulator_pin=pin)
+            if request == guest.request:
+                continue
+            if name in self.kept:
+                self.guests[name] = replace(guest, request=request)
+                self.kept[name] = replace(self.kept[name], guest=self.guests[name])
+            else:
+                self.guests[name] = replace(guest_of(self.capacity, request, guest.home), held=guest.held)
 
     def without(self, names: Container[str]) -> Occupancy:
         """The host with all guests but these."""
@@ -190,10 +209,9 @@ class _Table:
                 self.kept[name] = with_spread_load(kept, self.occupancy.spread[name])
 
     def _lend_emulators(self) -> None:
-        """CPUs that emulator threads are sent to are given to nobody alone."""
+        """CPUs that emulator or IO threads are sent to are given to nobody alone."""
         for guest in self.guests.values():
-            if isinstance(guest.request.emulator, CpuSet):
-                self.occupancy.busy |= guest.request.emulator.mask
+            self.occupancy.busy |= lent(guest.request)
 
     def _in_groups(self, kept: Kept) -> Kept | str:
         """The guest, or which of its groups forbids its place."""
@@ -221,16 +239,16 @@ class _Table:
                 _drop_kept(self.occupancy, kept)
 
     def lent_to_others(self, partial: bool) -> list[Rejection]:
-        """Guests whose emulator threads are sent to CPUs that belong to another one. Raises InputError with the first,
-        unless they may be left out."""
+        """Guests whose emulator or IO threads are sent to CPUs that belong to another one. Raises InputError with the
+        first, unless they may be left out."""
         found = []
         for guest in self.guests.values():
-            emulator = guest.request.emulator
-            for cpu in emulator if isinstance(emulator, CpuSet) else ():
-                owner = self.occupancy.owner.get(cpu, guest.name)
-                if owner != guest.name:
-                    option = f"domains[{guest.name}].emulator"
-                    error = InputError(option, str(emulator), f"CPU {cpu} belongs to {owner}", "give other CPUs")
+            for option, cpus in asked_for(guest.request):
+                owners = {cpu: owner for cpu, owner in self.occupancy.owner.items() if cpu in cpus}
+                cpu = min((cpu for cpu, owner in owners.items() if owner != guest.name), default=None)
+                if cpu is not None:
+                    called = f"domains[{guest.name}].{option}"
+                    error = InputError(called, str(cpus), f"CPU {cpu} belongs to {owners[cpu]}", "give other CPUs")
                     if not partial:
                         raise error
                     found.append(check.impossible(guest.request, error))

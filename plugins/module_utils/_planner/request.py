@@ -46,9 +46,12 @@ class Request:
     devices, as Host.device_cells has them. ``together``, ``apart``: groups whose members share one cell, or no cell.
     ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
     ``smt``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own. ``emulator`` None
-    says that emulator threads cannot be pinned here. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the
-    other policies it follows from the policy. ``guest_cells`` are those the definition has; ``width`` is the number
-    that a mirrored guest shall have, by default as many as hold it.
+    says that emulator threads cannot be pinned here. ``iothreads`` are the CPUs of its IO threads, None for those of
+    the emulator. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the other policies it follows from the
+    policy. ``guest_cells`` are those the definition has; ``width`` is the number that a mirrored guest shall have, by
+    default as many as hold it. ``emulator_pin`` and ``iothread_pins`` are where these threads are pinned already,
+    ``pinned_by_user`` whether that is not of the place that it has. ``realtime`` says that a vCPU has a scheduler that
+    leaves its CPU to no other thread.
     """
 
     name: str
@@ -66,9 +69,14 @@ class Request:
     priority: int = 0
     smt: str = "prefer"
     emulator: str | CpuSet | None = "share"
+    iothreads: CpuSet | None = None
     own_cpus: bool = False
     guest_cells: tuple[GuestCell, ...] = ()
     width: int | None = None
+    emulator_pin: CpuSet | None = None
+    iothread_pins: CpuSet = EMPTY
+    pinned_by_user: bool = False
+    realtime: bool = False
 
     @property
     def placed_by(self) -> Policy:

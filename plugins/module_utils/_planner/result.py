@@ -36,7 +36,8 @@ class Placed:
     cells, or other bindings), "move" (other cells). ``cpuset`` is the union of its vCPUs' CPUs. ``vcpu_pins`` is empty
     where each vCPU may use all of it. ``emulator`` None leaves the emulator where the CPU set is. ``owned``: CPUs that
     no other guest may use, idle siblings included. ``memory``: pairs (cell, KiB) of the planner's account.
-    ``distance``: the sum over pairs of its cells, and from its devices.
+    ``distance``: the sum over pairs of its cells, and from its devices. ``iothreads``: the CPUs of its IO threads, None
+    for those of the emulator; one that is pinned to CPUs of ``iothread_pins`` stays there.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Placed:
     memory: tuple[tuple[int, int], ...]
     owned: CpuSet = EMPTY
     guest_cells: tuple[MappedCell, ...] = ()
+    iothreads: CpuSet | None = None
+    iothread_pins: CpuSet = EMPTY
     distance: int = 0
     reason: str = ""
 

@@ -34,6 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._intent.pins import wish_from_options
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
+    FOR_ALL,
     entries_of,
     options_of,
     rules_of,
@@ -107,7 +108,7 @@ class Host:
         request = PlacementRequest(
             entries=entries_of(None if select is not None else list(domains)),
             select=select,
-            task={name: options.get(name) for name in ("policy", "smt", "emulator", "cpu_ratio", "devices")},
+            task={name: options.get(name) for name in FOR_ALL},
             rules=rules_of(options),
             options=options_of(options),
             backup_dir=self.backups,

@@ -1100,3 +1100,82 @@ def test_cells_made_for_a_guest_hold_the_vcpus_that_may_come_later(qemu):
         assert told["changed"] == (not run)
         cells = [cell.get("cpus") for cell in etree.fromstring(qemu.definition()).iterfind("cpu/numa/cell")]
         assert cells == ["0,2,4", "1,3,5"]
+
+
+FIFO = "<vcpusched vcpus='0-1' scheduler='fifo' priority='1'/>"
+
+
+def threaded(name="web1", pins="", emulator="", sched="", count=1):
+    """A guest with IO threads, pinned as its user likes it."""
+    tune = f"<iothreads>{count}</iothreads><cputune>{pins}{emulator}{sched}</cputune>"
+    return {"xml": document(name, "kvm", tune=tune)}
+
+
+def helpers(text):
+    """(emulator, IO thread -> CPUs), by another parser than ours."""
+    tune = etree.fromstring(text).find("cputune")
+    pin = tune.find("emulatorpin")
+    found = {int(each.get("iothread")): each.get("cpuset") for each in tune.iterfind("iothreadpin")}
+    return pin.get("cpuset") if pin is not None else None, found
+
+
+USER = "<emulatorpin cpuset='7'/>"
+USER_IO = "<iothreadpin iothread='1' cpuset='6'/>"
+
+
+@pytest.mark.parametrize(
+    ("guest", "options", "expected"),
+    [
+        (threaded(pins=USER_IO, emulator=USER), {}, ("7", {1: "6"})),  # what is free stays
+        (threaded(pins=USER_IO, emulator=USER, sched=FIFO), {}, ("7", {1: "6"})),
+        (threaded(emulator=USER), {}, ("7", {1: "7"})),  # IO threads go with the emulator
+        (threaded(pins=USER_IO, emulator=USER), {"shared_cpus": "0-5"}, ("0-1", {1: "0-1"})),
+        (threaded(pins=USER_IO, emulator=USER), {"iothreads": "5"}, ("7", {1: "5"})),
+        (threaded(pins=USER_IO, emulator=USER), {"emulator": "isolate"}, ("1", {1: "6"})),
+        (threaded(), {"emulator": "4-5"}, ("4-5", {1: "4-5"})),
+        (threaded(), {}, (None, {})),  # there is nobody to share with: on its own CPUs
+        (threaded(sched=FIFO), {}, ("1", {1: "1"})),  # where they would never run
+        (threaded(count=3, pins=USER_IO), {"iothreads": "4"}, (None, {1: "4", 2: "4", 3: "4"})),
+    ],
+)
+def test_threads_of_three_kinds(qemu, guest, options, expected):
+    for run in range(2):
+        told = qemu.place_all(guest, policy="dedicated", state="defined", **options)
+        assert told["changed"] == (not run)
+        assert helpers(qemu.definition()) == expected
+    assert qemu.findings()["findings"] == []
+    # By its name it stays as it is, whatever its document said.
+    assert not qemu.place_all({"name": "web1"}, policy="dedicated", state="defined", **options)["changed"]
+
+
+def test_a_place_where_a_realtime_guest_would_hang_is_none(qemu):
+    own = "<vcpupin vcpu='0' cpuset='0'/><vcpupin vcpu='1' cpuset='1'/>"
+    qemu.add(document(kind="kvm", vcpu=" cpuset='0-1'", tune=f"<cputune>{own}{FIFO}</cputune>"))
+    assert [each["code"] for each in qemu.findings()["findings"]] == ["realtime_shared"]
+    told = qemu.place_all({"name": "web1"}, policy="dedicated", state="defined")
+    assert "the CPUs of its real-time vCPUs" in told["plan"]["placements"][0]["reason"]
+    assert helpers(qemu.definition()) == ("1", {})
+    assert qemu.findings()["findings"] == []
+
+
+def test_pins_of_a_user_on_cpus_that_belong_to_another_are_not_kept(qemu):
+    qemu.place_all(*given("a", kind="kvm", vcpus=2), policy="dedicated", state="defined")
+    mine = pins(qemu.definition("a"))
+    thread, emulator = f"<iothreadpin iothread='1' cpuset='{mine[0]}'/>", f"<emulatorpin cpuset='{mine[1]}'/>"
+    qemu.place_all(threaded(pins=thread, emulator=emulator), policy="dedicated", state="defined")
+    where, threads = helpers(qemu.definition())
+    used = [each for each in (where, *threads.values(), *pins(qemu.definition()).values()) if each is not None]
+    assert not union(map(CpuSet.parse, used)) & union(map(CpuSet.parse, mine.values()))
+    # Nor are CPUs that a user has pinned such threads to given to a guest alone, in the same plan or later.
+    guests = threaded("b", emulator="<emulatorpin cpuset='7'/>"), *given("c", kind="kvm", vcpus=1)
+    qemu.place_all(*guests, policy="dedicated", state="defined")
+    assert "7" not in pins(qemu.definition("c")).values()
+    assert helpers(qemu.definition("b"))[0] == "7"
+
+
+def test_io_threads_cannot_be_sent_to_cpus_of_another(qemu):
+    qemu.place_all(*given("a", kind="kvm", vcpus=2), policy="dedicated", state="defined")
+    line = refused(qemu, InputError, threaded(), policy="dedicated", iothreads="0")
+    assert line == "domains[web1].iothreads: '0': CPU 0 belongs to a; give other CPUs"
+    line = refused(qemu, InputError, threaded(), policy="dedicated", iothreads="99")
+    assert line.startswith("domains[web1].iothreads: '99': CPU 99 is offline or does not exist")

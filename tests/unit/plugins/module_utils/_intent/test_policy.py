@@ -45,11 +45,11 @@ def test_an_entry_goes_before_the_task() -> None:
 
 def test_everything_said() -> None:
     entry = {
-        "policy": "mirror", "cells": "0-2", "smt": "isolate", "emulator": "3,4", "cpu_ratio": 1.5,
+        "policy": "mirror", "cells": "0-2", "smt": "isolate", "emulator": "3,4", "iothreads": "5", "cpu_ratio": 1.5,
         "devices": "ignore", "together": "a", "apart": "b", "priority": -3, "width": 2, "own_cpus": True,
     }  # fmt: skip
     assert wish_of(entry, {}, None, "web1") == PolicyWish(
-        "mirror", cpus("0-2"), "isolate", cpus("3-4"), 1.5, "ignore", "a", "b", -3, 2, True
+        "mirror", cpus("0-2"), "isolate", cpus("3-4"), cpus("5"), 1.5, "ignore", "a", "b", -3, 2, True
     )
 
 
