@@ -36,7 +36,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.needs import Gue
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import cell_as_result
 
-_FOR_ALL = ("policy", "smt", "emulator", "cpu_ratio", "devices")
+_FOR_ALL = ("policy", "smt", "cache", "emulator", "cpu_ratio", "devices")
 
 
 @dataclass(frozen=True)

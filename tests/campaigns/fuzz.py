@@ -95,7 +95,8 @@ VALUES: Sequence[Any] = (
 )  # fmt: skip
 OPTIONS = (
     "cells", "cpuset", "vcpu_pins", "emulator_cpuset", "iothread_pins", "memory", "domains", "reserved_cpus",
-    "shared_cpus", "dedicated_cpus", "reserved_memory", "cpu_ratio", "policy", "smt", "emulator", "devices",
+    "shared_cpus", "dedicated_cpus", "reserved_memory", "cpu_ratio", "policy", "smt", "cache", "emulator",
+    "devices",
     "together", "priority",
     "width", "own_cpus", "max_moves",
 )  # fmt: skip

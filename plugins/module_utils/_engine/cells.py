@@ -42,7 +42,7 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
         "online_cpus": str(host.online),
         "offline_cpus": str(host.present - host.online),
         "cpupools": [{"name": pool.name, "cpuset": str(pool.cpus)} for pool in session.host.pools],
-        "cells": [cell_as_result(cell) for cell in host.cells],
+        "cells": [cell_as_result(cell, host.caches_of(cell)) for cell in host.cells],
         "implied_cell": host.implied_cell,
         "distances_reported": host.distances_reported,
         "notes": _notes(host),

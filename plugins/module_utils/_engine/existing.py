@@ -134,7 +134,7 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Request:
     sizes = sorted({pool.size for cell in session.host.cells for pool in cell.huge_pools})
     default_page = 2048 if 2048 in sizes or not sizes else sizes[0]
-    asked = request_of(wish, shape, needs, default_page, session.driver.emulator)
+    asked = request_of(wish, shape, needs, default_page, session.driver.emulator, session.driver.topology)
     # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
     return asked if session.driver.numatune else replace(asked, binds_early=True)
 

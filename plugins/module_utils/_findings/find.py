@@ -15,6 +15,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.distance impor
 from ansible_collections.numa.virt.plugins.module_utils._findings.drift import find_drift
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, in_order
+from ansible_collections.numa.virt.plugins.module_utils._findings.guest_cores import find_guest_cores
 from ansible_collections.numa.virt.plugins.module_utils._findings.missing import find_missing
 from ansible_collections.numa.virt.plugins.module_utils._findings.sharing import find_conflicts
 from ansible_collections.numa.virt.plugins.module_utils._findings.unreadable import find_unreadable
@@ -30,7 +31,14 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     missing = list(find_missing(view))
     faulty = frozenset(each.domain for each in missing if each.domain is not None and each.code in _NAMES_MISSING)
     return in_order(
-        [*find_unreadable(view), *missing, *find_drift(view, faulty), *find_conflicts(view), *find_distance(view)]
+        [
+            *find_unreadable(view),
+            *missing,
+            *find_drift(view, faulty),
+            *find_conflicts(view),
+            *find_distance(view),
+            *find_guest_cores(view),
+        ]
     )
 
 

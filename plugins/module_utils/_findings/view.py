@@ -197,7 +197,7 @@ class View:
         wish: PolicyWish | None = wish_from_json(policy) if policy is not None else None
         if wish is None:
             return None
-        return request_of(wish, said.shape, said.needs, _DEFAULT_PAGE, self.driver.emulator)
+        return request_of(wish, said.shape, said.needs, _DEFAULT_PAGE, self.driver.emulator, self.driver.topology)
 
     def _with_own(self, seen: Seen) -> Seen:
         sets = list(seen.sets.values())

@@ -25,6 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 _OWN = ("name", "xml")
 _POLICY = (
     "policy", "cells", "smt", "emulator", "cpu_ratio", "devices", "together", "apart", "priority", "width", "own_cpus",
+    "cache",
 )  # fmt: skip
 _KNOBS = tuple(knob_arguments())
 ENTRY_OPTIONS = (*_OWN, *_POLICY, *_KNOBS)

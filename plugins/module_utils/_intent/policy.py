@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
+    CACHE_RULES,
     DEVICE_RULES,
     EMULATOR,
     SMT,
@@ -46,6 +47,7 @@ class PolicyWish:
     priority: int = 0
     width: int | None = None
     own_cpus: bool = False
+    cache: str = "prefer"
 
     @property
     def placed_by(self) -> Policy:
@@ -55,7 +57,7 @@ class PolicyWish:
 
 _NAMES = tuple(field.name for field in fields(PolicyWish))
 # What an option takes, in the order in which it is told of.
-CHOICES = {"policy": tuple(POLICIES), "smt": SMT, "devices": DEVICE_RULES}
+CHOICES = {"policy": tuple(POLICIES), "smt": SMT, "devices": DEVICE_RULES, "cache": CACHE_RULES}
 _NOTHING = PolicyWish()
 _MAX_PRIORITY = 1_000_000_000
 
@@ -97,8 +99,11 @@ def wish_from_json(text: str) -> PolicyWish | None:
         return None
 
 
-def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: int, emulator: bool) -> Request:
-    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads."""
+def request_of(
+    wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: int, emulator: bool, topology: bool = True
+) -> Request:
+    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads, ``topology``
+    whether it tells guests of cores and threads."""
     page = needs.page_size
     return Request(
         name=shape.name,
@@ -120,6 +125,8 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, default_page: 
         # The cells of a guest that no policy maps are its own business.
         guest_cells=needs.guest_cells if wish.placed_by.mirrors else (),
         width=wish.width,
+        cache=wish.cache,
+        threads=needs.threads if topology else 1,
     )
 
 

@@ -25,7 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 
 def needs_of(root: etree._Element) -> GuestNeeds:
     """Raises XmlError where a size or a CPU set cannot be read."""
-    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root))
+    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root), _threads(root))
 
 
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
@@ -66,6 +66,12 @@ def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
         GuestCell(_vcpus(each), domain_xml.size(each, each.get("memory", ""), "definition"))
         for _id, each in sorted(numbered, key=lambda pair: pair[0])
     )
+
+
+def _threads(root: etree._Element) -> int:
+    """libvirt counts vCPUs by thread, then core, die and socket."""
+    topology = root.find("cpu/topology")
+    return max(1, xml.number(topology, "threads")) if topology is not None and topology.get("threads") else 1
 
 
 def _vcpus(cell: etree._Element) -> CpuSet:

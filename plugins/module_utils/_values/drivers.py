@@ -26,6 +26,7 @@ class Driver:
     pages and preallocated memory are touched by threads that need a CPU of each of its cells. ``live_metadata``: a
     running guest has a place for our record. ``processes``: a running guest is a process of the host, which /proc tells
     of. ``control_domain``: what the host itself is called among its guests. ``pools``: CPUs are in cpupools.
+    ``topology``: a guest is told of the cores and threads that its definition says.
     Without ``numatune`` (Xen) a guest's memory is born on the cells of its vCPUs' pins, as far as there is room, and
     stays there.
     """
@@ -46,6 +47,7 @@ class Driver:
     processes: bool = False
     control_domain: str | None = None
     pools: bool = False
+    topology: bool = True
 
     def check(self, intent: Intent) -> None:
         """Raises UnsupportedError for what a user asked and this driver has no such thing for."""
@@ -104,6 +106,7 @@ _XEN = Driver(
     pins_each_vcpu=True,
     control_domain="Domain-0",
     pools=True,
+    topology=False,
 )
 
 _DRIVERS = {

@@ -29,11 +29,13 @@ class GuestNeeds:
 
     ``page_size`` is KiB, 0 where it asks for huge pages of the host's default size, None for ordinary memory.
     ``devices`` are PCI addresses such as 0000:01:00.0. ``guest_cells`` are the cells that it gives the guest.
+    ``threads`` is how many vCPUs of one core it tells the guest of: vCPUs 0 to ``threads`` - 1 are the first one.
     """
 
     page_size: int | None = None
     devices: tuple[str, ...] = ()
     guest_cells: tuple[GuestCell, ...] = ()
+    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -70,6 +71,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class CacheBank:
+    """A cache of the host, and the CPUs that share it. ``type`` is libvirt's: "both", "data" or "code"."""
+
+    id: int
+    level: int
+    type: str
+    size: int
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
 class CpuPool:
     """One of Xen's cpupools: a guest runs on the CPUs of its pool only. CPUs that are offline are in none."""
 
@@ -84,7 +96,8 @@ class Host:
     ``present`` are the CPUs that exist, ``online`` those that can run something; a cell lists online CPUs only.
     ``implied_cell`` says that the host reported no cells and cell 0 stands for all of it; ``distances_reported``
     is false where 10 and 20 stand in for distances that the driver does not report. ``pools`` are its cpupools, the
-    default one first; ``pool`` is the one that the host was narrowed to.
+    default one first; ``pool`` is the one that the host was narrowed to. ``caches`` are those that it tells of, with
+    all CPUs that it lists for them.
     """
 
     driver: str
@@ -95,6 +108,7 @@ class Host:
     distances_reported: bool = True
     pools: tuple[CpuPool, ...] = ()
     pool: CpuPool | None = None
+    caches: tuple[CacheBank, ...] = ()
 
     def with_cpu_map(self, cpu_map: Sequence[bool]) -> Host:
         """The host with what virNodeGetCPUMap() says: an element for each CPU that exists, true where it is online."""
@@ -155,20 +169,39 @@ class Host:
     def cells_with_memory(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells if cell.memory > 0)
 
+    @cached_property
+    def last_level_caches(self) -> tuple[CacheBank, ...]:
+        """The bank with the highest level of each online CPU, with those CPUs only; ascending by CPUs."""
+        found, left = [], self.online
+        for bank in sorted(self.caches, key=lambda each: (-each.level, each.type == "code", each.id)):
+            mine = bank.cpus & left
+            if mine:
+                found.append(replace(bank, cpus=mine))
+                left = left - mine
+        return tuple(sorted(found, key=lambda each: next(iter(each.cpus))))
+
+    def caches_of(self, cell: Cell) -> tuple[CacheBank, ...]:
+        """The last-level caches of a cell, each with the CPUs of that cell."""
+        pairs = ((bank, bank.cpus & cell.cpus) for bank in self.last_level_caches)
+        return tuple(replace(bank, cpus=cpus) for bank, cpus in pairs if cpus)
+
     def memory_of(self, cells: Iterable[int]) -> int:
         """KiB of those cells together."""
         wanted = set(cells)
         return sum(cell.memory for cell in self.cells if cell.id in wanted)
 
 
-def cell_as_result(cell: Cell) -> dict[str, Any]:
-    """What RV(cells[]) of numa_cell_info documents."""
+def cell_as_result(cell: Cell, caches: Iterable[CacheBank] = ()) -> dict[str, Any]:
+    """What RV(cells[]) of numa_cell_info documents. ``caches`` are those of Host.caches_of()."""
     return {
         "id": cell.id,
         "cpus": list(cell.cpus),
         "cpuset": str(cell.cpus),
         "cores": [list(core.cpus) for core in cell.cores],
         "sockets": sorted({core.socket for core in cell.cores}),
+        "caches": [
+            {"id": bank.id, "level": bank.level, "size": bank.size, "cpuset": str(bank.cpus)} for bank in caches
+        ],
         "memory": {"total": cell.memory, "free": cell.free},
         "huge_pages": [{"size": pool.size, "total": pool.total, "free": pool.free} for pool in cell.huge_pools],
         "distances": {str(other): distance for other, distance in cell.distances},

@@ -107,7 +107,7 @@ class Host:
         request = PlacementRequest(
             entries=entries_of(None if select is not None else list(domains)),
             select=select,
-            task={name: options.get(name) for name in ("policy", "smt", "emulator", "cpu_ratio", "devices")},
+            task={name: options.get(name) for name in ("policy", "smt", "cache", "emulator", "cpu_ratio", "devices")},
             rules=rules_of(options),
             options=options_of(options),
             backup_dir=self.backups,

@@ -69,6 +69,7 @@ def said(
     page: int | None = None,
     devices: tuple[str, ...] = (),
     guest_cells: int = 0,
+    core_threads: int = 1,
 ) -> Said:
     """``pins`` by vCPU, or in their order. ``memory`` as in binding()."""
     by_vcpu = pins if isinstance(pins, Mapping) else dict(enumerate(pins))
@@ -83,7 +84,7 @@ def said(
     )
     shape = Shape(name, None, "kvm", vcpus, tuple(sorted(iothreads or {})), gib * GIB, current=current, pool=pool)
     cells = tuple(GuestCell(CpuSet([cell]), gib * GIB // guest_cells) for cell in range(guest_cells))
-    return Said(shape, placement, GuestNeeds(page, devices, cells))
+    return Said(shape, placement, GuestNeeds(page, devices, cells, core_threads))
 
 
 def observed(
@@ -150,6 +151,7 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         priority=request.priority,
         width=request.width,
         own_cpus=request.own_cpus,
+        cache=request.cache,
     )
     it = driver_named(driver)
     intent = replace(
@@ -161,7 +163,10 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
     needs = GuestNeeds(
-        request.page_size, request.devices, tuple(GuestCell(each.vcpus, each.memory) for each in placed.guest_cells)
+        request.page_size,
+        request.devices,
+        tuple(GuestCell(each.vcpus, each.memory) for each in placed.guest_cells),
+        request.threads,
     )
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
     placement = placed.placement()
