@@ -152,8 +152,8 @@ cells:
       sample: [1]
     caches:
       description:
-        - Its last-level caches, of each CPU the one of the highest level that the host tells of. Empty where it tells of
-          none, as on Xen.
+        - Its last-level caches, of each CPU the one of the highest level that the host tells of. Empty where it tells
+          of none, as on Xen.
       returned: success
       type: list
       elements: dict

@@ -39,9 +39,9 @@ options:
     description:
       - The domains to place, names of those that exist, or dictionaries.
       - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
-        and may have C(policy), C(cells), C(smt), C(emulator), C(cpu_ratio), C(devices), C(together), C(apart),
-        C(priority), C(width), C(own_cpus) and C(cache), which stand for the options of the same names, for this domain alone, and
-        C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
+        and may have C(policy), C(cells), C(smt), C(cache), C(emulator), C(cpu_ratio), C(devices), C(together),
+        C(apart), C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for this domain
+        alone, and C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
         O(numa.virt.numa_domain#module:nodemask).
       - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell, or
         no cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number
