@@ -102,8 +102,6 @@ class Capacity:
         #: The number of the last-level cache of each core, among those of its cell
         self.cache_of: dict[int, int] = {}
         self.caches, self.named_caches = self._caches()
-        #: Whether CPUs of one cell are in different caches, anywhere
-        self.many_caches = any(len(masks) > 1 for masks in self.caches)
         self.with_cpus = sum(1 << index for index, mask in enumerate(self.online) if mask)
         self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
         self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))

@@ -109,7 +109,7 @@ class Search:
         board, mem = self.board, self.board.memory(guest)
         cpu = amount = 0
         for cell in range(len(mem)):
-            cpu += max(0, board.room_for(guest, cell))
+            cpu += max(0, board.room(cell, guest.kind))
             amount += max(0, mem[cell])
         return cpu >= guest.need and amount >= guest.mem
 

@@ -114,6 +114,7 @@ def test_whole_cores_come_before_one_cache() -> None:
     there = [pinned("x", 1, "0,2,4,5-11"), pinned("y", 1, "12,14,16,18,20,22")]
     assert sets(plan(TWO, [replace(OWN, vcpus=4)], there)) == {"a": "13,15,17,19"}
     assert sets(plan(TWO, [replace(OWN, vcpus=8)], there)) == {"a": "1,3,13,15,17,19,21,23"}
+    assert sets(plan(TWO, [replace(OWN, vcpus=4, cache="ignore")], there)) == {"a": "1,3,13,15"}
     # Halves of cores in its own cache first.
     there = [pinned("x", 1, "0,2,4-11"), pinned("y", 1, "12-21")]
     assert sets(plan(TWO, [replace(OWN, vcpus=3)], there)) == {"a": "1,22-23"}
@@ -186,6 +187,7 @@ def test_cpus_that_no_cache_has() -> None:
     there = Existing("a", tuple(cpus(str(cpu)) for cpu in range(12, 20)), GIB)
     found = plan(it, [NEED], [there])
     assert whys(found)["a"].startswith("its CPUs on cell 0 are in no last-level cache; ")
+    assert not plan(it, [OWN], [there]).changes
     bare = replace(EIGHT, caches=EIGHT.caches[4:])
     assert str(plan(bare, [replace(NEED, vcpus=4)]).placements[0].cells) == "1"
 
