@@ -82,7 +82,7 @@ def host_result(played: Played) -> dict[str, Any]:
     """As numa_cell_info returns it."""
     used = {each.cell: each.memory[0] for each in played.plan.after}
     cells = [replace(cell, free=cell.memory - used[cell.id]) for cell in played.scene.host.cells]
-    return {"cells": [cell_as_result(cell) for cell in cells], "notes": []}
+    return {"cells": [cell_as_result(cell, played.scene.host.caches_of(cell)) for cell in cells], "notes": []}
 
 
 def guests_result(played: Played) -> list[dict[str, Any]]:

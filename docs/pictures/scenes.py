@@ -10,12 +10,12 @@ What is asked for stands in the guide itself, as inventory and as a task, and is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import CacheBank, Cell, Core, Host
 
 GIB = 1 << 20  # KiB
 
@@ -68,6 +68,8 @@ def host_of(sockets: int, cells: int, cores: int, memory: int, near: int, far: i
 
 HV1 = host_of(sockets=2, cells=1, cores=4, memory=16, near=12, far=20)
 HV2 = host_of(sockets=2, cells=2, cores=2, memory=8, near=12, far=20)
+_L3 = tuple(CacheBank(at, 3, "both", 32 * 1024, CpuSet(range(8 * at, 8 * at + 8))) for at in (0, 1))
+HV3 = replace(host_of(sockets=1, cells=1, cores=8, memory=32, near=12, far=20), caches=_L3)
 
 _WEBS = {f"web{number}": (4, 3) for number in (1, 2, 3, 4)}
 _MAIL = Existing("mail", (CpuSet.parse("4-7"),) * 2, 2 * GIB, nodeset=CpuSet([1]))
@@ -78,6 +80,7 @@ SCENES = (
     Scene("spread", "spread", HV1, _WEBS, only=("web1", "web2"), picture=True),
     Scene("spread-later", "pack", HV1, {"batch": (8, 12)}, after="spread"),
     Scene("smt", "dedicated", HV1, {"db1": (3, 4), "db2": (3, 4), "db3": (3, 4)}, picture=True),
+    Scene("caches", "dedicated", HV3, {"db1": (6, 8), "db2": (6, 8), "app1": (4, 4)}, picture=True),
     Scene("emulator", "dedicated", HV1, {"app1": (2, 4), "app2": (2, 4), "app3": (2, 4)}, picture=True),
     Scene("mirror", "mirror", HV2, {"warehouse": (8, 12)}, others=[_MAIL], picture=True),
     Scene("no-room", "pack", HV1, {"batch": (8, 8)}, after="spread", shows=("rejections",)),

@@ -14,8 +14,8 @@ version_added: 0.1.0
 author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:
-  - Shows each NUMA cell of a host as libvirt sees it, with its CPUs, the hardware threads of its cores, its memory,
-    its huge pages, its distances to other cells and the PCI devices that are nearest to it.
+  - Shows each NUMA cell of a host as libvirt sees it, with its CPUs, the hardware threads of its cores, its last-level
+    caches, its memory, its huge pages, its distances to other cells and the PCI devices that are nearest to it.
 extends_documentation_fragment:
   - numa.virt._attributes
   - numa.virt._attributes.info_module
@@ -187,6 +187,35 @@ cells:
       type: list
       elements: int
       sample: [1]
+    caches:
+      description:
+        - Its last-level caches, of each CPU the one of the highest level that the host tells of. Empty where it tells
+          of none, as on Xen.
+      returned: success
+      type: list
+      elements: dict
+      contains:
+        id:
+          description: The number that the host gives it. Those of one level differ.
+          returned: success
+          type: int
+          sample: 1
+        level:
+          description: Its level.
+          returned: success
+          type: int
+          sample: 3
+        size:
+          description: Its size in KiB.
+          returned: success
+          type: int
+          sample: 32768
+        cpuset:
+          description: The online CPUs of this cell that share it, as a CPU set. It may have CPUs of other cells, too.
+          returned: success
+          type: str
+          sample: 2-3
+      sample: [{id: 1, level: 3, size: 32768, cpuset: 2-3}]
     memory:
       description: Its memory in KiB.
       returned: success

@@ -39,9 +39,9 @@ options:
     description:
       - The domains to place, names of those that exist, or dictionaries.
       - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
-        and may have C(policy), C(cells), C(smt), C(emulator), C(iothreads), C(cpu_ratio), C(devices), C(together),
-        C(apart), C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for this domain
-        alone, and C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
+        and may have C(policy), C(cells), C(smt), C(cache), C(emulator), C(iothreads), C(cpu_ratio), C(devices),
+        C(together), C(apart), C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for
+        this domain alone, and C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
         O(numa.virt.numa_domain#module:nodemask).
       - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell, or
         no cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number
@@ -71,8 +71,21 @@ options:
     description:
       - How dedicated CPUs use the threads of a core. V(prefer) takes whole cores first, V(require) takes nothing
         else, V(isolate) takes one thread of each core and leaves the others idle.
+      - Where the definition tells the guest of cores with several threads (C(<topology threads>)), V(prefer) and
+        V(require) put the vCPUs of such a core on threads of one core of the host. With V(prefer) a guest for which no
+        such CPUs are free is placed all the same, with a warning.
     type: str
     choices: [prefer, require, isolate]
+  cache:
+    description:
+      - Whether the dedicated CPUs of a guest on one cell share a last-level cache, on hosts whose cells have several.
+      - V(prefer) keeps them within one where they fit, else within the fewest. It keeps no guest out, and whole cores
+        come first. V(require) gives a guest CPUs of one cache of each of its cells, and no place where none has room.
+        V(ignore) takes the lowest CPUs. Without it V(prefer).
+      - A guest that one cell could hold is not split over several for V(require).
+      - With V(require) the host has to tell of its caches. The driver V(xen) and C(xl) do not.
+    type: str
+    choices: [prefer, require, ignore]
   emulator:
     description:
       - Where the emulator's threads of a guest with dedicated CPUs run. V(share) leaves them on its own CPUs,
@@ -428,7 +441,8 @@ rejections:
       sample: db3
     constraint:
       description:
-        - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(together), V(apart).
+        - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(caches), V(together),
+          V(apart).
         - V(host) where this host cannot do what the domain asks for, whatever else is there.
       returned: success
       type: str
@@ -502,6 +516,7 @@ def main():
             iothreads=dict(type="raw"),
             cpu_ratio=dict(type="float"),
             devices=dict(type="str", choices=list(CHOICES["devices"])),
+            cache=dict(type="str", choices=list(CHOICES["cache"])),
             reserved_cpus=dict(type="raw"),
             reserved_memory=dict(type="dict"),
             reserved_cells=dict(type="raw"),

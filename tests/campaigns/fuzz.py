@@ -95,8 +95,8 @@ VALUES: Sequence[Any] = (
 )  # fmt: skip
 OPTIONS = (
     "cells", "cpuset", "vcpu_pins", "emulator_cpuset", "iothread_pins", "memory", "domains", "reserved_cpus",
-    "shared_cpus", "dedicated_cpus", "reserved_memory", "reserved_cells", "cpu_ratio", "policy", "smt", "emulator",
-    "devices", "together", "priority",
+    "shared_cpus", "dedicated_cpus", "reserved_memory", "reserved_cells", "cpu_ratio", "policy", "smt", "cache",
+    "emulator", "iothreads", "devices", "together", "priority",
     "width", "own_cpus", "max_moves",
 )  # fmt: skip
 # What Ansible lets through only as a dictionary, or as a list.

@@ -50,7 +50,7 @@ def facts_of(host: Host) -> dict[str, Any]:
         "isolated_cpus": str(kernel.isolated) if kernel is not None else None,
         "nohz_full_cpus": str(kernel.nohz_full) if kernel is not None else None,
         "other_slices": [{"name": each.name, "cpuset": str(each.cpus)} for each in host.partitions],
-        "cells": [cell_as_result(cell) for cell in host.cells],
+        "cells": [cell_as_result(cell, host.caches_of(cell)) for cell in host.cells],
         "implied_cell": host.implied_cell,
         "distances_reported": host.distances_reported,
         "notes": _notes(host),

@@ -134,6 +134,6 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Request:
     if needs.networks and wish.devices != "ignore":
         needs = session.devices.complete(needs)
-    asked = request_of(wish, shape, needs, session.host, session.driver.emulator)
+    asked = request_of(wish, shape, needs, session.host, session.driver.emulator, session.driver.topology)
     # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
     return asked if session.driver.numatune else replace(asked, binds_early=True)

@@ -39,6 +39,7 @@ CODES = {
     "definition_unreadable": Code(WARNING, "a definition that cannot be read", REDEFINE),
     "device_remote": Code(WARNING, "a device on another cell than its guest", RESTART),
     "guest_cell_remote": Code(WARNING, "memory of a guest's own cell where none of that cell's vCPUs runs", RESTART),
+    "guest_threads_apart": Code(INFO, "threads of a guest's core on several cores of the host", LIVE),
     "helper_off_cells": Code(WARNING, "emulator or IO threads off the guest's cells", LIVE),
     "huge_pages_missing": Code(ERROR, "huge pages asked for where there are none", HOST),
     "intent_differs": Code(WARNING, "the definition is not what was asked for", REDEFINE),

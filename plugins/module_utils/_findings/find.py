@@ -16,6 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.drift import f
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, in_order
 from ansible_collections.numa.virt.plugins.module_utils._findings.guest_cells import find_guest_cells
+from ansible_collections.numa.virt.plugins.module_utils._findings.guest_cores import find_guest_cores
 from ansible_collections.numa.virt.plugins.module_utils._findings.missing import find_missing
 from ansible_collections.numa.virt.plugins.module_utils._findings.realtime import find_realtime
 from ansible_collections.numa.virt.plugins.module_utils._findings.sharing import find_conflicts
@@ -40,6 +41,7 @@ def find(facts: Facts) -> tuple[Finding, ...]:
             *find_distance(view),
             *find_guest_cells(view),
             *find_realtime(view),
+            *find_guest_cores(view),
         ]
     )
 

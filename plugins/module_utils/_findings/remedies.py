@@ -32,6 +32,7 @@ _WHO = {
     "dedicated_on_reserved": _SELF,
     "dedicated_shared": _OTHERS,
     "guest_cell_remote": _SELF,
+    "guest_threads_apart": _SELF,
     "helper_off_cells": _SELF,
     "intent_differs": _SELF,
     "isolated_shared": _SELF,
@@ -46,12 +47,13 @@ _WHO = {
 # What is cleared where a guest gets again what was asked for.
 _STRAYED = ("cpuset_ignored", "intent_differs", "live_differs", "memory_remote", "threads_differ")
 # A guest that nobody has placed has these for its pins, which only this policy would give it again.
-_BY_PINS = ("cpu_dedicated_twice", "dedicated_on_reserved", "sibling_shared")
+_TAKEN = ("cpu_dedicated_twice", "dedicated_on_reserved", "sibling_shared")
+_BY_PINS = (*_TAKEN, "guest_threads_apart")
 _DEDICATED = "dedicated"
 # No policy that any guest fits would clear these.
 _BY_ITS_OWN = ("guest_cell_remote", "realtime_shared")
 # CPUs that others have too hurt more than memory that waits for a restart.
-_AT_ONCE = (*_BY_PINS, "dedicated_shared", "unrestricted_beside_dedicated")
+_AT_ONCE = (*_TAKEN, "dedicated_shared", "unrestricted_beside_dedicated")
 _POLICIES = ("pack", "spread", "dedicated")
 
 

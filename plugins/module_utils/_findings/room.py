@@ -121,12 +121,17 @@ class Room:
         others = self._twice | (self._once & ~share.used)
         free = capacity.own[cell] & pool & ~others
         need = count(seen.dedicated)
-        smt = seen.wish.smt if seen.wish is not None else "prefer"
+        smt, caches = "prefer", [capacity.online[cell]]
+        if seen.wish is not None:
+            smt = seen.wish.smt
+            if seen.wish.cache == "require":
+                caches = capacity.caches[cell][: capacity.named_caches[cell]]
         if smt == "prefer":
-            return count(free) >= need
+            return any(count(free & cache) >= need for cache in caches)
         threads = capacity.threads[cell]
         whole = [core for core in capacity.cores[cell] if not core & ~free and count(core) == threads]
-        return len(whole) * (1 if smt == "isolate" else threads) >= need
+        each = 1 if smt == "isolate" else threads
+        return any(each * sum(1 for core in whole if core & cache) >= need for cache in caches)
 
     def _memory_fits(self, seen: Seen, share: _Share, pool: int, cell: int) -> bool:
         """By what was promised, and by what is really free."""

@@ -24,11 +24,11 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 # Options of one entry beside those of _intent.policy.PolicyWish.
 _OWN = ("name", "xml")
 _POLICY = (
-    "policy", "cells", "smt", "emulator", "iothreads", "cpu_ratio", "devices", "together", "apart", "priority", "width",
-    "own_cpus",
+    "policy", "cells", "smt", "cache", "emulator", "iothreads", "cpu_ratio", "devices", "together", "apart", "priority",
+    "width", "own_cpus",
 )  # fmt: skip
 # Of these a task may say what holds for each domain that says nothing itself.
-FOR_ALL = ("policy", "smt", "emulator", "iothreads", "cpu_ratio", "devices")
+FOR_ALL = ("policy", "smt", "cache", "emulator", "iothreads", "cpu_ratio", "devices")
 _KNOBS = tuple(knob_arguments())
 ENTRY_OPTIONS = (*_OWN, *_POLICY, *_KNOBS)
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?P<unit>[KMGT]i?B?)?", re.IGNORECASE)

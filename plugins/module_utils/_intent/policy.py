@@ -19,6 +19,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
+    CACHE_RULES,
     DEVICE_RULES,
     EMULATOR,
     SMT,
@@ -51,6 +52,7 @@ class PolicyWish:
     priority: int = 0
     width: int | None = None
     own_cpus: bool = False
+    cache: str = "prefer"
 
     @property
     def placed_by(self) -> Policy:
@@ -60,7 +62,7 @@ class PolicyWish:
 
 _NAMES = tuple(field.name for field in fields(PolicyWish))
 # What an option takes, in the order in which it is told of.
-CHOICES = {"policy": tuple(POLICIES), "smt": SMT, "devices": DEVICE_RULES}
+CHOICES = {"policy": tuple(POLICIES), "smt": SMT, "devices": DEVICE_RULES, "cache": CACHE_RULES}
 _NOTHING = PolicyWish()
 _MAX_PRIORITY = 1_000_000_000
 
@@ -102,8 +104,11 @@ def wish_from_json(text: str) -> PolicyWish | None:
         return None
 
 
-def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, emulator: bool) -> Request:
-    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads.
+def request_of(
+    wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, emulator: bool, topology: bool = True
+) -> Request:
+    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads, ``topology``
+    whether it tells guests of cores and threads.
 
     Of a guest with pages of several sizes it is that for most of its memory. Its vCPUs are those that are there, by
     their rank: result.of_vcpus() tells them by their numbers again.
@@ -130,6 +135,8 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, em
         # The cells of a guest that no policy maps are its own business.
         guest_cells=_planned_cells(needs, shape, host) if wish.placed_by.mirrors else (),
         width=wish.width,
+        cache=wish.cache,
+        threads=needs.threads if topology and shape.present == tuple(range(len(shape.present))) else 1,
     )
 
 

@@ -28,6 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.devices import (
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
+    CacheBank,
     Cell,
     Core,
     Device,
@@ -80,7 +81,8 @@ def _host(root: etree._Element, cpu_map: tuple[bool, ...] | None) -> Host:
     if not reported:
         cells = tuple(replace(cell, distances=_assumed_distances(cell.id, cells)) for cell in cells)
     listed = union(cell.cpus for cell in cells)
-    host = Host(_driver(root), cells, listed, listed, implied_cell=implied, distances_reported=reported)
+    caches = tuple(_bank(element) for element in root.iterfind("host/cache/bank"))
+    host = Host(_driver(root), cells, listed, listed, implied, reported, caches=caches)
     return host if cpu_map is None else host.with_cpu_map(cpu_map)
 
 
@@ -189,6 +191,18 @@ def _cell(element: etree._Element) -> Cell:
                 for each in element.iterfind("distances/sibling")
             )
         ),
+    )
+
+
+def _bank(element: etree._Element) -> CacheBank:
+    """A cache; one that names no CPUs is shared by none."""
+    cpus = element.get("cpus")
+    return CacheBank(
+        id=int(element.get("id", "0")),
+        level=int(element.get("level", "0")),
+        type=element.get("type", "both"),
+        size=kib(element.get("size"), element.get("unit", "KiB")),
+        cpus=CpuSet.parse(cpus, "bank/@cpus") if cpus else EMPTY,
     )
 
 

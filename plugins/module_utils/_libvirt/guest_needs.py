@@ -36,7 +36,7 @@ _GIVES = {
 
 def needs_of(root: etree._Element) -> GuestNeeds:
     """Raises XmlError where a size or a CPU set cannot be read."""
-    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root), _networks(root))
+    return GuestNeeds(_page_size(root), _devices(root), _guest_cells(root), _networks(root), _threads(root))
 
 
 def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> etree._Element:
@@ -152,6 +152,12 @@ def _everyone(root: etree._Element) -> CpuSet:
     """All vCPUs that the guest may have."""
     vcpu = root.find("vcpu")
     return CpuSet(range(int(xml.text_of(vcpu)) if vcpu is not None else 1))
+
+
+def _threads(root: etree._Element) -> int:
+    """libvirt counts vCPUs by thread, then core, die and socket."""
+    topology = root.find("cpu/topology")
+    return max(1, xml.number(topology, "threads")) if topology is not None and topology.get("threads") else 1
 
 
 def _vcpus(cell: etree._Element) -> CpuSet:

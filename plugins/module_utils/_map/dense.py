@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest, load
 from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, named
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
+    border,
     filled,
     gravest,
     group,
@@ -31,6 +32,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 _CPU = 18
 _ROW = 23
 _BETWEEN_CORES = 4
+# What is more between cores of different caches.
+_BETWEEN_CACHES = 5
 _LABELS = 28
 _FOOT = 20
 _MOST_BANDS = 3
@@ -39,7 +42,7 @@ _MOST_MARKED = 64
 
 
 def height(cell: InfoCell, width: float) -> float:
-    rows = max((row for _core, row, _left in _placed(cell, width)), default=0) + 1
+    rows = max((row for _core, row, _left, _border in _placed(cell, width)), default=0) + 1
     return rows * _ROW + _FOOT
 
 
@@ -50,8 +53,10 @@ def draw(host: HostMap, cell: InfoCell, x: float, y: float, width: float) -> Saf
     firsts: dict[int, int] = {}
     boxes: list[Safe] = []
     spots: list[tuple[int, float, float]] = []
-    for core, row, left in _placed(cell, width):
+    for core, row, left, bordered in _placed(cell, width):
         top = y + row * _ROW
+        if bordered:
+            boxes.append(border(x + left - (_BETWEEN_CORES + _BETWEEN_CACHES) / 2, top - 2, _ROW - 1))
         firsts.setdefault(row, min(core))
         if len(core) > 1:
             boxes.append(rect(x + left - 1, top - 1, len(core) * _CPU + 2, _CPU + 2, "core", 4))
@@ -69,15 +74,22 @@ def draw(host: HostMap, cell: InfoCell, x: float, y: float, width: float) -> Saf
     return Safe("".join([*boxes, *stretches, *rings, foot]))
 
 
-def _placed(cell: InfoCell, width: float) -> Iterator[tuple[CpuSet, int, float]]:
-    """Each core with its row and its left edge; before each row is room for the number of its first CPU."""
+def _placed(cell: InfoCell, width: float) -> Iterator[tuple[CpuSet, int, float, bool]]:
+    """Each core with its row, its left edge, and whether another cache begins there; before each row is room for the
+    number of its first CPU."""
     row, left = 0, float(_LABELS)
+    before = None
     for core in cell.cores:
         wide = len(core) * _CPU
-        if left > _LABELS and left + wide > width:
-            row, left = row + 1, float(_LABELS)
-        yield core, row, left
+        cache = cell.cache_of.get(min(core))
+        bordered = left > _LABELS and cache != before
+        more = _BETWEEN_CACHES if bordered else 0
+        if left > _LABELS and left + more + wide > width:
+            row, left, more, bordered = row + 1, float(_LABELS), 0, False
+        left += more
+        yield core, row, left, bordered
         left += wide + _BETWEEN_CORES
+        before = cache
 
 
 def _stretch(guests: Sequence[MapGuest], spots: Sequence[tuple[int, float, float]]) -> Safe:

@@ -18,6 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.markup import Safe,
 from ansible_collections.numa.virt.plugins.module_utils._map.model import HostMap, MapGuest
 from ansible_collections.numa.virt.plugins.module_utils._map.results import InfoCell, human, named
 from ansible_collections.numa.virt.plugins.module_utils._map.shapes import (
+    border,
     filled,
     gravest,
     group,
@@ -36,6 +37,8 @@ MOST_GUESTS = 12
 NARROWEST_CPU = 17
 _WIDEST_CPU = 160
 _BETWEEN_CORES = 5
+# What is more between cores of different caches.
+_BETWEEN_CACHES = 6
 _CHIPS = 30
 _LANE = 40
 _BAR = 14
@@ -56,7 +59,13 @@ def fits(host: HostMap) -> bool:
 
 def inner_width(host: HostMap, least: float) -> float:
     """How wide a cell's inside has to be."""
-    return max(least, *(len(cell.cpus) * NARROWEST_CPU + len(cell.cores) * _BETWEEN_CORES for cell in host.cells))
+    return max(
+        least,
+        *(
+            len(cell.cpus) * NARROWEST_CPU + len(cell.cores) * _BETWEEN_CORES + len(_borders(cell)) * _BETWEEN_CACHES
+            for cell in host.cells
+        ),
+    )
 
 
 def height(host: HostMap, cell: InfoCell) -> float:
@@ -78,10 +87,12 @@ def draw(host: HostMap, cell: InfoCell, x: float, y: float, width: float) -> Saf
 
 
 def _columns(cell: InfoCell, x: float, width: float) -> Columns:
-    room = width - _BETWEEN_CORES * max(0, len(cell.cores) - 1)
+    borders = _borders(cell)
+    room = width - _BETWEEN_CORES * max(0, len(cell.cores) - 1) - _BETWEEN_CACHES * len(borders)
     each = min(_WIDEST_CPU, room / max(1, len(cell.cpus)))
     left: dict[int, float] = {}
-    for core in cell.cores:
+    for number, core in enumerate(cell.cores):
+        x += _BETWEEN_CACHES if number in borders else 0
         for cpu in core:
             left[cpu] = x
             x += each
@@ -89,12 +100,21 @@ def _columns(cell: InfoCell, x: float, width: float) -> Columns:
     return Columns(left, each)
 
 
+def _borders(cell: InfoCell) -> frozenset[int]:
+    """The numbers of cores that are in another last-level cache than the core before."""
+    caches = [cell.cache_of.get(min(core)) for core in cell.cores]
+    return frozenset(at for at in range(1, len(caches)) if caches[at] != caches[at - 1])
+
+
 def _chips(host: HostMap, cell: InfoCell, columns: Columns, y: float) -> Safe:
     """The cores, each with its threads; a CPU that is one guest's alone has that guest's colour."""
     parts = []
-    for core in cell.cores:
+    borders = _borders(cell)
+    for number, core in enumerate(cell.cores):
         cpus = list(core)
         start = columns.left[cpus[0]]
+        if number in borders:
+            parts.append(border(start - (_BETWEEN_CORES + _BETWEEN_CACHES) / 2, y - 3, 30))
         end = columns.left[cpus[-1]] + columns.width
         if len(cpus) > 1:
             parts.append(rect(start - 1, y, end - start + 2, 24, "core", 5))

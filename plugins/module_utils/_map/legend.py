@@ -29,6 +29,8 @@ def draw(
     items: list[tuple[float, Callable[[float, float], Safe], str]] = []
     if any(len(core) > 1 for cell in host.cells for core in cell.cores):
         items.append((36, _core_sign, "core, its threads"))
+    if any(cell.caches for cell in host.cells):
+        items.append((8, lambda x, y: shapes.border(x + 4, y - 11, 15), "another last-level cache"))
     if host.placed and not many:
         items.append((26, lambda x, y: _guest_sign(host.placed[0], x, y), "CPUs a guest may use"))
     if many:

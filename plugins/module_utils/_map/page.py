@@ -206,11 +206,13 @@ def _pins(guest: MapGuest) -> str:
 
 def _cells(host: HostMap) -> Safe:
     apart = any(host.apart.of(cell) for cell in host.cells)
+    caches = ["Last-level caches"] if any(cell.caches for cell in host.cells) else []
     heads = [
         "Cell",
         "Sockets",
         "CPUs",
         "Cores",
+        *caches,
         "vCPUs per CPU",
         "Memory",
         "Free",
@@ -244,6 +246,7 @@ def _cell(host: HostMap, cell: InfoCell) -> list[str]:
         ", ".join(map(str, cell.sockets)) or "not known",
         str(cell.cpus) or "none",
         cores if cell.cpus else "none",
+        *([cell.caches_in_words() or "one or not known"] if any(each.caches for each in host.cells) else []),
         f"{load(host, cell) / len(cell.cpus):.1f}" if cell.cpus else "none",
         human(cell.total) if cell.total else "none",
         "not known" if cell.free is None else human(cell.free),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, cut, one_line
@@ -39,10 +40,20 @@ class InfoPool:
 
 
 @dataclass(frozen=True)
+class InfoCache:
+    """A last-level cache, and the CPUs of a cell that share it. ``size`` is 0 where it is not known."""
+
+    level: int
+    size: int
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
 class InfoCell:
     """One cell. ``cores`` are sets of siblings; a CPU of no reported core is one of its own.
 
-    ``distances`` are by cell, itself included where it is reported; ``free`` is None where it is not known.
+    ``distances`` are by cell, itself included where it is reported; ``free`` is None where it is not known. ``caches``
+    are its last-level caches, where there are several.
     """
 
     id: int
@@ -54,6 +65,24 @@ class InfoCell:
     pools: tuple[InfoPool, ...]
     distances: Mapping[int, int]
     devices: int
+    caches: tuple[InfoCache, ...] = ()
+
+    @cached_property
+    def cache_of(self) -> Mapping[int, int]:
+        """The number of the cache of each CPU, where it has several."""
+        return {cpu: number for number, cache in enumerate(self.caches) for cpu in cache.cpus}
+
+    def caches_in_words(self) -> str:
+        """Its caches with their CPUs, those of one kind together; nothing where it has only one."""
+        kinds: dict[tuple[int, int], list[InfoCache]] = {}
+        for cache in self.caches:
+            kinds.setdefault((cache.level, cache.size), []).append(cache)
+        said = []
+        for (level, size), caches in kinds.items():
+            count = f"{len(caches)} L{level} caches" if len(caches) > 1 else f"L{level} cache"
+            of = f" of {human(size)}" if size else ""
+            said.append(f"{count}{of}, CPUs {' | '.join(str(cache.cpus) for cache in caches)}")
+        return "; ".join(said)
 
     def neighbours(self) -> list[tuple[int, CpuSet]]:
         """Other cells by their distance, the nearest first."""
@@ -233,7 +262,18 @@ def _cell_of(value: Mapping[str, Any]) -> InfoCell:
         ),
         distances={int(other): int(distance) for other, distance in value["distances"].items()},
         devices=len(value.get("devices", ())),
+        caches=_caches_of(value.get("caches") or (), cpus),
     )
+
+
+def _caches_of(value: Sequence[Mapping[str, Any]], cpus: CpuSet) -> tuple[InfoCache, ...]:
+    """Nothing where there is one, which has no border."""
+    found = [
+        InfoCache(_count(each["level"], MAX_CPU), _kib(each.get("size") or 0), CpuSet.coerce(each["cpuset"]) & cpus)
+        for each in value
+    ]
+    found = [cache for cache in found if cache.cpus]
+    return tuple(sorted(found, key=lambda cache: min(cache.cpus))) if len(found) > 1 else ()
 
 
 def _guest_of(value: Mapping[str, Any]) -> InfoGuest:

@@ -36,6 +36,11 @@ def rect(x: float, y: float, width: float, height: float, classes: str, radius: 
     return el("rect", {**where, "class": classes})
 
 
+def border(x: float, y: float, height: float) -> Safe:
+    """A line where another last-level cache begins."""
+    return group("border", rect(x - 0.75, y, 1.5, height, "edge-fill"), tip("another last-level cache"))
+
+
 def group(classes: str, *content: str) -> Safe:
     return el("g", {"class": classes}, *content)
 

@@ -236,6 +236,9 @@ def _cell_line(host: HostMap, cell: InfoCell) -> str:
     cores = len(cell.cores)
     if cores != len(cell.cpus):
         parts.append(counted(cores, "core"))
+    if cell.caches:
+        levels = {cache.level for cache in cell.caches}
+        parts.append(f"{len(cell.caches)} {f'L{levels.pop()}' if len(levels) == 1 else 'last-level'} caches")
     if cell.devices:
         parts.append(counted(cell.devices, "PCI device"))
     parts += [plain(said) for said in host.apart.of(cell)]

@@ -46,6 +46,7 @@ NARROWEST = 60
 ALL = "*"
 NONE = "."
 SEVERAL = "+"
+BORDER = "|"
 # No mark may be one that YAML would quote at the start of a line.
 MARKS = {"error": "E", "warning": "W", "info": "I"}
 
@@ -59,10 +60,12 @@ _LONGEST_LABEL = 9
 
 @dataclass(frozen=True)
 class _Column:
-    """CPUs of a cell that no guest tells apart, and the symbol of each guest there."""
+    """CPUs of a cell that no guest tells apart, and the symbol of each guest there; ``cache`` is the number of theirs,
+    where the cell has several and they are in one."""
 
     label: str
     symbols: tuple[str, ...]
+    cache: int | None = None
 
     @cached_property
     def width(self) -> int:
@@ -156,7 +159,8 @@ def _block(
     cell: InfoCell, rows: Sequence[InfoGuest], cells: Sequence[InfoCell], apart: Sequence[str], width: int
 ) -> list[str]:
     lines = _titled(_title(cell), width)
-    for said in ("; ".join(_pool(pool) for pool in cell.pools if pool.total), "; ".join(apart)):
+    caches = cell.caches_in_words() if cell.caches else ""
+    for said in ("; ".join(_pool(pool) for pool in cell.pools if pool.total), caches, "; ".join(apart)):
         lines += textwrap.wrap(said, width, initial_indent="│  ", subsequent_indent="│  ")
     if not rows:
         return [*lines, "└  no guest"]
@@ -171,27 +175,40 @@ def _block(
         if rank and all(symbol == NONE for column in chunk for symbol in column.symbols):
             continue
         if chunk:
-            head = " ".join(column.label.rjust(column.width) for column in chunk)
+            head = _row(chunk, [column.label for column in chunk])
             lines.append(f"│  {'CPU'.ljust(name_width)}  {head}")
         for row, name in enumerate(names):
             if rank and all(column.symbols[row] == NONE for column in chunk):
                 continue
-            marks = " ".join(column.symbols[row].rjust(column.width) for column in chunk)
+            marks = _row(chunk, [column.symbols[row] for column in chunk])
             for number, text in enumerate(notes[row] if not rank else [""]):
                 start = f"{name.ljust(name_width)}  {marks}" if not number else " " * (name_width + 2 + len(marks))
                 lines.append(f"│  {start}  {text}".rstrip())
     return _closed(lines)
 
 
+def _row(columns: Sequence[_Column], texts: Sequence[str]) -> str:
+    """Texts in their columns, with a line where another cache begins."""
+    found = ""
+    before: _Column | None = None
+    for column, text in zip(columns, texts):
+        if before is not None:
+            found += BORDER if before.cache != column.cache else " "
+        found += text.rjust(column.width)
+        before = column
+    return found
+
+
 def _columns(cell: InfoCell, rows: Sequence[InfoGuest], room: int) -> list[_Column]:
-    """CPU by CPU where that fits; else neighbours that no guest tells apart together; else across gaps too."""
-    each = [(cpu, tuple(_symbol(guest, cpu) for guest in rows)) for cpu in cell.cpus]
+    """CPU by CPU where that fits; else neighbours that no guest tells apart together; else across gaps too, and at last
+    across caches."""
+    each = [(cpu, tuple(_symbol(guest, cpu) for guest in rows), cell.cache_of.get(cpu)) for cpu in cell.cpus]
     digits = max((len(str(cpu)) for cpu in cell.cpus), default=0)
     columns = [replace(column, label=column.label.rjust(digits)) for column in _merged(each, 0)]
-    for step in (1, None):
+    for step, within in ((1, True), (None, True), (None, False)):
         if _total(columns) <= room:
             break
-        columns = list(_merged(each, step))
+        columns = list(_merged(each if within else [(cpu, symbols, None) for cpu, symbols, _cache in each], step))
     return columns
 
 
@@ -199,19 +216,21 @@ def _total(columns: Sequence[_Column]) -> int:
     return sum(column.width + 1 for column in columns) - 1
 
 
-def _merged(each: Sequence[tuple[int, tuple[str, ...]]], step: int | None) -> Iterator[_Column]:
-    """Join neighbours with equal symbols whose numbers are at most ``step`` apart; None joins whatever is next."""
+def _merged(each: Sequence[tuple[int, tuple[str, ...], int | None]], step: int | None) -> Iterator[_Column]:
+    """Join neighbours of one cache with equal symbols whose numbers are at most ``step`` apart; None joins whatever is
+    next."""
     group: list[int] = []
     symbols: tuple[str, ...] = ()
-    for cpu, found in each:
-        if group and found == symbols and (step is None or cpu - group[-1] <= step):
+    cache: int | None = None
+    for cpu, found, own in each:
+        if group and (found, own) == (symbols, cache) and (step is None or cpu - group[-1] <= step):
             group.append(cpu)
             continue
         if group:
-            yield _Column(_label(group), symbols)
-        group, symbols = [cpu], found
+            yield _Column(_label(group), symbols, cache)
+        group, symbols, cache = [cpu], found, own
     if group:
-        yield _Column(_label(group), symbols)
+        yield _Column(_label(group), symbols, cache)
 
 
 def _label(group: Sequence[int]) -> str:
@@ -303,6 +322,8 @@ def _legend(seen: set[str], lines: Sequence[str], width: int) -> list[str]:
         said.append(f"{SEVERAL} several vCPUs")
     if NONE in seen:
         said.append(f"{NONE} none")
+    if any(line.startswith("│  CPU") and BORDER in line for line in lines):
+        said.append(f"{BORDER} another last-level cache")
     if any(".." in line for line in lines):
         said.append("a..b - all CPUs of this cell from a to b")
     legend: list[str] = []

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ansible_collections.numa.virt.plugins.module_utils._planner.caches import Cache, Seat, fewest
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     PREFER,
@@ -33,11 +34,15 @@ class Part(NamedTuple):
 
 
 class Spot(NamedTuple):
-    """Where a guest is: a part for each cell. For a mirrored guest part N is its cell N. ``cells`` is the mask."""
+    """Where a guest is: a part for each cell. For a mirrored guest part N is its cell N. ``cells`` is the mask.
+
+    ``seats``: its caches, for a guest that has to stay in one of each cell, and for one that is on the host already.
+    """
 
     parts: tuple[Part, ...]
     cells: int
     distance: int
+    seats: tuple[Seat, ...] = ()
 
     @property
     def width(self) -> int:
@@ -50,7 +55,8 @@ class Board:
     ``joint``: 1/UNIT of shared CPUs; where the rules do not divide the CPUs a CPU that is given away leaves it too.
     ``free``: CPUs that can be given to one guest; ``whole``: whole cores among them, not counting those that guests
     without a wish for whole cores will break up: that is decided last, and fits wherever both numbers do.
-    ``unshared``: whole cores left if no two guests are to share one. ``mem[pool]``: KiB or pages.
+    ``unshared``: whole cores left if no two guests are to share one. ``caches``: what each last-level cache of a cell
+    has, where only guests that have to stay in one are counted. ``mem[pool]``: KiB or pages.
     ``guests``: how many there are. ``groups``: (kind, name) -> cells, with how many members on each; copies of the
     board share these, so that they are replaced and never changed.
     """
@@ -64,11 +70,12 @@ class Board:
         mem: list[list[int]],
         soft: list[int],
         guests: list[int],
+        caches: list[tuple[Cache, ...]],
     ) -> None:
         self.capacity = capacity
         self.joint, self.free, self.whole, self.mem = joint, free, whole, mem
         self.unshared = list(whole)
-        self.soft, self.guests = soft, guests
+        self.soft, self.guests, self.caches = soft, guests, caches
         self.groups: dict[tuple[str, str], dict[int, int]] = {}
         #: Whether cells are chosen to leave CPUs and memory in balance, where the policies' own orders left guests out.
         self.balanced = False
@@ -82,6 +89,7 @@ class Board:
             [list(pool) for pool in self.mem],
             self.soft,
             list(self.guests),
+            list(self.caches),
         )
         new.unshared, new.balanced = list(self.unshared), self.balanced
         new.groups = dict(self.groups)
@@ -101,6 +109,16 @@ class Board:
         if kind == ISOLATE:
             return cores
         return cores * threads if threads > 1 else 0
+
+    def room_for(self, guest: Guest, cell: int) -> int:
+        """The largest need of this guest that the cell can meet now: in one of its caches, where it has to be."""
+        room = self.room(cell, guest.kind)
+        if not guest.confined:
+            return room
+        return min(room, max((self._in_cache(guest, each, cell) for each in self.caches[cell]), default=0))
+
+    def _in_cache(self, guest: Guest, cache: Cache, cell: int) -> int:
+        return cache.room(guest.kind, self.capacity.threads[cell], self.whole[cell])
 
     def cpus(self, cell: int, kind: int, need: int) -> tuple[int, int]:
         """(CPUs, whole cores) that a need takes of this cell."""
@@ -126,8 +144,37 @@ class Board:
                     self.joint[cell] -= sign * cpus * UNIT
             mem[cell] -= sign * max(0, amount - held.get(cell, 0))
             self.guests[cell] += sign
+        for seat in spot.seats:
+            self._sit(kind, seat, sign)
         for key in group_keys(guest.request):
             self.join(key, spot.cells, sign)
+
+    def _sit(self, kind: int, seat: Seat, sign: int) -> None:
+        cell, cache, amount = seat
+        caches, threads = list(self.caches[cell]), self.capacity.threads[cell]
+        before = caches[cache]
+        if kind == PREFER:
+            caches[cache] = before._replace(asked=before.asked + sign * amount)
+        else:
+            caches[cache] = before._replace(whole=before.whole - sign * amount)
+        self.caches[cell] = tuple(caches)
+        self.whole[cell] -= caches[cache].broken(threads) - before.broken(threads)
+
+    def spot(self, guest: Guest, parts: Sequence[Part]) -> Spot:
+        """A spot with these parts, and with caches where the guest has to stay in one: the closest fit of each cell."""
+        return self.seated(guest, spot_of(self.capacity, guest, parts))
+
+    def seated(self, guest: Guest, spot: Spot) -> Spot:
+        """The same with caches, for a guest that has to stay in one; without where a cell has none with such room."""
+        if not guest.confined:
+            return spot
+        seats = []
+        for cell, cpu, _mem in spot.parts:
+            rooms = [self._in_cache(guest, each, cell) for each in self.caches[cell]]
+            chosen = fewest([room if room >= cpu else 0 for room in rooms], cpu)
+            amount = cpu if guest.kind == PREFER else self.cpus(cell, guest.kind, cpu)[1]
+            seats += [Seat(cell, cache, amount) for cache in chosen]
+        return spot._replace(seats=tuple(seats))
 
     def join(self, key: tuple[str, str], cells: int, sign: int = 1) -> None:
         members = dict(self.groups.get(key, ()))
@@ -157,10 +204,10 @@ class Board:
         return cells
 
     def admits(self, guest: Guest, spot: Spot) -> bool:
-        """Whether the spot fits now, groups included."""
+        """Whether the spot fits now, groups included. For a guest that has to stay in a cache it was made for now."""
         mem = self.memory(guest)
         return not spot.cells & ~self.open_to(guest) and all(
-            self.room(cell, guest.kind) >= cpu and mem[cell] >= amount for cell, cpu, amount in spot.parts
+            self.room_for(guest, cell) >= cpu and mem[cell] >= amount for cell, cpu, amount in spot.parts
         )
 
     def load(self, cell: int, guest: Guest | None = None, mem: int = 0, cpu: int = 0) -> int:

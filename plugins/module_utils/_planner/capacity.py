@@ -63,9 +63,10 @@ class Capacity:
     ``shared`` and ``own`` are the CPUs that shared guests, and guests with CPUs of their own, may get. Where the rules
     name neither (``derived``) both are all usable ones; but isolated CPUs, where there are any (``by_isolation``), are
     then the own ones. Nobody shares isolated CPUs but where ``shared_cpus`` names them. ``threads`` is the largest
-    number of threads of a core on each cell; a core with fewer is not a whole one. ``memory[pool]``: pool 0 is ordinary
-    memory (KiB, without what huge pages hold), the others are ``sizes`` in ascending order (pages). ``open``: the cells
-    of guests that name none.
+    number of threads of a core on each cell; a core with fewer is not a whole one. ``caches`` are the CPUs of each
+    last-level cache of each cell, ascending; what no cache has comes last, and there are ``named_caches`` of them
+    before. A core is in the cache of its first thread. ``memory[pool]``: pool 0 is ordinary memory (KiB, without what
+    huge pages hold), the others are ``sizes`` in ascending order (pages). ``open``: the cells of guests that name none.
     """
 
     def __init__(self, host: Host, rules: Rules) -> None:
@@ -104,6 +105,12 @@ class Capacity:
         self.cores = [self._cores(index) for index in range(len(self.cells))]
         self.threads = [max((count(core) for core in cores), default=1) for cores in self.cores]
         self.core_of = {cpu: core for cores in self.cores for core in cores for cpu in bits(core)}
+        levels = {bank.level for bank in host.last_level_caches}
+        #: What its last-level caches are called
+        self.cache_name = f"L{levels.pop()}" if len(levels) == 1 else "last-level cache"
+        #: The number of the last-level cache of each core, among those of its cell
+        self.cache_of: dict[int, int] = {}
+        self.caches, self.named_caches = self._caches()
         self.with_cpus = sum(1 << index for index, mask in enumerate(self.online) if mask)
         self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
         self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))
@@ -120,6 +127,21 @@ class Capacity:
                 seen |= mask
         cores += [1 << cpu for cpu in bits(self.online[index] & ~seen)]
         return sorted(cores, key=lambda core: core & -core)
+
+    def _caches(self) -> tuple[list[list[int]], list[int]]:
+        """The CPUs of each last-level cache of each cell, and how many of these are caches; fills ``cache_of``."""
+        last = {cpu: number for number, bank in enumerate(self.host.last_level_caches) for cpu in bank.cpus}
+        found, named = [], []
+        for cores in self.cores:
+            banks = [last.get((core & -core).bit_length() - 1, -1) for core in cores]
+            order = {bank: number for number, bank in enumerate(dict.fromkeys(each for each in banks if each >= 0))}
+            named.append(len(order))
+            masks = [0] * len(dict.fromkeys(banks))
+            for core, bank in zip(cores, banks):
+                self.cache_of[core] = number = order.get(bank, len(order))
+                masks[number] |= core
+            found.append(masks)
+        return found, named
 
     def _distance(self, here: int, there: int) -> int:
         """The larger one where a host reports two."""
@@ -191,7 +213,8 @@ class Capacity:
 @dataclass(frozen=True, eq=False)
 class Guest:
     """A request in the planner's numbers. ``home``: the cells where it is now, 0 where it has no place. ``held``: pairs
-    (cell, KiB or pages) of its pool that it has now and keeps until it ends, wherever it shall be."""
+    (cell, KiB or pages) of its pool that it has now and keeps until it ends, wherever it shall be. ``confined``: its
+    CPUs of each cell have to share a last-level cache."""
 
     request: Request
     kind: int
@@ -203,6 +226,7 @@ class Guest:
     devices: tuple[int, ...]
     home: int = 0
     held: tuple[tuple[int, int], ...] = ()
+    confined: bool = False
 
     @property
     def name(self) -> str:
@@ -286,4 +310,5 @@ def guest_of(capacity: Capacity, request: Request, home: int = 0) -> Guest:
         must=must,
         devices=devices,
         home=home,
+        confined=request.owns_cpus and request.cache == "require",
     )

@@ -29,6 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.explain import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.helpers import asked_for
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
+    CACHE_RULES,
     DEVICE_RULES,
     EMULATOR,
     SMT,
@@ -156,6 +157,9 @@ def check_host(host: Host, request: Request) -> None:
     ):
         expected = "give smt=prefer or smt=isolate"
         raise InputError(f"{option}.smt", "require", "no core of this host has two threads", expected)
+    if request.owns_cpus and request.cache == "require" and not host.last_level_caches:
+        problem = "the host does not say which CPUs share a cache"
+        raise InputError(f"{option}.cache", "require", problem, "give cache=prefer, or leave it out")
 
 
 def _check_words(request: Request) -> None:
@@ -163,6 +167,7 @@ def _check_words(request: Request) -> None:
     words = (
         ("policy", request.policy, POLICIES),
         ("smt", request.smt, SMT),
+        ("cache", request.cache, CACHE_RULES),
         ("devices", request.device_rule, DEVICE_RULES),
     )
     for name, value, allowed in words:
@@ -183,6 +188,8 @@ def _check_words(request: Request) -> None:
             raise InputError(f"{option}.smt", request.smt, problem, expected)
         if request.emulator == "isolate":
             raise InputError(f"{option}.emulator", "isolate", problem, expected)
+        if request.cache == "require":
+            raise InputError(f"{option}.cache", "require", problem, expected)
     if not request.placed_by.mirrors and (request.guest_cells or request.width is not None or request.own_cpus):
         name = "guest_cells" if request.guest_cells else "width" if request.width is not None else "own_cpus"
         raise InputError(f"{option}.{name}", None, f"is not for policy {request.policy}", f"give policy={_MIRRORING}")
@@ -256,7 +263,7 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
     request = guest.request
     mem = capacity.memory[guest.pool]
     one = guest.must or guest.allowed
-    if any(one >> i & 1 and board.room(i, guest.kind) >= guest.need and mem[i] >= guest.mem for i in cells) and not (
+    if any(one >> i & 1 and board.room_for(guest, i) >= guest.need and mem[i] >= guest.mem for i in cells) and not (
         guest.mirrored or count(guest.must) > 1
     ):
         return None
@@ -267,6 +274,10 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
     cpu = sum(max(0, board.room(cell, guest.kind)) for cell in open_cells)
     free = sum(mem[cell] for cell in open_cells)
     near = offer(board, guest)
+    if guest.confined and best(board, replace(guest, confined=False), steps=0) is not None:
+        most = max(board.room_for(guest, cell) for cell in open_cells)
+        problem = f"the last-level caches of {capacity.named(guest.allowed)} hold at most {most} of its CPUs each"
+        return InputError(f"{option}.cache", "require", problem, "give cache=prefer, or fewer vCPUs")
     if cpu < guest.need:
         what = {REQUIRE: "CPUs in whole cores"}.get(guest.kind, "CPUs")
         where = f"{capacity.named(guest.allowed)} can give{of_isolation(capacity, guest)}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot, spot_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     REQUIRE,
     SHARED,
@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     count,
     proportional,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.siblings import keeps_cores
 from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import STEPS, nearest_subset
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE
 
@@ -66,20 +67,20 @@ def preference_of_group(board: Board, guests: Sequence[Guest], cell: int) -> tup
 
 def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:
     """The best cell of the mask that holds all of the guest."""
-    mem, need, kind = board.memory(guest), guest.need, guest.kind
+    mem, need = board.memory(guest), guest.need
     open_cells = board.open_to(guest) & cells
     if guest.must:
         open_cells &= guest.must if count(guest.must) == 1 else 0
     best: tuple[int, ...] = ()
     for cell in bits(open_cells):
-        if mem[cell] >= guest.mem and board.room(cell, kind) >= need:
+        if mem[cell] >= guest.mem and board.room_for(guest, cell) >= need:
             key = preference(board, guest, cell, need, guest.mem)
             if not best or key < best:
                 best = key
     if not best:
         return None
     cell = best[-1]
-    return Spot((Part(cell, need, guest.mem),), 1 << cell, best[1])
+    return board.seated(guest, Spot((Part(cell, need, guest.mem),), 1 << cell, best[1]))
 
 
 def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
@@ -89,7 +90,7 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     bind memory off its CPU set. A group that shares one cell has no wide members. ``steps`` as for nearest_subset().
     """
     capacity, mem = board.capacity, board.memory(guest)
-    room = [max(0, board.room(cell, guest.kind)) for cell in range(len(capacity.ids))]
+    room = [max(0, board.room_for(guest, cell)) for cell in range(len(capacity.ids))]
     if guest.request.together is not None or not all(room[cell] for cell in bits(guest.must)):
         return None
     free = [max(0, amount) for amount in mem]
@@ -100,19 +101,41 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     for size in range(2, len(usable) + 1):
         mask = _subset(board, guest, usable, size, (room, free), (guest.need, guest.mem), None, steps)
         if mask is not None:
-            return spot_of(capacity, guest, split(board, guest, mask) or ())
+            return board.spot(guest, split(board, guest, mask) or ())
     return None
 
 
 def split(board: Board, guest: Guest, cells: int) -> list[Part] | None:
     """A wide guest's parts: CPUs in proportion to the room, memory in proportion to the CPUs where there is room."""
+    if guest.confined and _fits_one(board, guest):
+        return None  # two caches of two cells are no better than two of one
     chosen = list(bits(cells))
-    rooms = [max(0, board.room(cell, guest.kind)) for cell in chosen]
+    rooms = [max(0, board.room_for(guest, cell)) for cell in chosen]
     step = 1
     if guest.kind == REQUIRE:
         # Whole cores, or a core would be broken on each cell.
         steps = {board.capacity.threads[cell] for cell, room in zip(chosen, rooms) if room}
         step = steps.pop() if len(steps) == 1 else 1
+    if keeps_cores(guest) and guest.request.threads % step == 0:
+        # A core of the guest is rather not cut in two either.
+        whole = _cut(board, guest, chosen, rooms, guest.request.threads)
+        if whole is not None:
+            return whole
+    return _cut(board, guest, chosen, rooms, step)
+
+
+def _fits_one(board: Board, guest: Guest) -> bool:
+    """Whether one cell could hold the guest if it had it alone and need not stay in a cache."""
+    capacity = board.capacity
+    return any(
+        count(capacity.own[cell]) >= board.cpus(cell, guest.kind, guest.need)[0]
+        and capacity.memory[guest.pool][cell] >= guest.mem
+        for cell in bits(guest.allowed)
+    )
+
+
+def _cut(board: Board, guest: Guest, chosen: list[int], rooms: list[int], step: int) -> list[Part] | None:
+    """The parts, each of so many CPUs at least and multiples of that but for one."""
     cpus = proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
     mem_free = board.memory(guest)
     free = [max(0, mem_free[cell]) for cell in chosen]
@@ -148,7 +171,7 @@ def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
 def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, int]], steps: int) -> Spot | None:
     mem = board.memory(guest)
     cells = range(len(mem))
-    room = [max(0, board.room(cell, guest.kind)) for cell in cells]
+    room = [max(0, board.room_for(guest, cell)) for cell in cells]
     free = [max(0, amount) for amount in mem]
     holders = [[cell for cell in bits(open_cells) if room[cell] >= cpu and free[cell] >= m] for cpu, m in parts]
     usable = sorted({cell for each in holders for cell in each})
@@ -163,7 +186,7 @@ def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, 
     if mask is None:
         return None
     matched = _match([[cell for cell in each if mask >> cell & 1] for each in holders])
-    return spot_of(board.capacity, guest, [Part(cell, *part) for cell, part in zip(matched or (), parts)])
+    return board.spot(guest, [Part(cell, *part) for cell, part in zip(matched or (), parts)])
 
 
 def _match(holders: list[list[int]]) -> list[int] | None:

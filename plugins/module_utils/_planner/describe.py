@@ -11,8 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.caches import caches_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import SHARED, UNIT, Capacity, Guest, bits
 from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import assign_cpus, pools
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
@@ -21,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy impor
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import KEEP, MOVE, PLACE, REPIN, CellUse, Placed
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import vcpus_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.siblings import cores_of, keeps_cores, seat, spare
 from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import (
     Loose,
     Piece,
@@ -53,8 +56,11 @@ class Outcome:
         for assignment in self.assignments.values():
             self.owned |= assignment.owned
         self.board = occupancy.board()
+        left = ~(self.owned | occupancy.busy)
         self.load = list(occupancy.load)
         self.kept, self.placed = self._count_in(kept, pairs)
+        # Not all guests were counted by cache, and now it is known where they are.
+        self.board.caches = [caches_of(capacity, cell, own & left) for cell, own in enumerate(capacity.own)]
         self.pools = pools(capacity, self.owned, self.load)
 
     def _count_in(
@@ -154,8 +160,8 @@ def sum_of(masks: object) -> int:
 
 def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     capacity, request = outcome.capacity, guest.request
-    own, emulator = None, None
-    if guest.kind == SHARED:
+    own, emulator, own_cpus = None, None, guest.kind != SHARED
+    if not own_cpus:
         pins = _shared_pins(outcome, guest, spot)
         cpuset = sum_of(outcome.pools[cell] for cell in bits(spot.cells))
         owned = 0
@@ -170,7 +176,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     elif guest.kind != SHARED and request.emulator == "share":
         emulator = request.emulator_pin if request.emulator_pin is not None else _shared_emulator(outcome, spot)
     memory, cells = _memory(outcome, guest, spot), _guest_cells(outcome, guest, spot)
-    action, why = PLACE, reason(outcome.board, guest, spot)
+    action, why = PLACE, reason(outcome.board, guest, spot, cpuset if own_cpus else 0)
     if guest.home:
         action = REPIN if guest.home == spot.cells else MOVE
         why = f"{outcome.wrong.get(guest.name, 'rebalanced')}; {why}"
@@ -222,6 +228,8 @@ def _own_pins(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | N
     """The CPU of each vCPU, and that of an isolated emulator."""
     assignments, isolated = outcome.assignments[guest].cpus, guest.request.emulator == "isolate"
     own: int | None = None
+    if keeps_cores(guest):
+        return _own_pins_by_core(outcome, guest, spot)
     if not guest.mirrored:
         if isolated:
             # Where it has most: no cell is left without a vCPU.
@@ -233,6 +241,23 @@ def _own_pins(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | N
         if isolated and number == 0:
             own = assignments[part.cell][-1]
         pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in zip(vcpus, assignments[part.cell])})
+    return pins_of(pins), own
+
+
+def _own_pins_by_core(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[Pins, int | None]:
+    """The same, with the vCPUs of one core on the threads of one, as far as may be."""
+    capacity, threads = outcome.capacity, guest.request.threads
+    cells = {part.cell: outcome.assignments[guest].cpus[part.cell] for part in spot.parts}
+    own: int | None = None
+    if guest.request.emulator == "isolate":
+        home = spot.parts[0].cell
+        own = spare(capacity, threads, {home: cells[home]} if guest.mirrored else cells)
+    lists = [[cpu for cpu in cpus if cpu != own] for cpus in cells.values()]
+    vcpus: list[list[int]] = vcpus_of(guest, spot.width) if guest.mirrored else [list(range(guest.vcpus))]
+    pins: dict[int, CpuSet] = {}
+    for numbers, cpus in zip(vcpus, lists if guest.mirrored else [list(chain(*lists))]):
+        found, _left = seat(capacity, cores_of(numbers, threads), cpus)
+        pins.update({vcpu: CpuSet([cpu]) for vcpu, cpu in found.items()})
     return pins_of(pins), own
 
 

@@ -91,7 +91,7 @@ class Exact:
             parts = guest.parts(width)
             ways = combinations if len(set(parts)) == 1 else permutations
             for cells in ways(open_cells, width):
-                spot = spot_of(capacity, guest, [Part(cell, *part) for cell, part in zip(cells, parts)])
+                spot = board.spot(guest, [Part(cell, *part) for cell, part in zip(cells, parts)])
                 if not guest.must & ~spot.cells:
                     yield spot
 
@@ -123,7 +123,7 @@ class Exact:
                 spot = carved[at] if carved else None
             elif not mask & ~board.open_to(guest):
                 parts = split(board, guest, mask)
-                spot = None if parts is None else spot_of(board.capacity, guest, parts)
+                spot = None if parts is None else board.spot(guest, parts)
             if spot is None or not board.admits(guest, spot):
                 break
             board.take(guest, spot)
@@ -137,10 +137,11 @@ class Exact:
 def carve_all(board: Board, wide: Sequence[tuple[Guest, int]]) -> list[Spot]:
     """Spots for guests that overlap so that one after the other would not fit; none if they cannot be found.
 
-    Guests for whole cores are left to luck, and so are those for single CPUs beside odd shares of shared ones.
+    Guests for whole cores or one cache are left to luck, and so are those for single CPUs beside odd shares of shared
+    ones.
     """
     kinds = {guest.kind for guest, _mask in wide}
-    if not kinds <= {SHARED, PREFER}:
+    if not kinds <= {SHARED, PREFER} or any(guest.confined for guest, _mask in wide):
         return []
     # In 1/UNIT of a CPU where there are both: they then use the same CPUs, or different ones and are rare together.
     unit = {guest: UNIT if len(kinds) > 1 and guest.kind == PREFER else 1 for guest, _mask in wide}

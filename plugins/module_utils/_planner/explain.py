@@ -10,9 +10,10 @@ This file must not import ansible, libvirt or lxml, and must not choose anything
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.caches import caches_used
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     REQUIRE,
@@ -22,8 +23,11 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Guest,
     bits,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Rejection
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+
+_UNITS = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ def offer(board: Board, guest: Guest) -> Offer:
     best: tuple[int, int, int, int] | None = None
     total = 0
     for cell in bits(board.open_to(guest) & capacity.with_cpus):
-        room = board.room(cell, guest.kind)
+        room = board.room_for(guest, cell)
         total += max(0, room)
         vcpus, amount = min(guest.vcpus, _vcpus_in(guest, room)), min(guest.mem, max(0, mem[cell]))
         # The cell with the largest share of what is asked for, by the scarcer of the two.
@@ -96,7 +100,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
     outside = [
         capacity.ids[cell]
         for cell in bits(guest.allowed & ~cells)
-        if board.room(cell, guest.kind) >= guest.need and mem[cell] >= guest.mem
+        if board.room_for(guest, cell) >= guest.need and mem[cell] >= guest.mem
     ]
     if not cells or outside:
         kind, group = ("together", request.together) if request.together is not None else ("apart", request.apart)
@@ -104,9 +108,11 @@ def reject(board: Board, guest: Guest) -> Rejection:
         if outside:
             text += f", and {capacity.named(capacity.indices(CpuSet(outside)))} would hold it"
         return result(kind, 1, 0, "cells", outside[0] if outside else None, text)
-    rooms = [max(0, board.room(cell, guest.kind)) for cell in bits(cells)]
+    rooms = [max(0, board.room_for(guest, cell)) for cell in bits(cells)]
+    if guest.confined and best(board, replace(guest, confined=False), steps=0) is not None:
+        return result(*_cache_constraint(board, guest, rooms))
     free_mem = [max(0, mem[cell]) for cell in bits(cells)]
-    unit = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}.get(guest.kind, "CPUs")
+    unit = _UNITS.get(guest.kind, "CPUs")
     scale = UNIT if guest.kind == SHARED else 1
     ids = [capacity.ids[cell] for cell in bits(cells)]
     if sum(rooms) < guest.need:
@@ -134,15 +140,41 @@ def reject(board: Board, guest: Guest) -> Rejection:
     return result("cpus_and_memory", wide, held, "cells", near.cell, text)
 
 
-def reason(board: Board, guest: Guest, spot: Spot) -> str:
-    """Why here, with the numbers after the whole plan."""
+def _cache_constraint(board: Board, guest: Guest, rooms: Sequence[int]) -> tuple[str, float, float, str, int, str]:
+    """What result() in reject() takes, for a guest that would have a place if it had not to stay in a cache."""
+    capacity = board.capacity
+    cells = board.open_to(guest)
+    at = list(bits(cells))[rooms.index(max(rooms))]
+    width = guest.widths(len(capacity.ids))[-1] if guest.mirrored else 1
+    need = max(cpu for cpu, _mem in guest.parts(width)) if guest.mirrored else guest.need
+    each = " for each of its cells" if guest.mirrored else ""
+    text = (
+        f"needs {need} {_UNITS.get(guest.kind, 'CPUs')} in one last-level cache{each} (cache=require), and those of "
+        f"{capacity.named(cells)} have at most {max(rooms)} left"
+    )
+    return "caches", need, max(rooms), "cores" if guest.kind == ISOLATE else "CPUs", capacity.ids[at], text
+
+
+def caches_in_words(capacity: Capacity, cpus: int) -> str:
+    """Over how many last-level caches these CPUs lie; nothing where their cells have only one each."""
+    if not any(len(masks) > 1 and online & cpus for masks, online in zip(capacity.caches, capacity.online)):
+        return ""
+    used = [len(masks) for masks in caches_used(capacity, cpus) if masks]
+    name = capacity.cache_name
+    if max(used) == 1:
+        return f", within one {name}{' of each' if len(used) > 1 else ''}"
+    return f", across {sum(used)} {name}{' caches' if name[0] == 'L' else 's'}"
+
+
+def reason(board: Board, guest: Guest, spot: Spot, cpus: int = 0) -> str:
+    """Why here, with the numbers after the whole plan. ``cpus``: those that it has alone."""
     capacity, request = board.capacity, guest.request
-    ids = capacity.cell_ids(spot.cells)
+    ids, caches = capacity.cell_ids(spot.cells), caches_in_words(capacity, cpus)
     if spot.width > 1:
         chosen = f"cells {ids}: the fewest and nearest that hold it (distance {spot.distance})"
         if guest.mirrored:
             chosen += ", one for each of its cells"
-        return chosen
+        return chosen + caches
     cell = spot.parts[0].cell
     after = f"{board.load(cell, guest) // (UNIT // 100)} % of the scarcer of CPU and memory used after"
     why = request.placed_by.why
@@ -152,4 +184,4 @@ def reason(board: Board, guest: Guest, spot: Spot) -> str:
         why = f"the cell of group {request.together}"
     elif guest.devices and any(device == cell for device in guest.devices):
         why = "its device is there"
-    return f"cell {ids}: {why}; {after}"
+    return f"cell {ids}: {why}{caches}; {after}"

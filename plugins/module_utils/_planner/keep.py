@@ -15,6 +15,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot, spot_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.caches import cache_seats, caches_used
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
     REQUIRE,
@@ -34,6 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy impor
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
+from ansible_collections.numa.virt.plugins.module_utils._planner.siblings import broken_cores, keeps_cores
 from ansible_collections.numa.virt.plugins.module_utils._planner.spread_load import Loose, Piece, SpreadLoad, pieces_of
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
@@ -94,13 +96,13 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     placed_before = each.wish is not None and each.wish.policy == request.policy
     if not guest.mirrored and not placed_before and count(cells) > 1:
         empty = Occupancy(capacity).board()
-        if any(empty.room(i, guest.kind) >= guest.need and empty.mem[guest.pool][i] >= guest.mem for i in bits(cells)):
+        if any(empty.room_for(guest, i) >= guest.need and empty.mem[guest.pool][i] >= guest.mem for i in bits(cells)):
             return f"it is spread over cells {capacity.cell_ids(cells)}, and one cell can hold it"
     grown = len(sets) < guest.vcpus or each.memory < request.memory or each.page_size != request.page_size
     parts = _parts(occupancy, guest, each, sets, cells | lenders)
     if isinstance(parts, str):
         return parts
-    spot = spot_of(capacity, guest, parts)
+    spot = spot_of(capacity, guest, parts)._replace(seats=cache_seats(capacity, guest.kind, owned))
     used = (where | helpers_of(capacity, each)) & ~owned
     if used & occupancy.owned:
         return f"its emulator or IO threads may run on CPUs {_text(used & occupancy.owned)}, which belong to others"
@@ -130,6 +132,31 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
         return "two of its threads share a core"
     if guest.kind == REQUIRE and not _fills_cores(capacity, cpus):
         return "its vCPUs do not fill whole cores"
+    if guest.confined:
+        wrong = _cache_problem(capacity, cpus)
+        if wrong is not None:
+            return wrong
+    return _core_problem(capacity, guest, each) if keeps_cores(guest) else None
+
+
+def _cache_problem(capacity: Capacity, cpus: int) -> str | None:
+    """What keeps its CPUs of one cell from sharing a last-level cache."""
+    for cell, used in enumerate(caches_used(capacity, cpus)):
+        if len(used) > 1:
+            return f"its CPUs on cell {capacity.ids[cell]} are in {len(used)} last-level caches"
+        if used and used[0] & (capacity.caches[cell][capacity.named_caches[cell] :] or [0])[0]:
+            return f"its CPUs on cell {capacity.ids[cell]} are in no last-level cache"
+    return None
+
+
+def _core_problem(capacity: Capacity, guest: Guest, each: Existing) -> str | None:
+    """Whether vCPUs of one core are on different ones. Where the policy has placed it, only if its own CPUs allow more:
+    there were no others, and it is not to lose these."""
+    cpus = {vcpu: next(iter(own)) for vcpu, own in enumerate(each.vcpu_cpus) if own is not None}
+    broken, least = broken_cores(capacity, cpus, guest.request.threads, guest.mirrored)
+    placed_before = each.wish is not None and each.wish.policy == guest.request.policy
+    if len(broken) > (least if placed_before else 0):
+        return f"its vCPUs {CpuSet(broken[0])} are threads of one core, and run on several"
     return None
 
 

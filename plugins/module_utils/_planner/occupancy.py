@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, group_keys
+from ansible_collections.numa.virt.plugins.module_utils._planner.caches import caches_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     UNIT,
     Capacity,
@@ -106,15 +107,16 @@ class Occupancy:
     def board(self) -> Board:
         """What is left."""
         capacity = self.capacity
-        joint, free, whole = [], [], []
+        joint, free, whole, caches = [], [], [], []
         for cell in range(len(capacity.ids)):
             joint.append(UNIT * count(capacity.shared[cell] & ~self.owned) - self.load[cell])
             mine = capacity.own[cell] & ~self.owned & ~self.busy
             free.append(count(mine))
             threads = capacity.threads[cell]
             whole.append(sum(1 for core in capacity.cores[cell] if not core & ~mine and count(core) == threads))
+            caches.append(caches_of(capacity, cell, mine))
         mem = [[total - used for total, used in zip(*pools)] for pools in zip(capacity.memory, self.mem)]
-        board = Board(capacity, joint, free, whole, mem, self.soft, [len(names) for names in self.guests])
+        board = Board(capacity, joint, free, whole, mem, self.soft, [len(names) for names in self.guests], caches)
         for key, cells in self.members:
             board.join(key, cells)
         return board

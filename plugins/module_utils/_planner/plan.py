@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, one_line
 from ansible_collections.numa.virt.plugins.module_utils._planner import check
@@ -25,7 +26,15 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kep
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed, held_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.rebalance import Rebalance
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.result import MOVE, Bound, Note, Plan, Rejection
+from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
+    MOVE,
+    Bound,
+    Note,
+    Placed,
+    Plan,
+    Rejection,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.siblings import broken_cores, keeps_cores
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
@@ -347,6 +356,7 @@ def _answer(table: _Table, placed: dict[Guest, Spot], bound: Bound, options: Opt
         *(table.occupancy.notes if matters else ()),
         *_overcommitted(capacity, outcome.board),
         *_of_no_cell(capacity.host, done.values()),
+        *(note for each in placements for note in _apart(capacity, done[each.name], each)),
     ]
     after = cell_use(outcome)
     return Plan(
@@ -408,6 +418,21 @@ def _of_no_cell(host: Host, guests: Iterable[Guest]) -> list[Note]:
             text = f"{guest.name}: device {unknown[0]}{more} did not count: {host.why_no_cell(unknown[0])}"
             notes.append(Note("device_without_cell", guest.name, None, text))
     return notes
+
+
+def _apart(capacity: Capacity, guest: Guest, placed: Placed) -> list[Note]:
+    """Cores of a guest that could not be kept together."""
+    if not keeps_cores(guest):
+        return []
+    cpus = {vcpu: next(iter(own)) for vcpu, own in placed.vcpu_pins}
+    broken, _least = broken_cores(capacity, cpus, guest.request.threads, guest.mirrored)
+    if not broken:
+        return []
+    text = (
+        f"{guest.name}: vCPUs {CpuSet(chain(*broken))} are threads of {len(broken)} of its cores, each of which lies "
+        "on several cores of the host"
+    )
+    return [Note("guest_threads_apart", guest.name, None, text)]
 
 
 def _before(table: _Table) -> tuple:  # type: ignore[type-arg]

@@ -20,6 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.needs import Gue
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
 SMT = ("prefer", "require", "isolate")
+CACHE_RULES = ("prefer", "require", "ignore")
 DEVICE_RULES = ("require", "prefer", "ignore")
 EMULATOR = ("share", "isolate")
 
@@ -45,9 +46,11 @@ class Request:
     each of its memory cells needs one of its CPUs; huge pages imply it. ``devices``: names or PCI addresses of host
     devices, as Host.device_cells has them. ``together``, ``apart``: groups whose members share one cell, or no cell.
     ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
-    ``smt``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own. ``emulator`` None
-    says that emulator threads cannot be pinned here. ``iothreads`` are the CPUs of its IO threads, None for those of
-    the emulator. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the other policies it follows from the
+    ``smt``, ``cache``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own.
+    ``cache``: whether those of one cell have to share a last-level cache, shall where they can, or need not.
+    ``emulator`` None says that emulator threads cannot be pinned here. ``iothreads`` are the CPUs of its IO threads,
+    None for those of the emulator. ``threads``: vCPUs of one core, as the guest is told: vCPUs 0 to ``threads`` - 1,
+    and so on. ``own_cpus`` gives a ``mirror`` guest CPUs of its own; for the other policies it follows from the
     policy. ``guest_cells`` are those the definition has; ``width`` is the number that a mirrored guest shall have, by
     default as many as hold it. ``emulator_pin`` and ``iothread_pins`` are where these threads are pinned already,
     ``pinned_by_user`` whether that is not of the place that it has. ``realtime`` says that a vCPU has a scheduler that
@@ -73,6 +76,8 @@ class Request:
     own_cpus: bool = False
     guest_cells: tuple[GuestCell, ...] = ()
     width: int | None = None
+    cache: str = "prefer"
+    threads: int = 1
     emulator_pin: CpuSet | None = None
     iothread_pins: CpuSet = EMPTY
     pinned_by_user: bool = False

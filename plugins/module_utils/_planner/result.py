@@ -82,10 +82,10 @@ class Placed:
 class Rejection:
     """Why one guest has no place.
 
-    ``constraint``: "cpus", "cores", "memory", "huge_pages", "cpus_and_memory", "together", "apart", or "host" for what
-    this host cannot do at all. ``cell``: the one that comes nearest, None where it is about all cells it may use.
-    ``needed`` and ``available`` are in ``unit`` (CPUs, cores, KiB, pages, cells). ``nearest``: what would fit there
-    now.
+    ``constraint``: "cpus", "cores", "caches", "memory", "huge_pages", "cpus_and_memory", "together", "apart", or "host"
+    for what this host cannot do at all. ``cell``: the one that comes nearest, None where it is about all cells it may
+    use. ``needed`` and ``available`` are in ``unit`` (CPUs, cores, KiB, pages, cells). ``nearest``: what would fit
+    there now.
     """
 
     name: str

@@ -147,7 +147,7 @@ class Search:
 
     def _lacking(self, guest: Guest, cell: int) -> int:
         """How much is missing on a cell, in millionths of what the guest needs of each."""
-        cpu = max(0, guest.need - self.board.room(cell, guest.kind)) * UNIT // max(1, guest.need)
+        cpu = max(0, guest.need - self.board.room_for(guest, cell)) * UNIT // max(1, guest.need)
         mem = max(0, guest.mem - self.board.memory(guest)[cell]) * UNIT // max(1, guest.mem)
         return cpu + mem
 
@@ -248,6 +248,7 @@ def alike(guest: Guest) -> tuple[object, ...]:
     request = guest.request
     return (
         *(guest.kind, guest.need, guest.mem, guest.pool, guest.allowed, guest.must, guest.devices, guest.home),
+        *(guest.confined, request.threads),
         *(request.policy, request.together, request.apart, request.priority, request.vcpus),
         *(request.guest_cells, request.width),
     )

@@ -27,6 +27,7 @@ class Driver:
     running guest has a place for our record. ``processes``: a running guest is a process of the host, which /proc tells
     of. ``control_domain``: what the host itself is called among its guests. ``pools``: CPUs are in cpupools.
     ``sysfs``: its host's devices are those that the kernel there tells of.
+    ``topology``: a guest is told of the cores and threads that its definition says.
     Without ``numatune`` (Xen) a guest's memory is born on the cells of its vCPUs' pins, as far as there is room, and
     stays there.
     """
@@ -48,6 +49,7 @@ class Driver:
     control_domain: str | None = None
     pools: bool = False
     sysfs: bool = False
+    topology: bool = True
 
     def check(self, intent: Intent) -> None:
         """Raises UnsupportedError for what a user asked and this driver has no such thing for."""
@@ -107,6 +109,7 @@ _XEN = Driver(
     control_domain="Domain-0",
     pools=True,
     sysfs=True,
+    topology=False,
 )
 
 _DRIVERS = {

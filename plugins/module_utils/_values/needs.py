@@ -42,13 +42,15 @@ class GuestNeeds:
     Cells of its own may have pages of their own, and then the size of most of its memory counts for the guest.
     ``devices`` are the host's devices that it gives the guest, as _values.devices names them, each once.
     ``guest_cells`` are the cells that it gives the guest. ``networks`` are those that it has interfaces in: what
-    libvirt takes out of one at a start may be a device of the host.
+    libvirt takes out of one at a start may be a device of the host. ``threads`` is how many vCPUs of one core it tells
+    the guest of: vCPUs 0 to ``threads`` - 1 are the first one.
     """
 
     page_size: int | None = None
     devices: tuple[str, ...] = ()
     guest_cells: tuple[GuestCell, ...] = ()
     networks: tuple[str, ...] = ()
+    threads: int = 1
 
     def memory_by_page(self, memory: int, page: Callable[[int | None], int | None]) -> dict[int | None, int]:
         """KiB of a guest's ``memory`` by the size of its pages as ``page`` (of a Host) tells it, the most first."""

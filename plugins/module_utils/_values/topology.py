@@ -82,6 +82,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class CacheBank:
+    """A cache of the host, and the CPUs that share it. ``type`` is libvirt's: "both", "data" or "code"."""
+
+    id: int
+    level: int
+    type: str
+    size: int
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
 class CpuPool:
     """One of Xen's cpupools: a guest runs on the CPUs of its pool only. CPUs that are offline are in none."""
 
@@ -121,7 +132,7 @@ class Host:
     default one first; ``pool`` is the one that the host was narrowed to. ``kernel`` is None where its kernel cannot be
     asked, or has no say in where guests run. ``huge_page`` is KiB of the huge pages that are meant where a guest says
     no size, None where this is not known. ``guest_devices`` are devices that guests name, as far as somebody has asked
-    for them.
+    for them. ``caches`` are those that the host tells of, with all CPUs that it lists for them.
     """
 
     driver: str
@@ -135,6 +146,7 @@ class Host:
     kernel: KernelCpus | None = None
     huge_page: int | None = None
     guest_devices: tuple[GuestDevice, ...] = ()
+    caches: tuple[CacheBank, ...] = ()
 
     def page(self, size: int | None) -> int | None:
         """KiB of the huge pages that a guest means by a size, 0 being the default one; None for ordinary memory.
@@ -240,20 +252,39 @@ class Host:
         why = next((each.why for each in self.guest_devices if each.name == device), "")
         return f"the host names no cell for this device{': ' if why else ''}{why}"
 
+    @cached_property
+    def last_level_caches(self) -> tuple[CacheBank, ...]:
+        """The bank with the highest level of each online CPU, with those CPUs only; ascending by CPUs."""
+        found, left = [], self.online
+        for bank in sorted(self.caches, key=lambda each: (-each.level, each.type == "code", each.id)):
+            mine = bank.cpus & left
+            if mine:
+                found.append(replace(bank, cpus=mine))
+                left = left - mine
+        return tuple(sorted(found, key=lambda each: next(iter(each.cpus))))
+
+    def caches_of(self, cell: Cell) -> tuple[CacheBank, ...]:
+        """The last-level caches of a cell, each with the CPUs of that cell."""
+        pairs = ((bank, bank.cpus & cell.cpus) for bank in self.last_level_caches)
+        return tuple(replace(bank, cpus=cpus) for bank, cpus in pairs if cpus)
+
     def memory_of(self, cells: Iterable[int]) -> int:
         """KiB of those cells together."""
         wanted = set(cells)
         return sum(cell.memory for cell in self.cells if cell.id in wanted)
 
 
-def cell_as_result(cell: Cell) -> dict[str, Any]:
-    """What RV(cells[]) of numa_cell_info documents."""
+def cell_as_result(cell: Cell, caches: Iterable[CacheBank] = ()) -> dict[str, Any]:
+    """What RV(cells[]) of numa_cell_info documents. ``caches`` are those of Host.caches_of()."""
     return {
         "id": cell.id,
         "cpus": list(cell.cpus),
         "cpuset": str(cell.cpus),
         "cores": [list(core.cpus) for core in cell.cores],
         "sockets": sorted({core.socket for core in cell.cores}),
+        "caches": [
+            {"id": bank.id, "level": bank.level, "size": bank.size, "cpuset": str(bank.cpus)} for bank in caches
+        ],
         "memory": {"total": cell.memory, "free": cell.free},
         "huge_pages": [{"size": pool.size, "total": pool.total, "free": pool.free} for pool in cell.huge_pools],
         "distances": {str(other): distance for other, distance in cell.distances},

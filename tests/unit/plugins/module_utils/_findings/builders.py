@@ -70,6 +70,7 @@ def said(
     devices: tuple[str, ...] = (),
     guest_cells: int = 0,
     nodemask: Mapping[int, str] | None = None,
+    core_threads: int = 1,
 ) -> Said:
     """``pins`` by vCPU, or in their order. ``memory`` as in binding()."""
     by_vcpu = pins if isinstance(pins, Mapping) else dict(enumerate(pins))
@@ -86,7 +87,7 @@ def said(
     shape = Shape(name, None, "kvm", vcpus, tuple(sorted(iothreads or {})), gib * GIB, current=current, pool=pool)
     shape = replace(shape, memory_devices=tuple(sorted(nodemask or ())))
     cells = tuple(GuestCell(CpuSet([cell]), gib * GIB // guest_cells, page) for cell in range(guest_cells))
-    return Said(shape, placement, GuestNeeds(page, devices, cells))
+    return Said(shape, placement, GuestNeeds(page, devices, cells, threads=core_threads))
 
 
 def observed(
@@ -153,6 +154,7 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         priority=request.priority,
         width=request.width,
         own_cpus=request.own_cpus,
+        cache=request.cache,
     )
     it = driver_named(driver)
     intent = replace(
@@ -164,7 +166,7 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
     cells = tuple(GuestCell(each.vcpus, each.memory, request.page_size) for each in placed.guest_cells)
-    needs = GuestNeeds(request.page_size, request.devices, cells)
+    needs = GuestNeeds(request.page_size, request.devices, cells, threads=request.threads)
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
     placement = placed.placement()
     document = Said(shape, it.encode(replace(placement, emulator=intent.emulator), request.vcpus), needs)

@@ -289,6 +289,20 @@ def test_a_policy_that_preferred_the_cell() -> None:
     assert codes(GPUS, mirror) == []
 
 
+def test_a_device_of_a_cell_where_no_cache_has_room() -> None:
+    """The policy was to keep the guest within one, and the cell has room in two."""
+    it = host(2, devices=((1, "gpu"),), caches=2)
+    others = [guest(name, pins=cpus.split(), vcpus=2) for name, cpus in (("x", "8 9"), ("y", "12 13"))]
+    for smt in ("prefer", "require", "isolate"):
+        pins = ["0", "1", "2", "3"] if smt != "isolate" else ["0", "2"]
+        parts = {"pins": pins, "vcpus": len(pins), "devices": ("gpu.0",), "cpuset": "0-7"}
+        near = guest("a", intent=policy(smt=smt, cache="prefer"), **parts)
+        assert "device_remote" in codes(it, near, *others)
+        bound = guest("a", intent=policy(smt=smt, cache="require"), **parts)
+        assert "device_remote" not in codes(it, bound, *others)
+        assert "device_remote" in codes(it, bound)
+
+
 # --- spans_needlessly ------------------------------------------------------------------------------------------------
 
 

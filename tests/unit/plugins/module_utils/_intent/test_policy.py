@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,13 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
     wish_of,
     wish_to_json,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import DEVICE_RULES, POLICIES, SMT, Request
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
+    CACHE_RULES,
+    DEVICE_RULES,
+    POLICIES,
+    SMT,
+    Request,
+)
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
@@ -47,9 +54,10 @@ def test_everything_said() -> None:
     entry = {
         "policy": "mirror", "cells": "0-2", "smt": "isolate", "emulator": "3,4", "iothreads": "5", "cpu_ratio": 1.5,
         "devices": "ignore", "together": "a", "apart": "b", "priority": -3, "width": 2, "own_cpus": True,
+        "cache": "require",
     }  # fmt: skip
     assert wish_of(entry, {}, None, "web1") == PolicyWish(
-        "mirror", cpus("0-2"), "isolate", cpus("3-4"), cpus("5"), 1.5, "ignore", "a", "b", -3, 2, True
+        "mirror", cpus("0-2"), "isolate", cpus("3-4"), cpus("5"), 1.5, "ignore", "a", "b", -3, 2, True, "require"
     )
 
 
@@ -68,6 +76,7 @@ def test_without_a_word_the_stored_wish_stays_and_one_word_replaces_it_whole() -
         ("policy", ["pack"], "['pack']: is not known; choose among"),
         ("smt", "no", "'no': is not known; choose among prefer, require, isolate"),
         ("devices", "all", "'all': is not known; choose among require, prefer, ignore"),
+        ("cache", "L3", "'L3': is not known; choose among prefer, require, ignore"),
         ("cells", [], "[]: names no cell; give at least one cell, or leave the option out"),
         ("cells", "", "names no cell"),
         ("cells", "one", "'one': unexpected 'o' at character 1"),
@@ -116,6 +125,7 @@ wishes = st.builds(
     priority=st.integers(-(10**6), 10**6),
     width=st.none() | st.integers(1, 64),
     own_cpus=st.booleans(),
+    cache=st.sampled_from(CACHE_RULES),
 )
 
 
@@ -149,12 +159,12 @@ HOST = Host("qemu", (Cell(0, cpus("0-3"), 16384, pools=POOLS),), cpus("0-3"), cp
 
 def test_a_request_has_what_the_definition_needs() -> None:
     cells = (GuestCell(cpus("0"), 2048, 0), GuestCell(cpus("1"), 2048, 0))
-    needs = GuestNeeds(0, ("0000:01:00.0",), cells)
+    needs = GuestNeeds(0, ("0000:01:00.0",), cells, threads=2)
     early = Shape("web1", None, "kvm", 2, (), 4096, binds_early="huge pages")
-    wish = PolicyWish("mirror", width=2, priority=3, own_cpus=True, emulator="isolate", cpu_ratio=2.0)
+    wish = PolicyWish("mirror", width=2, priority=3, own_cpus=True, emulator="isolate", cpu_ratio=2.0, cache="require")
     assert request_of(wish, early, needs, HOST, True) == Request(
         "web1", 2, 4096, "mirror", page_size=2048, binds_early=True, devices=("0000:01:00.0",), cpu_ratio=2.0,
-        priority=3, emulator="isolate", own_cpus=True, guest_cells=cells, width=2,
+        priority=3, emulator="isolate", own_cpus=True, guest_cells=cells, width=2, cache="require", threads=2,
     )  # fmt: skip
 
 
@@ -164,6 +174,10 @@ def test_what_a_host_or_a_policy_has_no_use_for_is_left_out() -> None:
         "web1", 2, 4096, page_size=1048576, device_rule="ignore", emulator=None
     )
     assert request_of(PolicyWish(), SHAPE, GuestNeeds(), HOST, True) == Request("web1", 2, 4096)
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(threads=2), HOST, True, topology=False).threads == 1
+    # Of its cores not all threads are there.
+    later = replace(SHAPE, vcpus=4, online=cpus("0,3"))
+    assert request_of(PolicyWish(), later, GuestNeeds(threads=2), HOST, True).threads == 1
 
 
 def test_of_several_page_sizes_the_one_of_most_memory_is_planned() -> None:

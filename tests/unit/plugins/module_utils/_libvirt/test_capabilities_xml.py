@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xm
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.devices import Behind
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
+    CacheBank,
     Cell,
     Device,
     Host,
@@ -193,6 +194,28 @@ def test_memory_in_any_unit() -> None:
     assert parse_host(text.format("<memory unit='MiB'>2</memory>")).cells[0].memory == 2048
     assert parse_host(text.format("<memory>2</memory>")).cells[0].memory == 2
     assert parse_host(text.format("<pages size='2' unit='MiB'/>")).cells[0].pools == (PagePool(2048, 0),)
+
+
+def test_caches() -> None:
+    bank = "<bank id='{}' level='3' type='both' size='{}' unit='{}' cpus='{}'>{}</bank>"
+    text = (
+        bank.format(0, 32, "MiB", "0-5,12-17", "<control granularity='768' unit='KiB' type='both' maxAllocs='4'/>")
+        + bank.format(1, 32768, "KiB", "6-11,18-23", "")
+        + "<bank level='4'/>"
+    )
+    found = parse_host(f"<capabilities><host><cache>{text}</cache></host></capabilities>", (True,) * 8)
+    assert found.caches == (
+        CacheBank(0, 3, "both", 32768, CpuSet.parse("0-5,12-17")),
+        CacheBank(1, 3, "both", 32768, CpuSet.parse("6-11,18-23")),
+        CacheBank(0, 4, "both", 0, EMPTY),
+    )
+    assert [str(each.cpus) for each in found.last_level_caches] == ["0-5", "6-7"]
+    assert host("no-topology").caches == ()
+
+
+def test_a_cache_with_a_number_that_is_none() -> None:
+    with pytest.raises(XmlError, match="a number in them cannot be read"):
+        parse_host("<capabilities><host><cache><bank id='x'/></cache></host></capabilities>")
 
 
 @pytest.mark.parametrize(

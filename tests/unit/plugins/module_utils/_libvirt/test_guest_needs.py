@@ -38,6 +38,25 @@ def test_an_ordinary_guest_needs_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("topology", "threads"),
+    [
+        ("<topology sockets='1' dies='1' cores='2' threads='2'/>", 2),
+        ("<topology sockets='2' cores='1' threads='1'/><numa/>", 1),
+        ("<topology sockets='2' cores='1'/>", 1),
+        ("<topology threads='0'/>", 1),
+        ("<model>qemu64</model>", 1),
+    ],
+)
+def test_threads_of_a_core(topology: str, threads: int) -> None:
+    assert needs_of(domain(f"<cpu>{topology}</cpu>")).threads == threads
+
+
+def test_a_number_of_threads_that_is_none() -> None:
+    with pytest.raises(XmlError, match="<topology> has threads='two'; threads is a whole number"):
+        needs_of(domain("<cpu><topology threads='two'/></cpu>"))
+
+
+@pytest.mark.parametrize(
     ("pages", "size"),
     [
         ("<hugepages/>", 0),

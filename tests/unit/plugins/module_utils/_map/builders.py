@@ -13,7 +13,9 @@ MIB = 1 << 10
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-def cell(number, cpus, cores=None, sockets=(0,), total=64 * GIB, free=None, distances=None, pools=(), devices=0):
+def cell(
+    number, cpus, cores=None, sockets=(0,), total=64 * GIB, free=None, distances=None, pools=(), devices=0, caches=()
+):
     cpus = list(cpus)
     return {
         "id": number,
@@ -24,6 +26,10 @@ def cell(number, cpus, cores=None, sockets=(0,), total=64 * GIB, free=None, dist
         "huge_pages": [{"size": size, "total": whole, "free": left} for size, whole, left in pools],
         "distances": {str(to): distance for to, distance in enumerate(distances or [])},
         "devices": [{"name": f"pci_{at}"} for at in range(devices)],
+        "caches": [
+            {"id": at, "level": level, "size": size, "cpuset": cpuset}
+            for at, (level, size, cpuset) in enumerate(caches)
+        ],
     }
 
 

@@ -13,7 +13,14 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Core, Device, Host, PagePool
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
+    CacheBank,
+    Cell,
+    Core,
+    Device,
+    Host,
+    PagePool,
+)
 
 GIB = 1 << 20
 
@@ -29,13 +36,17 @@ def host(
     memory: int | Sequence[int] = 16,
     pages: int | Sequence[int] = 0,
     devices: Iterable[tuple[int, str]] = (),
+    caches: int = 0,
 ) -> Host:
-    """``memory`` is GiB of each cell, ``pages`` of them in huge pages of 1 GiB. Cells lie in a line."""
+    """``memory`` is GiB of each cell, ``pages`` of them in huge pages of 1 GiB. Cells lie in a line. ``caches`` are the
+    L3 of each cell, with the same number of cores as far as that goes; the first ones have the fewer."""
     found, number = [], 0
+    banks: dict[int, set[int]] = {}
     for cell in range(cells):
         own = []
         for core in range(cores):
             own.append(Core(cell, 0, core, CpuSet(range(number, number + threads))))
+            banks.setdefault(cell * caches + core * caches // cores, set()).update(own[-1].cpus)
             number += threads
         huge = pages if isinstance(pages, int) else pages[cell]
         found.append(
@@ -52,7 +63,8 @@ def host(
             )
         )
     everything = CpuSet(range(number))
-    return Host("qemu", tuple(found), everything, everything)
+    shared = [CacheBank(number, 3, "both", 32768, CpuSet(own_cpus)) for number, own_cpus in sorted(banks.items())]
+    return Host("qemu", tuple(found), everything, everything, caches=tuple(shared if caches else ()))
 
 
 def there(request: Request, placed: Placed, wish: bool = True) -> Existing:
@@ -124,6 +136,24 @@ def _verify_pins(it: Host, request: Request, each: Placed, rules: Rules) -> None
         assert all(len(core & used) == 1 for core in cores)
     if request.smt == "require":
         assert len(each.owned - used) < max(map(len, cores)) * len(each.cells)
+    if request.cache == "require":
+        assert caches_of_cells(it, used) == [1] * len(each.cells)
+
+
+def caches_of_cells(it: Host, used: CpuSet) -> list[int]:
+    """Of each cell with some of these CPUs: in how many L3 they are."""
+    counts = [sum(bool(bank.cpus & cell.cpus & used) for bank in it.caches) for cell in it.cells if cell.cpus & used]
+    assert used <= union(bank.cpus for bank in it.caches)
+    return counts
+
+
+def cores_apart(it: Host, request: Request, each: Placed) -> int:
+    """How many of the guest's cores are on more cores of the host than they need. For guests of one cell, or none of
+    whose cores is on two."""
+    core_of = {cpu: core.cpus for cell in it.cells for core in cell.cores for cpu in core.cpus}
+    used = [core_of[next(iter(cpus))] for _vcpu, cpus in each.vcpu_pins]
+    cores = [used[at : at + request.threads] for at in range(0, request.vcpus, request.threads)]
+    return sum(len(set(core)) > -(-len(core) // max(len(own) for own in core)) for core in cores)
 
 
 def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules) -> None:

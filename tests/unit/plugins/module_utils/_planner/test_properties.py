@@ -36,7 +36,8 @@ def hosts(draw: st.DrawFn) -> Host:
     pages = draw(st.sampled_from((0, 0, 4)))
     memory = draw(st.lists(st.integers(4, 24), min_size=cells, max_size=cells))
     devices = [(draw(st.integers(0, cells - 1)), "gpu")]
-    return host(cells, draw(st.integers(1, 6)), draw(st.sampled_from((1, 2, 2, 4))), memory, pages, devices)
+    caches = draw(st.sampled_from((0, 0, 1, 2, 3)))
+    return host(cells, draw(st.integers(1, 6)), draw(st.sampled_from((1, 2, 2, 4))), memory, pages, devices, caches)
 
 
 @st.composite
@@ -82,6 +83,8 @@ def request(draw: st.DrawFn, name: str, it: Host) -> Request:
         smt=smt,
         emulator=draw(st.sampled_from(("share", "isolate", None))) if own else "share",
         own_cpus=own and policy == "mirror",
+        cache=draw(st.sampled_from(("prefer", "prefer", "ignore", "require"))) if own and it.caches else "prefer",
+        threads=draw(st.sampled_from((1, 1, 2, 3, 4))) if own else 1,
     )
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
+    CacheBank,
     Cell,
     Core,
     Device,
@@ -106,11 +107,37 @@ def test_cell_as_result() -> None:
         "cpuset": "4-6",
         "cores": [[4, 5], [6]],
         "sockets": [0, 1],
+        "caches": [],
         "memory": {"total": 8192, "free": 100},
         "huge_pages": [{"size": 2048, "total": 2, "free": 1}],
         "distances": {"0": 21, "1": 10},
         "devices": [{"name": "pci_0000_3b_00_0", "address": "0000:3b:00.0", "label": "Intel X710"}],
     }
+
+
+def test_last_level_caches() -> None:
+    """Of each CPU the highest level; CPU 7 is offline, and nothing tells of 8 and 9."""
+    banks = (
+        CacheBank(1, 3, "both", 16384, cpus("4-7")),
+        CacheBank(0, 3, "both", 16384, cpus("0-3")),
+        CacheBank(0, 2, "both", 1024, cpus("0-1")),
+        CacheBank(0, 4, "both", 65536, cpus("2-5")),
+        CacheBank(9, 3, "code", 1, cpus("0-9")),
+        CacheBank(2, 3, "both", 16384, EMPTY),
+    )
+    it = replace(host(), caches=banks)
+    assert [(bank.level, bank.id, str(bank.cpus)) for bank in it.last_level_caches] == [
+        (3, 0, "0-1"),
+        (4, 0, "2-5"),
+        (3, 1, "6"),
+        (3, 9, "8-9"),
+    ]
+    assert [(bank.level, str(bank.cpus)) for bank in it.caches_of(it.cells[0])] == [(3, "0-1"), (4, "2-3")]
+    assert cell_as_result(it.cells[1], it.caches_of(it.cells[1]))["caches"] == [
+        {"id": 0, "level": 4, "size": 65536, "cpuset": "4-5"},
+        {"id": 1, "level": 3, "size": 16384, "cpuset": "6"},
+    ]
+    assert host().last_level_caches == host().caches_of(it.cells[0]) == ()
 
 
 def test_a_cell_of_memory_as_result() -> None:
