@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def host_of(machine: str) -> Host:
     it = parse_host((FOLDER / machine / "capabilities.xml").read_text(encoding="utf-8"), there)
     groups = tuple(Partition(name, cpus(text)) for name, text in said.get("slices", {}).items())
     kernel = KernelCpus(cpus(said.get("isolated")), cpus(said.get("nohz_full")), groups)
-    return Host(it.driver, it.cells, it.present, it.online, it.implied_cell, it.distances_reported, kernel=kernel)
+    return replace(it, kernel=kernel)
 
 
 def rules_of(machine: str) -> Rules:
