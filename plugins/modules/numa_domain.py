@@ -120,6 +120,9 @@ options:
         save image is saved again instead.
     type: bool
     default: true
+notes:
+  - Elements that name a part of the host by a number and that nobody here changes (C(cputune/cachetune),
+    C(cputune/memorytune)) stay as they are. Where none of their vCPUs can use it on the new place, a warning says so.
 seealso:
   - module: numa.virt.vcpu_pin
   - module: numa.virt.numa_domain_info

@@ -443,7 +443,9 @@ findings:
       type: str
       sample: 2-3
     numbers:
-      description: The figures in the message, by name; memory is in KiB.
+      description:
+        - The figures in the message, by name; memory is in KiB.
+        - C(refused) is 1 where giving the guest again what a user has asked for would be refused, or not clear it.
       returned: success
       type: dict
       sample: {kib: 43008, total_kib: 65536}

@@ -198,6 +198,8 @@ notes:
   - Memory is never promised twice. CPUs are, up to O(cpu_ratio), among guests that share.
   - A guest that may run on every CPU is on everybody's CPUs, and no plan can keep it off. It is named in a warning.
     Place it, or give it CPUs with O(shared_cpus).
+  - Elements that name a part of the host by a number and that nobody here changes (C(cputune/cachetune),
+    C(cputune/memorytune)) stay as they are. Where none of their vCPUs can use it on the new place, a warning says so.
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_release

@@ -66,6 +66,9 @@ options:
     type: str
     choices: [refuse, allow]
     default: refuse
+notes:
+  - Elements that name a part of the host by a number and that nobody here changes (C(cputune/cachetune),
+    C(cputune/memorytune)) stay as they are. Where none of their vCPUs can use it on the new place, a warning says so.
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_domain_info

@@ -258,8 +258,8 @@ def _result(
     }
     if request.shows:
         result[document.shown_as] = document.masked_text
-    if plan.trouble:
-        result["warnings"] = list(plan.trouble)
+    if plan.trouble or plan.kept:
+        result["warnings"] = [*plan.trouble, *plan.kept]
     if why is not None:
         result["state_reason"] = why
     if backup_file is not None:

@@ -199,7 +199,7 @@ def _said(definition: Definition) -> Said:
     needs = GuestNeeds()
     with contextlib.suppress(InputError):  # a device or a size that only its driver understands
         needs = definition.needs
-    return Said(definition.shape, definition.placement, needs)
+    return Said(definition.shape, definition.placement, needs, definition.kept)
 
 
 def _info(session: Session, each: _Read) -> dict[str, Any]:

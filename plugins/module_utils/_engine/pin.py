@@ -24,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, kept_warnings, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -123,6 +123,7 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
         live_changes += saved.changes if saved is not None else ()
     restarts = list(live.restarts) if live else []
     changes = mark_restarts(merge(config_changes, live_changes), restarts)
+    kept = kept_warnings(session.host, document, wanted) if changes else []
     attempt = Attempt(session, name, known, "shut off")
     attempt.saved, lost = saved, None
     observation = live.observation if live else None
@@ -160,8 +161,9 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
     }
     if attempt.backup_file is not None:
         result["backup_file"] = attempt.backup_file
-    if known.trouble is not None:
-        result["warnings"] = trouble_warnings([known])
+    warnings = [*trouble_warnings([known]), *kept]
+    if warnings:
+        result["warnings"] = warnings
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(name, lost))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import for_nothing, placement_changes
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, plan_live
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import kept_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
@@ -66,7 +67,8 @@ class Request:
 
 @dataclass
 class Plan:
-    """Everything that is decided before the first write. ``trouble``: a line for what could not be read."""
+    """Everything that is decided before the first write. ``trouble``: a line for what could not be read; ``kept``: for
+    what stays as it is, and means other parts of the host than it did."""
 
     target: Target
     document: Definition
@@ -83,6 +85,7 @@ class Plan:
     restarts_now: bool
     saved: SavedPlan | None = None
     trouble: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
     @property
     def acts(self) -> bool:
@@ -158,6 +161,7 @@ def plan_domain(
         restarts.append(
             Restart("definition", f"the {kind} guest keeps the devices and settings that it was {verb} with")
         )
+    kept = kept_warnings(session.host, document, target.placement) if changes else []
     backs_up = redefines and known is not None and request.backup
     if backs_up:
         node_backup.check_directory(request.backup_dir)
@@ -183,6 +187,7 @@ def plan_domain(
         restarts_now=restarts_now,
         saved=saved,
         trouble=_trouble(known, given, name),
+        kept=tuple(kept),
     )
 
 

@@ -12,8 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ansible_collections.numa.virt.plugins.module_utils._errors import shown
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import GUEST_CELLS, LIVE, Change
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
+from ansible_collections.numa.virt.plugins.module_utils._values.kept import away
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
 def diff_of(before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, str]:
@@ -42,3 +46,10 @@ def diff_of(before: Definition | None, after: Definition, changes: Iterable[Chan
 def with_warnings(result: dict[str, Any], said: Sequence[str]) -> dict[str, Any]:
     """A result that also warns of what was said beside it."""
     return {**result, "warnings": [*result.get("warnings", ()), *said]} if said else result
+
+
+def kept_warnings(host: Host, definition: Definition, placement: Placement) -> list[str]:
+    """A line for each part of the host that a guest would be given by number where it is not, once it is placed so."""
+    sets = {vcpu: placement.of_vcpu(vcpu) for vcpu in definition.shape.present}
+    name = shown(definition.shape.name)
+    return [f"domain {name}: {each}: {each.mend}" for each in away(definition.kept, host, sets)]

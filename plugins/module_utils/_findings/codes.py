@@ -28,6 +28,7 @@ class Code:
 
 
 CODES = {
+    "allocation_remote": Code(WARNING, "cache or memory bandwidth allocated where its vCPUs are not", RESTART),
     "cell_missing": Code(ERROR, "a cell that the host does not have", REDEFINE),
     "cell_overcommitted": Code(WARNING, "more vCPUs on a cell than its ratio allows", RESTART),
     "cpu_dedicated_twice": Code(ERROR, "one CPU dedicated to two guests", LIVE),

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Trouble
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
+from ansible_collections.numa.virt.plugins.module_utils._values.kept import Kept
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
@@ -31,6 +32,7 @@ class Said:
     shape: Shape
     placement: Placement
     needs: GuestNeeds = _NO_NEEDS
+    kept: tuple[Kept, ...] = ()
 
 
 @dataclass(frozen=True)

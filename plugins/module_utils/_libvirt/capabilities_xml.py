@@ -28,6 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.devices import (
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
     REMOTE_DISTANCE,
+    BandwidthNode,
     CacheBank,
     Cell,
     Core,
@@ -82,7 +83,7 @@ def _host(root: etree._Element, cpu_map: tuple[bool, ...] | None) -> Host:
         cells = tuple(replace(cell, distances=_assumed_distances(cell.id, cells)) for cell in cells)
     listed = union(cell.cpus for cell in cells)
     caches = tuple(_bank(element) for element in root.iterfind("host/cache/bank"))
-    host = Host(_driver(root), cells, listed, listed, implied, reported, caches=caches)
+    host = Host(_driver(root), cells, listed, listed, implied, reported, caches=caches, bandwidth=_bandwidth(root))
     return host if cpu_map is None else host.with_cpu_map(cpu_map)
 
 
@@ -203,6 +204,13 @@ def _bank(element: etree._Element) -> CacheBank:
         type=element.get("type", "both"),
         size=kib(element.get("size"), element.get("unit", "KiB")),
         cpus=CpuSet.parse(cpus, "bank/@cpus") if cpus else EMPTY,
+    )
+
+
+def _bandwidth(root: etree._Element) -> tuple[BandwidthNode, ...]:
+    return tuple(
+        BandwidthNode(int(each.get("id", "0")), CpuSet.parse(each.get("cpus", ""), "cpus of memory bandwidth"))
+        for each in root.iterfind("host/memory_bandwidth/node[@cpus]")
     )
 
 

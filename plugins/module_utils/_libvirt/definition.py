@@ -16,12 +16,14 @@ from functools import cached_property
 from ansible_collections.numa.virt.plugins.module_utils._elements import record as record_xml
 from ansible_collections.numa.virt.plugins.module_utils._elements import registry, xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.guest_cells import remove_guest_cells
+from ansible_collections.numa.virt.plugins.module_utils._elements.kept import read_kept
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, serialize
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import domain_xml, guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.kept import Kept
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
@@ -126,6 +128,10 @@ class XmlDefinition:
     @cached_property
     def placement(self) -> Placement:
         return registry.read_placement(self.root)
+
+    @cached_property
+    def kept(self) -> tuple[Kept, ...]:
+        return read_kept(self.root)
 
     @property
     def record(self) -> Record | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from ansible_collections.numa.virt.plugins.module_utils._values.kept import Kept
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 
@@ -97,6 +98,10 @@ class Definition(Protocol):
 
     @property
     def placement(self) -> Placement: ...
+
+    @property
+    def kept(self) -> tuple[Kept, ...]:
+        """What it names of its host by a number, in elements that stay as they are."""
 
     @property
     def record(self) -> Record | None: ...

@@ -93,6 +93,14 @@ class CacheBank:
 
 
 @dataclass(frozen=True)
+class BandwidthNode:
+    """CPUs whose way to memory is limited together (resctrl's MB), by the number that it has there."""
+
+    id: int
+    cpus: CpuSet
+
+
+@dataclass(frozen=True)
 class CpuPool:
     """One of Xen's cpupools: a guest runs on the CPUs of its pool only. CPUs that are offline are in none."""
 
@@ -132,7 +140,8 @@ class Host:
     default one first; ``pool`` is the one that the host was narrowed to. ``kernel`` is None where its kernel cannot be
     asked, or has no say in where guests run. ``huge_page`` is KiB of the huge pages that are meant where a guest says
     no size, None where this is not known. ``guest_devices`` are devices that guests name, as far as somebody has asked
-    for them. ``caches`` are those that the host tells of, with all CPUs that it lists for them.
+    for them. ``caches`` are those that the host tells of, with all CPUs that it lists for them;
+    ``bandwidth`` is empty where it tells of none.
     """
 
     driver: str
@@ -147,6 +156,7 @@ class Host:
     huge_page: int | None = None
     guest_devices: tuple[GuestDevice, ...] = ()
     caches: tuple[CacheBank, ...] = ()
+    bandwidth: tuple[BandwidthNode, ...] = ()
 
     def page(self, size: int | None) -> int | None:
         """KiB of the huge pages that a guest means by a size, 0 being the default one; None for ordinary memory.
@@ -268,10 +278,44 @@ class Host:
         pairs = ((bank, bank.cpus & cell.cpus) for bank in self.last_level_caches)
         return tuple(replace(bank, cpus=cpus) for bank, cpus in pairs if cpus)
 
+    def memory_near(self, cells: Iterable[int], kib: int = 0, page: int | None = None) -> CpuSet:
+        """Where memory can be as near to these cells as this host allows: each of them that has some.
+
+        For one without any it is the nearest that have some, of those the others of these; where all of that is less
+        than ``kib``, the next nearest too. ``page`` is KiB of huge pages, 0 for any size, None for ordinary memory.
+        Where nobody tells of such memory at all, these cells.
+        """
+        wanted = CpuSet(cells)
+        has = {cell.id: amount for cell in self.cells for amount in (_amount(cell, page),) if amount > 0}
+        found = wanted & CpuSet(has)
+        for cell in wanted - found:
+            for nearest in self._rings(CpuSet([cell]), has)[:1]:
+                found |= (nearest & wanted) or nearest
+        for ring in self._rings(wanted, has):
+            if sum(has[cell] for cell in found) >= kib:
+                break
+            found |= ring
+        return found or wanted
+
+    def _rings(self, cells: CpuSet, others: Iterable[int]) -> list[CpuSet]:
+        """The others by their distance to the nearest of these cells, the nearest first."""
+        rings: dict[int, set[int]] = {}
+        for other in others:
+            far = [far for cell in self.cells if cell.id in cells for to, far in cell.distances if to == other]
+            rings.setdefault(min(far, default=REMOTE_DISTANCE), set()).add(other)
+        return [CpuSet(ring) for _distance, ring in sorted(rings.items())]
+
     def memory_of(self, cells: Iterable[int]) -> int:
         """KiB of those cells together."""
         wanted = set(cells)
         return sum(cell.memory for cell in self.cells if cell.id in wanted)
+
+
+def _amount(cell: Cell, page: int | None) -> int:
+    """KiB of a cell in huge pages of a size, 0 for any; None for all of its memory."""
+    if page is None:
+        return cell.memory
+    return sum(pool.size * pool.total for pool in cell.huge_pools if page in (0, pool.size))
 
 
 def cell_as_result(cell: Cell, caches: Iterable[CacheBank] = ()) -> dict[str, Any]:

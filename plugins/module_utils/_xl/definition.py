@@ -16,6 +16,7 @@ from functools import cached_property
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import UNREADABLE, Record, Trouble
+from ansible_collections.numa.virt.plugins.module_utils._values.kept import Kept
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape, pins_of
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
@@ -71,6 +72,10 @@ class XlDefinition:
         return self._placement[0]
 
     @property
+    def kept(self) -> tuple[Kept, ...]:
+        return ()
+
+    @property
     def record(self) -> Record | None:
         return self._record[0]
 
@@ -123,6 +128,7 @@ class XlRunning:
     suffix: str = "txt"
     shown_as: str = "config"
     written_form: str | None = None
+    kept: tuple[Kept, ...] = ()
     devices: tuple[str, ...] = ()
 
     @property

@@ -40,6 +40,7 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.placement_option
     rules_of,
     rules_with_ratio,
 )
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xml import parse_host
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
 from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -241,6 +242,17 @@ class Hypervisor(Host):
         self.parts = {}  # kind of devices -> documents
         self.networks = {}  # name of a virtual network -> its document
         self.libvirt = "9.0.0"  # the daemon's version
+        self.capabilities = None  # a document, where the host is another one
+
+    @property
+    def everything_there(self):
+        """Its CPUs, with those that are offline."""
+        return parse_host(self.capabilities).present if self.capabilities is not None else CpuSet(range(8))
+
+    @property
+    def nodes(self):
+        """Its cells, with memory and without, as the kernel lists them."""
+        return str(parse_host(self.capabilities).cell_ids) if self.capabilities is not None else "0-3"
 
     def connect(self):
         return FakeConnection(self)
@@ -282,7 +294,7 @@ class Hypervisor(Host):
     def run(self, guest, paused, image=None):
         guest.live, guest.state = image or guest.config, "paused" if paused else "running"
         root = etree.fromstring(guest.live)
-        everything = CpuSet(range(8)) - self.offline
+        everything = self.everything_there - self.offline
         cpuset = root.find("vcpu").get("cpuset") if self.kind == "qemu" else None  # libxl ignores it
         pins = {int(each.get("vcpu")): each.get("cpuset") for each in root.iterfind("cputune/vcpupin")}
         there = {int(each.get("id")) for each in root.iterfind("vcpus/vcpu[@enabled='yes']")}
@@ -297,7 +309,7 @@ class Hypervisor(Host):
         cpuset = root.find("vcpu").get("cpuset") or str(everything)
         emulator = root.find("cputune/emulatorpin")
         memory = root.find("numatune/memory")
-        nodeset = memory.get("nodeset") if memory is not None else "0-3"
+        nodeset = memory.get("nodeset") if memory is not None else self.nodes
         binds = memory is not None and memory.get("mode") == "strict"
         names = {guest.pid: ("qemu-system-x86", emulator.get("cpuset") if emulator is not None else cpuset)}
         names.update({guest.pid + 1 + vcpu: (f"CPU {vcpu}/KVM", str(cpus)) for vcpu, cpus in guest.where.items()})
@@ -359,11 +371,14 @@ class FakeConnection:
 
     def capabilities(self):
         self.calls += 1
+        if self.hypervisor.capabilities is not None:
+            return self.hypervisor.capabilities
         return capabilities("xen" if self.hypervisor.kind == "xen" else "kvm")
 
     def cpu_map(self):
         self.calls += 1
-        return tuple(cpu not in self.hypervisor.offline for cpu in range(8))
+        there = self.hypervisor.everything_there
+        return tuple(cpu in there - self.hypervisor.offline for cpu in range(there.mask.bit_length()))
 
     def versions(self):
         return "7.2.0", self.hypervisor.libvirt
@@ -613,7 +628,7 @@ class FakeDomain:
         parent.append(etree.fromstring(element))
         self.guest.live = etree.tostring(root, encoding="unicode")
         if self.hypervisor.local:
-            self.hypervisor._write_process(self.guest, root, CpuSet(range(8)))
+            self.hypervisor._write_process(self.guest, root, self.hypervisor.everything_there)
 
     def start(self, paused):
         def change():

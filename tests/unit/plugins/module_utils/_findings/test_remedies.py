@@ -54,7 +54,10 @@ def test_nothing() -> None:
 def test_every_code_has_somebody_or_is_left(code: str) -> None:
     """Of guests that policies have placed, only these are for a user or the host."""
     result = remedies([found(code, "packed", "packed2")], DOMAINS)
-    nobodys = ("cpu_offline", "definition_unreadable", "device_remote", "huge_pages_missing", "record_unreadable")
+    nobodys = (
+        "allocation_remote", "cpu_offline", "definition_unreadable", "device_remote", "huge_pages_missing",
+        "record_unreadable",
+    )  # fmt: skip
     assert bool(result["left"]) == (code in nobodys)
     assert bool(result["place"]) != bool(result["left"]) and not result["apply"]
 
@@ -150,3 +153,14 @@ def test_lines() -> None:
 
 def test_a_name_stays_on_its_line() -> None:
     assert finding_lines([found("cpu_missing", "a\nb")], "h") == ["h: error: cpu_missing: 'a\\nb': it is so; do this"]
+
+
+def test_what_giving_a_place_again_would_not_clear() -> None:
+    """A policy plans anew; whoever was placed by hand is left out."""
+    for code in ("memory_remote", "live_differs", "threads_differ", "cpuset_ignored"):
+        refused = found(code, "manual", numbers={"refused": 1})
+        assert remedies([refused], DOMAINS)["left"] == [refused]
+        assert names(remedies([found(code, "packed", numbers={"refused": 1})], DOMAINS)["place"]) == ["packed"]
+    ignored = found("cpuset_ignored", "stranger", numbers={"refused": 1})
+    assert remedies([ignored], DOMAINS)["left"] == [ignored]
+    assert names(remedies([ignored], DOMAINS, adopt="pack")["place"]) == ["stranger"]

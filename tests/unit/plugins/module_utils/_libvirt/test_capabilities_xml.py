@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.capabilities_xm
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.devices import Behind
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
+    BandwidthNode,
     CacheBank,
     Cell,
     Device,
@@ -353,3 +354,11 @@ def test_a_pool_that_lists_no_devices(inside: str, interface: str) -> None:
 )
 def test_other_networks_have_no_pool(forward: str) -> None:
     assert parse_pool(pool(forward)) is None
+
+
+def test_memory_bandwidth() -> None:
+    """Of a node without CPUs nobody knows whom it serves."""
+    more = "<memory_bandwidth><node id='1' cpus='0-3'><control min='10'/></node><node id='2'/></memory_bandwidth>"
+    text = document("memory-only-cell").replace("</topology>", f"</topology>{more}", 1)
+    assert parse_host(text).bandwidth == (BandwidthNode(1, CpuSet(range(4))),)
+    assert host("memory-only-cell").bandwidth == ()

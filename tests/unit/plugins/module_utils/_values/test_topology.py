@@ -180,3 +180,44 @@ def test_what_the_kernel_was_told_may_not_be_known() -> None:
     told = replace(it, kernel=KernelCpus(cpus("2,40"), cpus("2"), (Partition("a.slice", cpus("3")),)))
     assert (told.isolated, [each.name for each in told.partitions]) == (cpus("2"), ["a.slice"])
     assert told.in_pool(None).kernel == told.kernel
+
+
+def far(cell: int, text: str, memory: int, *distances: int, pools: tuple[PagePool, ...] = ()) -> Cell:
+    return Cell(cell, cpus(text), memory, distances=tuple(enumerate(distances)), pools=pools)
+
+
+def test_where_memory_can_be_near() -> None:
+    """Cells 0 and 3 have CPUs and no memory."""
+    cells = (
+        far(0, "0-1", 0, 10, 12, 20, 30),
+        far(1, "2-3", 8, 12, 10, 20, 30),
+        far(2, "4-5", 16, 20, 20, 10, 12),
+        far(3, "6-7", 0, 30, 30, 12, 10),
+    )
+    it = Host("qemu", cells, cpus("0-7"), cpus("0-7"))
+    assert [str(it.memory_near([cell])) for cell in range(4)] == ["1", "1", "2", "2"]
+    assert it.memory_near([0, 2]) == cpus("1-2")
+    assert it.memory_near([0], 9) == it.memory_near([1], 9) == cpus("1-2")
+    assert it.memory_near([2], 99) == cpus("1-2")
+    # Two that are as near are both.
+    flat = Host("qemu", tuple(far(cell.id, "0", cell.memory, 12, 12, 12, 12) for cell in cells), EMPTY, EMPTY)
+    assert flat.memory_near([0]) == cpus("1-2")
+    assert flat.memory_near([0, 1]) == cpus("1")
+
+
+def test_where_memory_can_be_near_that_nobody_tells_of() -> None:
+    assert Host("qemu", (far(0, "0-1", 0, 10),), EMPTY, EMPTY).memory_near([0]) == cpus("0")
+    bare = Host("qemu", (Cell(0, cpus("0"), 0), Cell(1, cpus("1"), 4)), EMPTY, EMPTY)
+    assert bare.memory_near([0]) == cpus("1")
+
+
+def test_where_huge_pages_can_be_near() -> None:
+    small = PagePool(4, 100)
+    cells = (
+        far(0, "0", 800, 10, 20, pools=(small, PagePool(2048, 0))),
+        far(1, "1", 800, 20, 10, pools=(small, PagePool(2048, 2))),
+    )
+    it = Host("qemu", cells, cpus("0-1"), cpus("0-1"))
+    assert it.memory_near([0]) == cpus("0")
+    assert it.memory_near([0], page=2048) == it.memory_near([0], page=0) == cpus("1")
+    assert it.memory_near([0], page=1048576) == cpus("0")
