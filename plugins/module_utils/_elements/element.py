@@ -60,7 +60,8 @@ class Running:
     """A running guest as far as it matters for what can be changed now.
 
     ``now`` is what its live definition says, ``wanted`` what shall hold, ``everything`` the CPUs online for it.
-    ``cuts`` tells whether a call would cut a CPU set off. Without a ``scope`` the run is about everything.
+    ``cuts`` tells whether a call would cut a CPU set off. Without a ``scope`` the run is about everything. ``bound``
+    are all cells that memory shall be bound to.
     """
 
     now: Placement
@@ -72,6 +73,7 @@ class Running:
     driver: Driver
     cuts: Callable[[CpuSet], bool]
     scope: Scope | None = None
+    bound: CpuSet = EMPTY
 
 
 class Element(ABC):

@@ -37,6 +37,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
     MEMORY,
     Misplaced,
     Observation,
+    own_memory,
     policy_cells,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
@@ -186,6 +187,8 @@ class Numatune(Element):
                 yield Step(change, "bind_memory", (after.memory.nodeset,))
             else:
                 yield Restart("numatune/memory", _why(before.memory, after.memory, guest.driver))
+        else:
+            yield from _lies_elsewhere(guest, after.memory)
         if before.memnodes != after.memnodes:
             yield Restart("numatune/memnode", "the cells of a guest are bound when it starts")
 
@@ -228,6 +231,17 @@ def _why(before: MemoryBinding | None, after: MemoryBinding | None, driver: Driv
         return f"the mode of a running guest's memory cannot change ({modes})"
     movable = " or ".join(sorted(driver.live_nodeset)) or "no"
     return f"memory in {after.mode} mode is bound when the guest starts; only {movable} memory can move while it runs"
+
+
+def _lies_elsewhere(guest: Running, binding: MemoryBinding | None) -> Iterator[Consequence]:
+    """Memory that is bound where it shall be, and was taken elsewhere before it was."""
+    seen = guest.observation.memory
+    if seen is None or binding is None or binding.automatic or binding.mode not in BINDING_MODES:
+        return
+    away = {cell: kib for cell, kib in seen.kib if kib and cell not in binding.nodeset | guest.bound}
+    if sum(away.values()) > own_memory(guest.observation, CpuSet(away), guest.shape.memory):
+        where = ", ".join(f"{kib} KiB of the running guest's memory lie on cell {cell}" for cell, kib in away.items())
+        yield Restart("numatune/memory", f"{where}; what was taken there stays there while it runs")
 
 
 def _left_behind(guest: Running) -> Iterator[Consequence]:

@@ -22,10 +22,10 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
 )
 from ansible_collections.numa.virt.plugins.module_utils._elements.words import as_text, set_in, some_set
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
-from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
+from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 
 
 class Region(NamedTuple):
@@ -132,12 +132,22 @@ class Vcpu(Element):
         return HostParts((intent.cpuset,) if intent.cpuset is not None else (), intent.cells or EMPTY)
 
     def live(self, guest: Running) -> Iterator[Consequence]:
-        """Nothing by itself: libvirt has no call for it, and the elements that pin threads see to it."""
-        return iter(())
+        """Only numad's choice: libvirt has no call for a CPU set, and the elements that pin threads see to it."""
+        if guest.scope is not None or not guest.driver.numatune or guest.wanted.cpuset is not None:
+            return
+        now, wanted = (_chosen(each, guest.shape) for each in (guest.now, guest.wanted))
+        if any(guest.wanted.pin_of(vcpu) is None for vcpu in now ^ wanted):
+            yield Restart(self.paths[0], "numad chooses when the guest starts, and what it has chosen stays until then")
 
     def misplaced(self, placement: Placement, observation: Observation, bound: CpuSet) -> Iterator[Misplaced]:
         """Its threads are told of by the elements that pin them."""
         return iter(())
+
+
+def _chosen(placement: Placement, shape: Shape) -> frozenset[int]:
+    """The vCPUs that numad chooses CPUs for."""
+    every = range(shape.vcpus) if placement.automatic else ()
+    return frozenset(vcpu for vcpu in every if placement.pin_of(vcpu) is None)
 
 
 def _mode(region: Region) -> str:

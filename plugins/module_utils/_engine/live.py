@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import Running, Scope
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_change
-from ansible_collections.numa.virt.plugins.module_utils._elements.registry import live_changes
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import live_changes, named_parts
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe
 from ansible_collections.numa.virt.plugins.module_utils._errors import required
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import NAMESPACE, PREFIX, record_text
@@ -56,6 +56,7 @@ def plan_live(
         driver=session.driver,
         cuts=session.cuts,
         scope=scope,
+        bound=named_parts(wanted).cells,
     )
     found = list(live_changes(guest))
     steps = [each for each in found if isinstance(each, Step)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.registry import asked_parts
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import INFO, LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import (
     Finding,
@@ -19,16 +20,12 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     cpus_text,
     finding,
 )
+from ansible_collections.numa.virt.plugins.module_utils._findings.mending import memory_remedy
 from ansible_collections.numa.virt.plugins.module_utils._findings.room import Room
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import own_memory
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import BINDING_MODES, Intent
-
-# QEMU's own memory, which nothing binds where the guest's is not kept to its cells by cgroup: KiB, and a part of the
-# guest's.
-_OWN_MEMORY = 64 * 1024
-_OWN_PART = 32
 
 
 def find_distance(view: View) -> Iterator[Finding]:
@@ -55,11 +52,12 @@ def asked_cells(view: View, intent: Intent | None) -> CpuSet:
 
 def _memory(view: View, seen: Seen) -> Iterator[Finding]:
     """Where it was seen; where it cannot be, bound to cells of which none is the guest's."""
-    own, asked = seen.cells, asked_cells(view, seen.facts.intent)
+    own, intent = seen.cells, seen.facts.intent
+    asked = asked_cells(view, intent) | (asked_parts(intent).cells if intent is not None else EMPTY)
     binding = seen.said.placement.memory if view.driver.numatune else None
     nodeset = seen.nodeset if view.driver.numatune else EMPTY
-    near = own | asked
-    if nodeset & own:
+    near = own | view.memory_near(seen, own) | asked
+    if nodeset & near:
         # Nobody runs on a cell without CPUs: who names one means it. And who interleaves means all of it.
         bare = CpuSet(cell.id for cell in view.host.cells if not cell.cpus)
         gentle = binding is not None and binding.mode not in BINDING_MODES
@@ -78,7 +76,8 @@ def _memory(view: View, seen: Seen) -> Iterator[Finding]:
         off = {cell: kib for cell, kib in sorted(lies.items()) if kib and cell in known - near}
         kib, away = sum(off.values()), CpuSet(off)
         # What is bound there, and nowhere near, is the guest's.
-        if kib <= (0 if nodeset and not nodeset & near else _tolerated(seen, away)):
+        tolerated = own_memory(seen.facts.observation, away, seen.said.shape.memory)
+        if kib <= (0 if nodeset and not nodeset & near else tolerated):
             return
         numbers = {"kib": kib, "total_kib": sum(lies.values())}
         message = (
@@ -86,36 +85,11 @@ def _memory(view: View, seen: Seen) -> Iterator[Finding]:
             f"and its vCPUs run on {own}"
         )
     fix = view.memory_fix(seen)
+    remedy, refused = memory_remedy(view, seen, away, fix)
     yield finding(
-        "memory_remote", seen.name, message, _move_remedy(view, seen, fix), cells=away, numbers=numbers, fix=fix
-    )
-
-
-def _tolerated(seen: Seen, away: CpuSet) -> int:
-    """KiB that are no memory of the guest, for all that can be told.
-
-    None where Xen says so, or where no thread may take memory there: what lies there was the guest's before.
-    """
-    observation = seen.facts.observation
-    if observation is None or observation.source != PROC:
-        return 0
-    allowed = union(thread.mems for thread in observation.others)
-    if allowed and not allowed & away:
-        return 0
-    return max(_OWN_MEMORY, seen.said.shape.memory // _OWN_PART)
-
-
-def _move_remedy(view: View, seen: Seen, fix: str) -> str:
-    module = "numa_placement" if seen.wish is not None else "numa_domain"
-    if fix == RESTART:
-        return f"run {module} for it with restart=allowed: {_why(view)}"
-    if fix == LIVE:
-        return f"run {module} for it: its memory can move while it runs"
-    return f"run {module} for it: it gets its place at its next start"
-
-
-def _why(view: View) -> str:
-    return "memory does not move while it runs" if view.driver.numatune else "on Xen memory never moves"
+        "memory_remote", seen.name, message, remedy,
+        cells=away, numbers={**numbers, **refused}, fix=fix,
+    )  # fmt: skip
 
 
 def _helpers(view: View, seen: Seen) -> Iterator[Finding]:

@@ -11,14 +11,14 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import knob_changes, settle_knobs
-from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding
+from ansible_collections.numa.virt.plugins.module_utils._findings.mending import REFUSED, placed_again, refusal
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, placed_by
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import resolve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -26,12 +26,14 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     MemoryBinding,
+    MemoryIntent,
     Placement,
     pins_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 _EVERYWHERE = "every CPU"
+_NUMAD = "CPUs that numad chooses"
 _UNBOUND = "not bound"
 _NOTHING = Intent()
 
@@ -104,7 +106,7 @@ def _meant(cpus: CpuSet | None, host: Host) -> CpuSet | None:
 
 def _text(cpus: CpuSet | None, automatic: bool) -> str:
     if automatic:
-        return "CPUs that numad chooses"
+        return _NUMAD
     return _EVERYWHERE if cpus is None else str(cpus)
 
 
@@ -122,12 +124,13 @@ def _intent(view: View, seen: Seen, faulty: bool) -> Iterator[Finding]:
     if config is None or intent is None or faulty:
         return
     fix = REDEFINE
-    try:
-        wanted = _wanted(view, seen, config, intent)
-    except NumaVirtError as error:
-        message = f"what was asked for cannot be met on this host now: {error.message}"
-        yield finding("intent_differs", seen.name, message, "ask for another place with numa_domain", fix=fix)
+    refused = refusal(view, seen)
+    if refused is not None:
+        module = "numa_domain" if seen.wish is None else "numa_placement"
+        message = f"what was asked for cannot be met on this host now: {refused}"
+        yield finding("intent_differs", seen.name, message, f"ask for another place with {module}", fix=fix)
         return
+    wanted = _wanted(view, seen, config, intent)
     found = differences(view, seen.host, replace(config, placement=wanted), config)
     if found:
         message = f"asked for was {_listed(found, 'the definition says')}"
@@ -141,7 +144,7 @@ def _intent(view: View, seen: Seen, faulty: bool) -> Iterator[Finding]:
 
 
 def _wanted(view: View, seen: Seen, config: Said, intent: Intent) -> Placement:
-    """What the definition would say if the modules were asked for nothing new. Raises NumaVirtError."""
+    """What the definition would say if the modules were asked for nothing new, which they do not refuse."""
     shape, current = config.shape, config.placement
     if intent.names_region:
         return resolve(_NOTHING, intent, current, current.cpuset, seen.host, view.driver, shape).encoded
@@ -160,9 +163,13 @@ def _live(view: View, seen: Seen) -> Iterator[Finding]:
     found = differences(view, seen.host, config, live)
     if not found:
         return
-    memory = any(each.kind == "memory" for each in found)
-    fix = RESTART if any(each.kind == "knob" for each in found) else LIVE
-    if memory and (_memory_fix(view, config.placement, live.placement) == RESTART):
+    # What is made of its definition is what the running guest gets; of a policy's, the plan alone knows.
+    again = placed_again(view, seen) if seen.wish is None else None
+    after = again if again is not None else config.placement
+    memory = view.driver.numatune and bool(_memory_differences(after, live.placement))
+    numad = any(_NUMAD in (each.one, each.other) for each in found if each.kind == "vcpu")
+    fix = RESTART if numad or any(each.kind == "knob" for each in found) else LIVE
+    if memory and (_memory_fix(view, after, live.placement) == RESTART):
         fix = RESTART
     elif not view.driver.pin_flags and any(each.what.startswith("IO thread") for each in found):
         fix = RESTART  # the test driver cannot pin those of a running guest
@@ -176,9 +183,17 @@ def _live(view: View, seen: Seen) -> Iterator[Finding]:
         if fix == RESTART
         else f"run {managed} for it, which applies to the running guest what can be"
     )
-    yield finding(
-        "live_differs", seen.name, message, remedy, cpus=_where(found), numbers={"differences": len(found)}, fix=fix
-    )
+    why = refusal(view, seen) if seen.wish is None else None
+    if why is not None:
+        remedy = f"give it another place with numa_domain: that of its definition cannot be met on this host ({why})"
+    numbers = {"differences": len(found), **_refused(view, seen)}
+    yield finding("live_differs", seen.name, message, remedy, cpus=_where(found), numbers=numbers, fix=fix)
+
+
+def _refused(view: View, seen: Seen) -> Mapping[str, int]:
+    """Of a guest that gets again what a user has asked for, where the host has that no more."""
+    by_hand = seen.facts.intent is not None and seen.wish is None
+    return REFUSED if by_hand and placed_again(view, seen) is None else {}
 
 
 def _memory_fix(view: View, config: Placement, live: Placement) -> str:
@@ -220,7 +235,7 @@ def _threads(view: View, seen: Seen) -> Iterator[Finding]:
     narrower = all(each.kind == "helper" and _inside(each) for each in found)
     how = "virsh emulatorpin or iothreadpin --live" if narrower else "vcpu_pin"
     remedy = f"pin it with {how}, and look who else pins threads or limits cgroups on the host"
-    numbers = {"threads": len(found)}
+    numbers = {"threads": len(found), **_refused(view, seen)}
     yield finding("threads_differ", seen.name, message, remedy, cpus=_where(found), numbers=numbers)
 
 
@@ -253,13 +268,25 @@ def _ignored(view: View, seen: Seen) -> Iterator[Finding]:
         f"its definition has the CPU set {cpuset}, which Xen ignores: {len(bare)} of {len(said.shape.present)} vCPUs "
         "have no pin and may run everywhere, and its memory is taken from anywhere"
     )
-    remedy = f"run numa_domain for it with cpuset={cpuset}, which writes a vcpupin for each vCPU"
-    numbers = {"vcpus": len(bare)}
+    remedy, refused = _pinned_by(view, seen, cpuset)
+    numbers = {"vcpus": len(bare), **(REFUSED if refused else {})}
     fix = RESTART if seen.running else REDEFINE
     yield finding(
         "cpuset_ignored", seen.name, message, remedy,
         cells=view.host.cells_touched(cpuset), cpus=cpuset, numbers=numbers, fix=fix,
     )  # fmt: skip
+
+
+def _pinned_by(view: View, seen: Seen, cpuset: CpuSet) -> tuple[str, bool]:
+    """(what makes an ignored CPU set hold, whether that is more than asking for the set)."""
+    if seen.wish is not None:
+        return "run numa_placement for it again, which writes a vcpupin for each vCPU", False
+    why = refusal(view, seen, Intent(cpuset=cpuset))
+    if why is None:
+        return f"run numa_domain for it with cpuset={cpuset}, which writes a vcpupin for each vCPU", False
+    if refusal(view, seen, Intent(cpuset=cpuset, memory=MemoryIntent("none"))) is None:
+        return f"run numa_domain for it with cpuset={cpuset}, memory.mode=none: with its memory, {why}", True
+    return f"give it other CPUs with numa_domain: {why}", True
 
 
 def _listed(found: Sequence[Difference], but: str) -> str:

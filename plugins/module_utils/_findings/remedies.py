@@ -140,7 +140,7 @@ def _actors(
     code = each["code"]
     if each["fix"] == HOST or code not in _WHO:
         return
-    who = _WHO[code]
+    who, refused = _WHO[code], each.get("numbers", {}).get("refused")
     names = [each["domain"]] if "domain" in who else []
     names += each["others"] if "others" in who else []
     for name in names:
@@ -151,9 +151,10 @@ def _actors(
             yield name, {"name": name}, True
         elif intent is not None:
             # An intent that cannot be met has no differences to tell of.
-            if code in _STRAYED and (code != "intent_differs" or each["numbers"].get("differences")):
+            met = code != "intent_differs" or each["numbers"].get("differences")
+            if code in _STRAYED and met and not refused:
                 yield name, {"name": name, "cpuset": None}, False
-        elif code == "cpuset_ignored":
+        elif code == "cpuset_ignored" and not refused:
             yield name, {"name": name, "cpuset": each["cpus"]}, False
         elif adopt and code not in _BY_ITS_OWN and (adopt == _DEDICATED or code not in _BY_PINS):
             yield name, {"name": name, "policy": adopt}, True

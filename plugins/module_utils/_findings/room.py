@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets, placed_by
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, count, weight
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
@@ -77,13 +77,25 @@ class Room:
         capacity = self.view.capacity
         held = not seen.free and not seen.unknown
         used = seen.owned
-        if held:
-            used |= seen.reach
+        kept = seen.reach if held else 0
+        for vcpu in seen.held if not seen.unknown else ():
+            kept |= seen.sets[vcpu]
+        used |= kept
         for _who, cpus in helper_sets(seen.said):
             mask = cpus.mask & capacity.all_online
             used |= mask if capacity.all_online & ~mask else 0
-        cells = capacity.cells_of(seen.reach) if held and not seen.owned else 0
+        later = self._later(seen)
+        cells = capacity.cells_of(later if seen.owned else kept | later)
         return _Share(cells, self._weight(seen), used, self._pool(seen) or 0, self._memory_of(seen, held))
+
+    def _later(self, seen: Seen) -> int:
+        """The CPUs that a running guest is held to when it starts anew."""
+        config, mask = seen.facts.config, 0
+        if seen.running and config is not None:
+            sets = (placed_by(self.view.driver, config, vcpu) for vcpu in config.shape.present)
+            for cpus in sets:
+                mask |= cpus.mask if cpus is not None else 0
+        return mask if self.view.host.online.mask & ~mask else 0
 
     def _weight(self, seen: Seen) -> int:
         ratio = seen.wish.cpu_ratio if seen.wish is not None else None
@@ -119,6 +131,8 @@ class Room:
             mine = share.load if share.cells >> cell & 1 else 0
             return UNIT * open_cpus - (self._load[cell] - mine) >= share.load
         others = self._twice | (self._once & ~share.used)
+        for _who, cpus in helper_sets(seen.said):
+            others |= 0 if cpus.mask & seen.dedicated else cpus.mask  # it stays there
         free = capacity.own[cell] & pool & ~others
         need = count(seen.dedicated)
         smt, caches = "prefer", [capacity.online[cell]]

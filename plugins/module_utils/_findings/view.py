@@ -168,7 +168,11 @@ class View:
                 self._pools[pool] = self.host  # a pool that is gone
         return self._pools[pool]
 
+    def _obeyed(self, said: Said | None) -> Said | None:
+        return said and replace(said, placement=self.driver.obeyed(said.placement))
+
     def _seen(self, guest: GuestFacts) -> Seen:
+        guest = replace(guest, config=self._obeyed(guest.config), live=self._obeyed(guest.live))
         said = guest.live if guest.live is not None else guest.config
         if said is None:
             raise ValueError(f"{guest.name!r} has no definition at all")
@@ -226,6 +230,11 @@ class View:
         if seen.wish.emulator == "isolate" and emulator is not None:
             cpus |= emulator.mask
         return replace(seen, dedicated=cpus, owned=owned)
+
+    def memory_near(self, seen: Seen, cells: CpuSet) -> CpuSet:
+        """Where a guest's memory can be as near to these cells as the host allows."""
+        page = seen.page_size if self.driver.numatune else None
+        return self.host.memory_near(cells, seen.said.shape.memory, page)
 
     def memory_fix(self, seen: Seen) -> str:
         """What it takes to bring a guest's memory elsewhere."""

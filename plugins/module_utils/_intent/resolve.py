@@ -251,6 +251,9 @@ def _memory(
             )
         return None, ()
     option, nodeset, value = _memory_cells(intent, asked, cpuset, host)
+    if not driver.numatune and asked.cells is None:
+        # It comes from those of the CPUs' cells that have some.
+        nodeset = (nodeset & host.cells_with_memory) or nodeset
     if not nodeset:
         raise InputError(option, value, "these CPUs are on no cell", "give memory.cells or cells")
     stray = shape.memory_cells - nodeset

@@ -131,16 +131,17 @@ def _kept(outcome: Outcome, kept: Kept) -> Placed:
     alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
     pins = () if alike else pins_of(dict(enumerate(sets)))
     cells = capacity.cells_of(where.mask)
+    there = capacity.cell_ids(cells)
     return Placed(
         name=guest.name,
         policy=guest.request.policy,
         action=KEEP,
         vcpus=guest.vcpus,
-        cells=capacity.cell_ids(cells),
+        cells=there,
         cpuset=where,
         vcpu_pins=pins,
         emulator=None if each.emulator == where or guest.request.emulator is None else each.emulator,
-        memory_cells=each.nodeset if each.nodeset is not None else capacity.cell_ids(cells),
+        memory_cells=each.nodeset if each.nodeset is not None else (there & capacity.host.cells_with_memory) or there,
         memory=_memory(outcome, guest, kept.spot),
         owned=CpuSet.from_mask(kept.owned),
         guest_cells=_guest_cells(outcome, guest, kept.spot),

@@ -80,6 +80,10 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
         if nodes & ~cells & capacity.with_cpus and each.wish is None:
             return f"its memory is bound to cell {capacity.cell_ids(nodes & ~cells)}, where none of its vCPUs runs"
         lenders = nodes & ~cells
+    takes_from = capacity.cell_ids(cells) if each.nodeset is None else each.nodeset
+    has = capacity.host.memory_of(takes_from)
+    if request.memory > has and not capacity.host.implied_cell:
+        return f"its memory comes from cell {takes_from}, which has {has} KiB for its {request.memory}"
     if (cells | lenders) & ~guest.allowed:
         off = capacity.cell_ids((cells | lenders) & ~guest.allowed)
         why = "reserved_cells keeps guests off it" if request.cells is None else f"may use {request.cells}"

@@ -77,9 +77,16 @@ class Driver:
             placement = replace(
                 placement, vcpu_pins=pins_of({vcpu: cpus for vcpu, cpus in pins.items() if cpus is not None})
             )
-        if not self.numatune:
-            placement = replace(placement, memory=None, memnodes=())
-        return placement
+        return self.obeyed(placement)
+
+    def obeyed(self, placement: Placement) -> Placement:
+        """Without what this driver stores and nobody obeys: <numatune>, and placement='auto', which needs numad.
+
+        libvirt completes an automatic <vcpu> with memory that is automatic too, and would do so again and again.
+        """
+        if self.numatune:
+            return placement
+        return replace(placement, memory=None, memnodes=(), automatic=False)
 
     def decode(self, placement: Placement) -> Placement:
         """What owned elements mean that encode() may have written: the way back."""
@@ -87,9 +94,7 @@ class Driver:
             # A vCPU that may run wherever the domain may has no pin of its own.
             pins = tuple(pair for pair in placement.vcpu_pins if pair[1] != placement.cpuset)
             placement = replace(placement, vcpu_pins=pins)
-        if not self.numatune:
-            placement = replace(placement, memory=None, memnodes=())
-        return placement
+        return self.obeyed(placement)
 
 
 # libxl has no virNodeGetCPUMap(), and Xen's topology lists offline CPUs like others: cpupools tell them apart.

@@ -24,6 +24,10 @@ SCHEDULER = "scheduler"
 # Who is misplaced when it is no thread
 MEMORY = "the guest's memory"
 
+# QEMU's own memory: KiB, and a part of the guest's.
+_OWN_MEMORY = 64 * 1024
+_OWN_PART = 32
+
 
 @dataclass(frozen=True)
 class Scheduler:
@@ -119,6 +123,19 @@ def observation_as_result(observation: Observation | None) -> dict[str, Any] | N
         "memory_policy": memory.policy if memory is not None else None,
         "memory": {str(cell): kib for cell, kib in memory.kib} if memory is not None else None,
     }
+
+
+def own_memory(observation: Observation | None, away: CpuSet, kib: int) -> int:
+    """KiB on the cells ``away`` that may be QEMU's own, of a guest with ``kib``: only a cgroup binds those.
+
+    0 where Xen says it, or where no thread may take memory there: what lies there was the guest's before.
+    """
+    if observation is None or observation.source != PROC:
+        return 0
+    allowed = union(thread.mems for thread in observation.others)
+    if allowed and not allowed & away:
+        return 0
+    return max(_OWN_MEMORY, kib // _OWN_PART)
 
 
 def policy_cells(policy: str | None) -> CpuSet | None:

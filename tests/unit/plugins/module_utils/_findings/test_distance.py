@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -170,6 +171,90 @@ def test_a_cell_without_cpus_is_meant_by_who_names_it() -> None:
     assert codes(it, guest("a", memory="strict 0,4", kib={0: GIB, 4: GIB}, **parts)) == []
     assert codes(it, guest("a", memory="strict 0", kib={0: GIB, 4: GIB}, **parts)) == ["memory_remote"]
     assert codes(it, guest("a", kib={0: GIB, 4: GIB}, **parts)) == ["memory_remote"]
+
+
+def bare_of_memory(*cells: int, pages: tuple[int, ...] = ()) -> Host:
+    """Where these cells have CPUs and no memory."""
+    it = host(4, pages=pages) if pages else HOST
+    return replace(it, cells=tuple(replace(cell, memory=0) if cell.id in cells else cell for cell in it.cells))
+
+
+def test_vcpus_on_a_cell_without_memory() -> None:
+    """Memory on the nearest that has some is as near as it can be; what is farther is told, with where it should be."""
+    it = bare_of_memory(0, 3)
+    near, distant = (str(cell) for cell in sorted((1, 2), key=lambda cell: it.cells[0].distances[cell]))
+    assert codes(it, guest("a", running=False, cpuset="0-3", memory=f"strict {near}")) == []
+    assert codes(it, guest("a", source="hypervisor", cpuset="0-3", kib={int(near): GIB})) == []
+    one = only(it, guest("a", running=False, cpuset="0-3", memory=f"strict {distant}"))
+    assert (one["code"], one["cells"]) == ("memory_remote", [int(distant)])
+    assert one["remedy"] == (
+        f"run numa_domain for it with cpuset=0-3, memory.cells=[{near}]: it gets its place at its next start"
+    )
+    assert "memory_remote" in codes(it, guest("a", source="hypervisor", cpuset="0-15", memory="strict 2", kib={2: GIB}))
+
+
+def test_memory_that_one_cell_cannot_hold() -> None:
+    """Where else it lies is no news; the nearest of the others are meant."""
+    parts = {"source": "hypervisor", "cpuset": "0-7", "gib": 20}
+    assert codes(HOST, guest("a", memory="strict 0-1", kib={0: 16 * GIB, 1: 4 * GIB}, **parts)) == []
+    assert codes(HOST, guest("a", memory="strict 0-3", kib={0: 16 * GIB, 3: 4 * GIB}, **parts)) == ["memory_remote"]
+
+
+def test_huge_pages_that_its_cell_has_not() -> None:
+    it = host(4, pages=(0, 2, 2, 2))
+    assert "memory_remote" not in codes(it, guest("a", running=False, cpuset="0-7", memory="strict 1", page=GIB))
+
+
+def test_the_memory_of_a_device_that_is_meant_elsewhere() -> None:
+    parts: dict[str, Any] = {"cpuset": "0-7", "memory": "strict 0", "guest_cells": 1, "nodemask": {0: "1"}}
+    meant = Intent(cells=CpuSet([0]), knobs=(("nodemask", ((0, CpuSet([1])),)),))
+    lies = {"source": "hypervisor", "kib": {0: GIB, 1: GIB}, **parts}
+    assert "memory_remote" not in codes(HOST, guest("a", intent=meant, **lies))
+    assert "memory_remote" in codes(HOST, guest("a", **lies))
+
+
+def remedy(it: Host, **parts: Any) -> str:
+    """Of its remote memory, beside whatever else is found."""
+    (one,) = [each for each in found(it, guest("a", **parts)) if each.code == "memory_remote"]
+    return one.remedy
+
+
+def test_a_remedy_is_what_changes_something() -> None:
+    parts: dict[str, Any] = {"running": False, "cpuset": "0-7"}
+    start = ": it gets its place at its next start"
+    assert remedy(HOST, memory="strict 1", **parts) == f"run numa_domain for it with cpuset=0-7{start}"
+    own = f"run numa_domain for it with cpuset=0-7, memory.mode=restrictive{start}"
+    assert remedy(HOST, memory="restrictive 1", **parts) == own
+    asked = Intent(cells=CpuSet([0]))
+    assert remedy(HOST, memory="strict 1", intent=asked, **parts) == f"run numa_domain for it{start}"
+    planned = replace(policy("pack"), cpuset=CpuSet(range(8)), memory=MemoryIntent("strict", CpuSet([0])))
+    assert remedy(HOST, memory="strict 1", intent=planned, **parts) == f"run numa_placement for it{start}"
+    gone = replace(policy("pack"), cpuset=CpuSet([0, 90]))
+    again = f"run numa_placement for it with rebalance=true{start}"
+    assert remedy(HOST, memory="strict 1", intent=gone, **parts) == again
+
+
+def test_where_no_task_is_a_remedy() -> None:
+    """Of no cell the host has memory enough, or it refuses something else of the guest."""
+    parts = {"cpuset": "0-7", "memory": "strict 1", "gib": 99, "running": False}
+    small = replace(HOST, cells=tuple(replace(cell, memory=cell.memory if cell.id < 2 else 0) for cell in HOST.cells))
+    assert codes(small, guest("a", **parts)) == []
+    pinned = {"source": "hypervisor", "pins": ["0"], "vcpus": 3, "current": 1, "kib": {1: GIB}}
+    (one,) = [each for each in found(HOST, guest("a", **pinned), driver="xen") if each.code == "memory_remote"]
+    assert one.remedy == "give it cells that have CPUs and memory enough with numa_domain (cells, memory.cells)"
+    refused = found(HOST, guest("a", running=False, cpuset="0-7", memory="strict 1", emulator="90"))
+    assert [each.remedy for each in refused if each.code == "memory_remote"] == [one.remedy]
+
+
+def test_memory_that_can_move_and_is_bound_already() -> None:
+    one = only(HOST, guest("a", source="hypervisor", cpuset="0-7", memory="restrictive 0", kib={1: GIB}))
+    assert one["fix"] == "live" and one["remedy"].startswith(
+        "move it with migratepages, or run numa_domain for it with"
+    )
+    asked = Intent(cells=CpuSet([0]), memory=MemoryIntent("restrictive"))
+    parts = {"source": "hypervisor", "cpuset": "0-7", "memory": "restrictive 1", "intent": asked, "kib": {1: GIB}}
+    (one_more,) = [each for each in found(HOST, guest("a", **parts)) if each.code == "memory_remote"]
+    assert one_more.remedy == "run numa_domain for it: its memory can move while it runs"
 
 
 # --- helper_off_cells ------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.scheduler impo
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import finding_as_result
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.observation import PROC, Scheduler
+from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION, PROC, Scheduler
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, MemoryIntent
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import CpuPool
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import (
@@ -25,6 +25,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.bui
     host,
     observed,
     only,
+    policy,
     said,
 )
 
@@ -321,3 +322,44 @@ def test_a_cpupool_is_no_restriction_of_its_own() -> None:
     assert codes(it, GuestFacts("a", about, about, real), driver="xl") == []
     gone = said("a", pool="gone")
     assert codes(it, GuestFacts("a", gone, gone, real), driver="xl") == []
+
+
+def test_what_makes_an_ignored_set_hold() -> None:
+    """What its policy has planned, the set alone, the set without a promise of memory, or another set."""
+    parts: dict[str, object] = {"cpuset": "0-7", "running": False}
+    (placed,) = found(HOST, guest("a", intent=policy("pack"), **parts), driver="xen")
+    assert placed.remedy == "run numa_placement for it again, which writes a vcpupin for each vCPU"
+    alone = only(HOST, guest("a", **parts), driver="xen")
+    assert alone["remedy"] == "run numa_domain for it with cpuset=0-7, which writes a vcpupin for each vCPU"
+    large = only(HOST, guest("a", gib=17, **parts), driver="xen")
+    assert large["remedy"].startswith(
+        "run numa_domain for it with cpuset=0-7, memory.mode=none: with its memory, cpuset:"
+    )
+    assert large["numbers"] == {"vcpus": 2, "refused": 1}
+    gone = found(HOST, guest("a", cpuset="0,90", running=False), driver="xen")
+    assert [each.remedy for each in gone if each.code == "cpuset_ignored"] == [
+        "give it other CPUs with numa_domain: cpuset: '0,90': the host has no CPU 90; its CPUs are 0-15"
+    ]
+
+
+def test_a_definition_that_the_host_refuses() -> None:
+    """To have it again is no remedy; where a user has asked for it, the role is told."""
+    config, live = said("a", cpuset="0,90", memory="strict 0"), said("a", cpuset="0-7", memory="strict 0")
+    seen = observed(live, DEFINITION)
+    for intent, refused in ((None, {}), (Intent(vcpu_pins=((0, CpuSet([0])),)), {"refused": 1})):
+        results = found(HOST, GuestFacts("a", config, live, seen, intent))
+        (one,) = [each for each in results if each.code == "live_differs"]
+        assert one.remedy.startswith("give it another place with numa_domain: that of its definition cannot be met")
+        assert one.numbers == {"differences": one.numbers["differences"], **refused}
+
+
+def test_numad_chooses_anew_at_a_start() -> None:
+    config, live = said("a"), said("a", automatic=True, memory="strict 0-3")
+    results = found(HOST, GuestFacts("a", config, live, observed(live, DEFINITION)))
+    assert [(each.code, each.fix) for each in results if each.code == "live_differs"] == [("live_differs", "restart")]
+
+
+def test_nobody_asks_numad_on_xen() -> None:
+    """What libvirt stores of that is no difference, and keeps a guest off nothing."""
+    config, live = said("a"), said("a", automatic=True, memory="strict auto")
+    assert found(HOST, GuestFacts("a", config, live, observed(live, DEFINITION)), driver="xen") == ()

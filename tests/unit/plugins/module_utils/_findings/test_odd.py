@@ -39,10 +39,12 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test
 
 @st.composite
 def odd_hosts(draw: st.DrawFn) -> Host:
-    """Up to 4 cells; the last may have no CPUs, the first no memory, and some CPUs are offline."""
+    """Up to 4 cells; the last may have no CPUs, others no memory, and some CPUs are offline."""
     cells = draw(st.integers(1, 4))
     threads = draw(st.sampled_from((1, 2, 4)))
     memory = draw(st.lists(st.integers(4, 24), min_size=cells, max_size=cells))
+    for cell in draw(st.sets(st.integers(1, 3), max_size=2)):
+        memory[cell:] = [0, *memory[cell + 1 :]] if cell < cells else []
     pages = draw(st.sampled_from((0, 0, 3)))
     it = host(cells, draw(st.integers(1, 3)), threads, memory, pages, [(draw(st.integers(0, cells - 1)), "gpu")])
     offline = draw(st.sets(st.sampled_from(list(it.present)))) - set(it.cells[0].cores[0].cpus)
