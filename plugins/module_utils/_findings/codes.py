@@ -47,7 +47,7 @@ CODES = {
     "isolated_shared": Code(WARNING, "isolated CPUs that a guest shares, among which nothing is balanced", LIVE),
     "live_differs": Code(WARNING, "the running guest is not what its definition says", LIVE),
     "memory_remote": Code(WARNING, "memory on a cell with none of the guest's vCPUs", RESTART),
-    "realtime_shared": Code(ERROR, "threads of QEMU on the CPUs of real-time vCPUs", LIVE),
+    "realtime_shared": Code(ERROR, "other threads of a guest on the CPUs of its real-time vCPUs", LIVE),
     "record_unreadable": Code(WARNING, "a record of what was asked for that cannot be read", REDEFINE),
     "sibling_shared": Code(WARNING, "a sibling of a dedicated CPU used by another guest", LIVE),
     "spans_needlessly": Code(WARNING, "a guest on several cells that would fit one", RESTART),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Threads of QEMU on the CPUs of real-time vCPUs.
+"""Other threads of a guest on the CPUs of its real-time vCPUs.
 
 A vCPU with the scheduler fifo or rr that is busy gives its CPU to no ordinary thread: what has only such CPUs stands
 still, and the guest may never get through its firmware.
@@ -35,6 +35,11 @@ def _on_its_cpus(view: View, seen: Seen, mask: int) -> Iterator[Finding]:
     placement = seen.said.placement
     threads = [("its emulator's threads", placement.of_emulator)]
     threads += [(f"its IO thread {each}", placement.of_iothread(each)) for each in seen.said.shape.iothreads]
+    threads += [
+        (f"its vCPU {vcpu}", view.cpus_of(seen.sets[vcpu]))
+        for vcpu in seen.present
+        if vcpu not in realtime_vcpus(placement)
+    ]
     found = [(who, everywhere if cpus is None else cpus & everywhere) for who, cpus in threads]
     found = [(who, cpus) for who, cpus in found if cpus.mask & mask]
     if not found:
@@ -49,7 +54,6 @@ def _on_its_cpus(view: View, seen: Seen, mask: int) -> Iterator[Finding]:
     )
     yield finding(
         "realtime_shared", seen.name, message,
-        "run numa_placement for it with policy=dedicated, or pin these threads to other CPUs with vcpu_pin "
-        "(emulator, iothreads)",
+        "run numa_placement for it with policy=dedicated, or pin these threads to other CPUs with vcpu_pin",
         cpus=shared, numbers={"threads": len(found)}, severity=None if stuck else WARNING, fix=view.pin_fix(seen),
     )  # fmt: skip

@@ -43,8 +43,7 @@ def test_an_emulator_that_gets_no_time(policy: str) -> None:
         "message": "its emulator's threads may run on CPUs 2-3 of its real-time vCPUs, and nowhere else: they get no "
         "time there",
         "fix": "live",
-        "remedy": "run numa_placement for it with policy=dedicated, or pin these threads to other CPUs with vcpu_pin "
-        "(emulator, iothreads)",
+        "remedy": "run numa_placement for it with policy=dedicated, or pin these threads to other CPUs with vcpu_pin",
     }
 
 
@@ -58,6 +57,13 @@ def test_io_threads_count_as_well() -> None:
     assert one["severity"] == "error"
     assert one["message"].startswith("its IO thread 1 (and 1 more of its threads) may run on CPU 2 ")
     assert codes(HOST, realtime(emulator="0-1", iothreads={1: "1"})) == []
+
+
+def test_other_vcpus_count_as_well() -> None:
+    one = only(HOST, realtime(vcpus=(0,), pins=("2", "2-3"), emulator="0-1"))
+    assert (one["severity"], one["message"]) == ("warning", "its vCPU 1 may run on CPU 2 of its real-time vCPUs")
+    assert only(HOST, realtime(vcpus=(0,), pins=("2", "2"), emulator="0-1"))["severity"] == "error"
+    assert codes(HOST, realtime(vcpus=(0,), emulator="0-1")) == []
 
 
 def test_what_is_none() -> None:
