@@ -62,9 +62,10 @@ class XmlDefinition:
             raise XmlError(option, "the domain has no memory", expected)
         lost = registry.for_nothing(found.placement, found.shape, found.guest_cells)
         if lost:
+            more = f" (and {len(lost) - 1} more of the kind)" if len(lost) > 1 else ""
             raise XmlError(
                 option,
-                f"{lost[0].element} is for something that the guest does not have ({found._having})",
+                f"{lost[0].element}{more} is for something that the guest does not have ({found._having})",
                 "take it out, or give the guest what it is for, with <vcpu>, <iothreads> or <cpu><numa>",
             )
         return found

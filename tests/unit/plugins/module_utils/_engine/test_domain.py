@@ -561,3 +561,12 @@ def test_what_a_definition_says_for_nothing_is_dropped_with_a_warning(qemu, tune
     assert "memnode" not in qemu.guests["web1"].config and "'2'" not in qemu.guests["web1"].config
     again = qemu.place("web1", cells=[0], state="defined")
     assert not again["changed"] and "warnings" not in again
+
+
+def test_a_document_without_memory_is_refused(qemu):
+    text = document(kind="kvm").replace("<memory unit='KiB'>65536</memory>", "")
+    with pytest.raises(XmlError, match=r"xml: the domain has no memory; write <memory unit='KiB'>1048576</memory>"):
+        qemu.place(xml=text, cells=[0])
+    with pytest.raises(XmlError, match=r"domains\[0\]\.xml: the domain has no memory"):
+        qemu.place_all({"xml": text}, policy="pack")
+    assert not qemu.guests

@@ -186,3 +186,12 @@ def test_of_several_page_sizes_the_one_of_most_memory_is_planned() -> None:
     assert (made.memory, made.page_size) == (3072, None)
     assert [cell.planned_memory for cell in made.guest_cells] == [0, 3072]
     assert request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells), HOST, True).guest_cells == ()
+
+
+def test_io_threads_are_with_the_emulator_or_on_a_set() -> None:
+    assert wish_of({"iothreads": "emulator"}, {"iothreads": "3"}, None, "web1") == PolicyWish()
+    assert wish_of({}, {"iothreads": "3"}, None, "web1") == PolicyWish(iothreads=cpus("3"))
+    with pytest.raises(InputError, match=r"domains\[web1\].iothreads: names no CPU; give emulator or a CPU set"):
+        wish_of({"iothreads": ""}, {}, None, "web1")
+    assert request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, True).iothreads == cpus("3")
+    assert request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, False).iothreads is None
