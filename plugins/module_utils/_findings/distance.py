@@ -132,7 +132,9 @@ def _devices(view: View, seen: Seen, room: Room) -> Iterator[Finding]:
         if cell is not None and cell not in near and view.host.cpus_of([cell]):
             away[address] = cell
     if wish is not None and wish.device_rule == "prefer":
-        free = room.fitting(seen) if away and not wish.placed_by.mirrors else EMPTY
+        # Where a group has to be, or must not, is for the planner to say.
+        alone = not wish.placed_by.mirrors and wish.together is None and wish.apart is None
+        free = room.fitting(seen) if away and alone else EMPTY
         away = {address: cell for address, cell in away.items() if cell in free}
     if not away:
         return

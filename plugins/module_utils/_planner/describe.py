@@ -192,7 +192,12 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         cpuset=CpuSet.from_mask(cpuset),
         vcpu_pins=pins,
         emulator=emulator,
-        memory_cells=CpuSet([*(cell for cell, _size in memory), *(each.cell for each in cells)]),
+        memory_cells=CpuSet(
+            [
+                *(cell for cell, _size in memory),
+                *(each.cell for each in cells if each.memory and capacity.host.memory_of([each.cell])),
+            ]
+        ),
         memory=memory,
         owned=CpuSet.from_mask(owned),
         guest_cells=cells,
