@@ -57,7 +57,7 @@ def _parts(view: View, seen: Seen) -> Iterator[_Part]:
     devices = dict(placement.knob("nodemask") or ())
     single = len(seen.said.needs.guest_cells) < 2
     for number, cell in enumerate(seen.said.needs.guest_cells):
-        runs = view.host.cells_touched(CpuSet.from_mask(_reach(seen, cell.vcpus)))
+        runs = view.host.cells_touched(view.cpus_of(seen.reach_of(cell.vcpus)))
         if not runs:
             continue
         named = dict(placement.memnodes).get(number)
@@ -69,13 +69,6 @@ def _parts(view: View, seen: Seen) -> Iterator[_Part]:
             cells = devices.get(device, EMPTY)
             if (owner or 0) == number and cells - bare and not cells - view.host.cell_ids:
                 yield _Part(number, f"its memory device {device}", 0, cells, runs, False)
-
-
-def _reach(seen: Seen, vcpus: CpuSet) -> int:
-    mask = 0
-    for vcpu in vcpus:
-        mask |= seen.sets.get(vcpu, 0)
-    return mask
 
 
 def _nodeset(binding: MemoryBinding | None) -> CpuSet:

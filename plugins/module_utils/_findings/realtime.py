@@ -11,7 +11,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import realtime_vcpus
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import WARNING
@@ -21,25 +21,20 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.view import Se
 
 def find_realtime(view: View) -> Iterator[Finding]:
     for seen in view.guests if view.driver.emulator else ():
-        realtime = realtime_vcpus(seen.said.placement)
-        mask = 0
-        for vcpu in realtime:
-            mask |= seen.sets.get(vcpu, 0) if vcpu in seen.present else 0
+        realtime = [vcpu for vcpu in realtime_vcpus(seen.said.placement) if vcpu in seen.present]
+        mask = seen.reach_of(realtime)
         # Where a vCPU may run anywhere nothing is to be said of its CPU.
         if mask and seen.host.online.mask & ~mask:
-            yield from _on_its_cpus(view, seen, mask)
+            others = [vcpu for vcpu in seen.present if vcpu not in realtime]
+            yield from _on_its_cpus(view, seen, mask, others)
 
 
-def _on_its_cpus(view: View, seen: Seen, mask: int) -> Iterator[Finding]:
+def _on_its_cpus(view: View, seen: Seen, mask: int, other_vcpus: Sequence[int]) -> Iterator[Finding]:
     everywhere = seen.host.online
     placement = seen.said.placement
     threads = [("its emulator's threads", placement.of_emulator)]
     threads += [(f"its IO thread {each}", placement.of_iothread(each)) for each in seen.said.shape.iothreads]
-    threads += [
-        (f"its vCPU {vcpu}", view.cpus_of(seen.sets[vcpu]))
-        for vcpu in seen.present
-        if vcpu not in realtime_vcpus(placement)
-    ]
+    threads += [(f"its vCPU {vcpu}", view.cpus_of(seen.sets[vcpu])) for vcpu in other_vcpus]
     found = [(who, everywhere if cpus is None else cpus & everywhere) for who, cpus in threads]
     found = [(who, cpus) for who, cpus in found if cpus.mask & mask]
     if not found:

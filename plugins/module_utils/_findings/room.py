@@ -14,7 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets, placed_by
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, count, weight
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    UNIT,
+    bits,
+    count,
+    either,
+    weight,
+)
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
 
@@ -77,9 +83,7 @@ class Room:
         capacity = self.view.capacity
         held = not seen.free and not seen.unknown
         used = seen.owned
-        kept = seen.reach if held else 0
-        for vcpu in seen.held if not seen.unknown else ():
-            kept |= seen.sets[vcpu]
+        kept = seen.reach if held else seen.reach_of(seen.held if not seen.unknown else ())
         used |= kept
         for _who, cpus in helper_sets(seen.said):
             mask = cpus.mask & capacity.all_online
@@ -90,11 +94,11 @@ class Room:
 
     def _later(self, seen: Seen) -> int:
         """The CPUs that a running guest is held to when it starts anew."""
-        config, mask = seen.facts.config, 0
-        if seen.running and config is not None:
-            sets = (placed_by(self.view.driver, config, vcpu) for vcpu in config.shape.present)
-            for cpus in sets:
-                mask |= cpus.mask if cpus is not None else 0
+        config = seen.facts.config
+        if not seen.running or config is None:
+            return 0
+        sets = (placed_by(self.view.driver, config, vcpu) for vcpu in config.shape.present)
+        mask = either(cpus.mask for cpus in sets if cpus is not None)
         return mask if self.view.host.online.mask & ~mask else 0
 
     def _weight(self, seen: Seen) -> int:

@@ -24,7 +24,12 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     is_are,
 )
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import UNIT, bits, weight
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    UNIT,
+    bits,
+    either,
+    weight,
+)
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
@@ -171,9 +176,7 @@ def _isolated(view: View) -> Iterator[Finding]:
         loose = [(who, mask) for who, mask in sets if mask & isolated and mask & (mask - 1)]
         if not loose:
             continue
-        who, mask = loose[0][0], 0
-        for _who, each in loose:
-            mask |= each
+        who, mask = loose[0][0], either(each for _who, each in loose)
         cpus = CpuSet.from_mask(mask & isolated)
         verb = "runs" if who.startswith("IO") else "run"
         message = (

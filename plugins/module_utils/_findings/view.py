@@ -21,7 +21,7 @@ This file must not import ansible, libvirt or lxml, and finds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -30,9 +30,11 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    Capacity,
+    either,
+)
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import own_cpus
-from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import union as union_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
@@ -86,10 +88,11 @@ class Seen:
     @cached_property
     def reach(self) -> int:
         """The CPUs that some vCPU may use."""
-        mask = 0
-        for each in self.sets.values():
-            mask |= each
-        return mask
+        return either(self.sets.values())
+
+    def reach_of(self, vcpus: Iterable[int]) -> int:
+        """The CPUs that some of these vCPUs may use."""
+        return either(self.sets.get(vcpu, 0) for vcpu in vcpus)
 
     @cached_property
     def free(self) -> bool:
@@ -216,7 +219,7 @@ class View:
         sets = [seen.sets[vcpu] for vcpu in seen.present]
         if seen.unknown or any(not mask or mask & (mask - 1) for mask in sets) or len(set(sets)) < len(sets):
             return seen
-        cpus = union_of(sets)
+        cpus = either(sets)
         if seen.wish is None:
             pinned = dict(self.driver.decode(seen.said.placement).vcpu_pins)
             return replace(seen, dedicated=cpus) if all(vcpu in pinned for vcpu in seen.present) else seen

@@ -29,6 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Guest,
     bits,
     count,
+    either,
 )
 
 # Rounds of the search for a price, and how many kinds of guests are compared for an exchange.
@@ -69,18 +70,10 @@ def room_of(board: Board, cells: int) -> tuple[int, ...]:
     return tuple(sum(max(0, row[cell]) for cell in bits(cells)) for row in rows)
 
 
-def _cells_of(guests: Iterable[Guest]) -> int:
-    """The cells that some of them may use."""
-    cells = 0
-    for guest in guests:
-        cells |= guest.allowed
-    return cells
-
-
 def most_vcpus(board: Board, guests: Sequence[Guest]) -> int:
     """No plan places more of these guests' vCPUs into what the board has free."""
     capacity = board.capacity
-    everywhere = _most(capacity, guests, room_of(board, _cells_of(guests)))
+    everywhere = _most(capacity, guests, room_of(board, either(guest.allowed for guest in guests)))
     fixed: dict[int, list[Guest]] = {}
     for guest in guests:
         if count(guest.allowed) == 1:
@@ -88,7 +81,7 @@ def most_vcpus(board: Board, guests: Sequence[Guest]) -> int:
     if not fixed:
         return everywhere
     free = [guest for guest in guests if count(guest.allowed) > 1]
-    apart = _most(capacity, free, room_of(board, _cells_of(free)))
+    apart = _most(capacity, free, room_of(board, either(guest.allowed for guest in free)))
     apart += sum(_most(capacity, own, room_of(board, cell)) for cell, own in fixed.items())
     return min(everywhere, apart)
 
@@ -195,7 +188,7 @@ def select(board: Board, guests: Sequence[Guest]) -> set[Guest]:
     The most vCPUs for the price, larger ones first; then exchanges that fill what is left.
     """
     capacity = board.capacity
-    room = list(room_of(board, _cells_of(guests)))
+    room = list(room_of(board, either(guest.allowed for guest in guests)))
     alike: dict[tuple[int, tuple[int, ...]], list[Guest]] = {}
     for guest in guests:
         alike.setdefault((guest.vcpus, needs_of(capacity, guest)), []).append(guest)

@@ -12,7 +12,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
@@ -27,6 +27,14 @@ UNKNOWN = 1 << 60
 
 SHARED, PREFER, REQUIRE, ISOLATE = range(4)
 _KINDS = {"prefer": PREFER, "require": REQUIRE, "isolate": ISOLATE}
+
+
+def either(masks: Iterable[int]) -> int:
+    """What is in any of the masks."""
+    found = 0
+    for mask in masks:
+        found |= mask
+    return found
 
 
 def count(mask: int) -> int:

@@ -15,7 +15,14 @@ from itertools import chain
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.caches import caches_of
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import SHARED, UNIT, Capacity, Guest, bits
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    SHARED,
+    UNIT,
+    Capacity,
+    Guest,
+    bits,
+    either,
+)
 from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import assign_cpus, pools
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
 from ansible_collections.numa.virt.plugins.module_utils._planner.keep import Kept, told
@@ -110,7 +117,7 @@ class Outcome:
         cpu: tuple[Piece, ...] = ()
         own = {part.cell: part.cpu for part in spot.parts if guest.kind != SHARED}
         if guest.kind == SHARED:
-            mask = sum_of(capacity.shared[cell] & ~self.owned for cell in bits(spot.cells))
+            mask = either(capacity.shared[cell] & ~self.owned for cell in bits(spot.cells))
             cpu = pieces_of(capacity, {mask: guest.vcpus}, guest.need, False)
         cells = tuple(sorted(part.cell for part in spot.parts if part.mem))
         return Loose(guest.name, cpu, guest.pool, (Piece(cells, guest.mem, least=1),), own)
@@ -126,7 +133,7 @@ def describe(outcome: Outcome) -> list[Placed]:
 def _kept(outcome: Outcome, kept: Kept) -> Placed:
     capacity, guest, each = outcome.capacity, kept.guest, kept.existing
     sets = [cpus for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
-    where = CpuSet.from_mask(sum_of(cpus.mask for cpus in sets))
+    where = CpuSet.from_mask(either(cpus.mask for cpus in sets))
     sets += [where] * (guest.vcpus - len(sets))  # vCPUs that it has not yet
     alike = guest.kind == SHARED and all(cpus == where for cpus in sets)
     pins = () if alike else pins_of(dict(enumerate(sets)))
@@ -152,23 +159,16 @@ def _kept(outcome: Outcome, kept: Kept) -> Placed:
     )
 
 
-def sum_of(masks: object) -> int:
-    total = 0
-    for mask in masks:  # type: ignore[attr-defined]
-        total |= mask
-    return total
-
-
 def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     capacity, request = outcome.capacity, guest.request
     own, emulator, own_cpus = None, None, guest.kind != SHARED
     if not own_cpus:
         pins = _shared_pins(outcome, guest, spot)
-        cpuset = sum_of(outcome.pools[cell] for cell in bits(spot.cells))
+        cpuset = either(outcome.pools[cell] for cell in bits(spot.cells))
         owned = 0
     else:
         pins, own = _own_pins(outcome, guest, spot)
-        cpuset = sum_of(cpus.mask for _vcpu, cpus in pins)
+        cpuset = either(cpus.mask for _vcpu, cpus in pins)
         owned = outcome.assignments[guest].owned
     if isinstance(request.emulator, CpuSet):
         emulator = request.emulator
@@ -177,6 +177,8 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     elif guest.kind != SHARED and request.emulator == "share":
         emulator = request.emulator_pin if request.emulator_pin is not None else _shared_emulator(outcome, spot)
     memory, cells = _memory(outcome, guest, spot), _guest_cells(outcome, guest, spot)
+    # What a plan does not count of a cell is bound too.
+    bound = CpuSet(each.cell for each in cells if each.memory)
     action, why = PLACE, reason(outcome.board, guest, spot, cpuset if own_cpus else 0)
     if guest.home:
         action = REPIN if guest.home == spot.cells else MOVE
@@ -192,12 +194,7 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         cpuset=CpuSet.from_mask(cpuset),
         vcpu_pins=pins,
         emulator=emulator,
-        memory_cells=CpuSet(
-            [
-                *(cell for cell, _size in memory),
-                *(each.cell for each in cells if each.memory and capacity.host.memory_of([each.cell])),
-            ]
-        ),
+        memory_cells=CpuSet(cell for cell, _size in memory) | (bound & capacity.host.cells_with_memory),
         memory=memory,
         owned=CpuSet.from_mask(owned),
         guest_cells=cells,
@@ -278,7 +275,7 @@ def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
     def pool(cell: int) -> int:
         return outcome.pools[cell] if not capacity.derived or outcome.load[cell] else 0
 
-    mask = sum_of(pool(cell) for cell in bits(spot.cells))
+    mask = either(pool(cell) for cell in bits(spot.cells))
     if not mask and not capacity.derived:
         home = spot.parts[0].cell
         near = sorted(range(len(capacity.ids)), key=lambda cell: (capacity.distance[home][cell], cell))

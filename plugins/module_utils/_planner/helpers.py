@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    Capacity,
+    either,
+)
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
@@ -38,10 +41,8 @@ def with_free_pins(capacity: Capacity, request: Request, owned: int) -> Request:
 def lent(request: Request) -> int:
     """The CPUs that its emulator's and IO threads are sent to, which are given to nobody alone."""
     emulator = request.emulator if isinstance(request.emulator, CpuSet) else request.emulator_pin
-    mask = request.iothread_pins.mask
-    for cpus in (emulator, request.iothreads):
-        mask |= cpus.mask if cpus is not None else 0
-    return mask
+    sets = (emulator, request.iothreads, request.iothread_pins)
+    return either(cpus.mask for cpus in sets if cpus is not None)
 
 
 def asked_for(request: Request) -> list[tuple[str, CpuSet]]:

@@ -24,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Guest,
     bits,
     count,
+    either,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import (
     Occupancy,
@@ -31,7 +32,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy impor
     memory_pieces,
     own_by_cell,
     own_cpus,
-    union,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.seats import seats_of
@@ -65,7 +65,7 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
         return "it may run on every CPU"
     if not request.owns_cpus and not guest.mirrored:
         sets = sets[: request.vcpus]  # others it will no longer have
-    where = union(sets)
+    where = either(sets)
     if where & ~capacity.all_online:
         return f"CPUs {_text(where & ~capacity.all_online)} are offline or do not exist"
     if where & capacity.held:
@@ -118,7 +118,7 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
     owned = own_cpus(capacity, each, request)
     if owned is None or len(sets) != request.vcpus:
         return "its vCPUs do not each have a CPU of their own"
-    cpus = union(sets)
+    cpus = either(sets)
     if isinstance(request.emulator, CpuSet) and (each.emulator is None or each.emulator.mask != request.emulator.mask):
         return "its emulator threads are not on the CPUs asked for"
     if request.emulator == "isolate" and each.emulator is not None:
@@ -130,7 +130,7 @@ def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[
     if taken:
         return f"CPUs {_text(taken)} are used by other guests"
     others = (each.emulator.mask if each.emulator is not None else capacity.all_online) | each.helpers.mask
-    if request.realtime and others & union(sets):
+    if request.realtime and others & either(sets):
         return "its emulator or IO threads may run on the CPUs of its real-time vCPUs"
     if guest.kind == ISOLATE and any(count(core & cpus) > 1 for core in {capacity.core_of[cpu] for cpu in bits(cpus)}):
         return "two of its threads share a core"
@@ -212,9 +212,9 @@ def loose_of(capacity: Capacity, kept: Kept) -> Loose:
     cpu: tuple[Piece, ...] = ()
     if guest.kind == SHARED:
         sets = [cpus.mask for cpus in each.vcpu_cpus if cpus is not None][: guest.vcpus]
-        sets += [union(sets)] * (guest.vcpus - len(sets))
+        sets += [either(sets)] * (guest.vcpus - len(sets))
         cpu = pieces_of(capacity, Counter(sets), guest.need, False)
-    cells = capacity.cells_of(union([cpus.mask for cpus in each.vcpu_cpus if cpus is not None]))
+    cells = capacity.cells_of(either(cpus.mask for cpus in each.vcpu_cpus if cpus is not None))
     memory = memory_pieces(capacity, _resized(each, guest.request), cells)
     own = {} if cpu else {part.cell: part.cpu for part in kept.spot.parts if part.cpu}
     return Loose(guest.name, cpu, guest.pool, memory, own)

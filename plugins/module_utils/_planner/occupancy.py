@@ -15,7 +15,6 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, group_keys
@@ -25,6 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Capacity,
     bits,
     count,
+    either,
     guest_of,
     weight,
 )
@@ -127,19 +127,12 @@ def owned_by(capacity: Capacity, request: Request, cpus: int) -> int:
     return cpus if request.smt == "prefer" else capacity.siblings(cpus) & capacity.all_online
 
 
-def union(sets: Sequence[int]) -> int:
-    mask = 0
-    for each in sets:
-        mask |= each
-    return mask
-
-
 def own_cpus(capacity: Capacity, existing: Existing, request: Request) -> int | None:
     """The CPUs that belong to a guest which was placed with CPUs of its own; None where its pins no longer say so."""
     sets = [0 if cpus is None else cpus.mask for cpus in existing.vcpu_cpus]
     if not sets or any(not mask or mask & (mask - 1) for mask in sets) or len(set(sets)) < len(sets):
         return None
-    cpus = union(sets)
+    cpus = either(sets)
     if request.emulator == "isolate":
         emulator = existing.emulator.mask if existing.emulator is not None else 0
         if not emulator or emulator & (emulator - 1) or emulator & cpus:
@@ -152,7 +145,7 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
     """Count in a guest that nobody asked about."""
     capacity, wish = occupancy.capacity, each.wish
     masks = Counter(_mask(capacity, cpus) for cpus in each.vcpu_cpus)
-    where = union(list(masks))
+    where = either(masks)
     # A guest that was placed may lawfully have all CPUs of a host with one cell.
     restricted = wish is not None or bool(capacity.all_online & ~where)
     owned = own_cpus(capacity, each, wish) if wish is not None and wish.owns_cpus else None
@@ -168,7 +161,7 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
         if anywhere:
             _weigh(occupancy, weight(anywhere, ratio))
         if masks:
-            occupancy.busy |= union(list(masks))
+            occupancy.busy |= either(masks)
             # Who can use none of the CPUs that are shared takes nothing of them.
             masks = Counter({m: n for m, n in masks.items() if capacity.derived or m & capacity.all_shared})
             cpu = pieces_of(capacity, masks, weight(sum(masks.values()), ratio), wish is None)

@@ -11,7 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import Capacity, Guest, count
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    Capacity,
+    Guest,
+    count,
+    either,
+)
 
 
 def vcpus_of(guest: Guest, width: int) -> list[list[int]]:
@@ -38,10 +43,7 @@ def seats_of(
     for numbers in vcpus_of(guest, width):
         if any(number >= len(sets) for number in numbers):
             return "its number of vCPUs has changed"
-        mask = 0
-        for number in numbers:
-            mask |= sets[number]
-        cell = capacity.cells_of(mask)
+        cell = capacity.cells_of(either(sets[number] for number in numbers))
         if count(cell) != 1:
             return "the vCPUs of one of its cells run on several"
         seats.append(cell.bit_length() - 1)
