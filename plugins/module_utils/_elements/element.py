@@ -20,13 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.changes import C
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Intent,
-    Memnodes,
-    MemoryBinding,
-    Placement,
-    Shape,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 # What a change means for a running guest: it can be made, or it waits for a restart.
@@ -212,8 +206,8 @@ class Knob(Element):
     def refused(self, driver: Driver) -> str | None:
         """Why this driver has no such thing, or None."""
 
-    def following(self, value: Any, memory: MemoryBinding | None, memnodes: Memnodes, shape: Shape) -> Any:
-        """What becomes of a value that nobody asked for where the guest's memory is bound like this."""
+    def following(self, value: Any, placement: Placement, shape: Shape) -> Any:
+        """What becomes of a value that nobody asked for where the guest is placed like this."""
         return value
 
     @abstractmethod

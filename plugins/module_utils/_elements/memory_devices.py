@@ -29,14 +29,12 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     MAX_CELLS,
     Intent,
-    Memnodes,
-    MemoryBinding,
     Pins,
     Placement,
     Shape,
@@ -153,14 +151,11 @@ class Nodemask(Knob):
                     raise InputError(option, str(cells), f"the host has no memory on cells {missing}", expected)
         return self.fitting(value, shape, frozenset())
 
-    def following(
-        self, value: Pins | None, memory: MemoryBinding | None, memnodes: Memnodes, shape: Shape
-    ) -> Pins | None:
+    def following(self, value: Pins | None, placement: Placement, shape: Shape) -> Pins | None:
         """A device that is bound elsewhere than its cell of the guest would leave a part of the memory behind."""
         found = []
         for number, cells in value or ():
-            binding = dict(memnodes).get(shape.memory_devices[number] or 0, memory)
-            bound = binding.nodeset if binding is not None and not binding.automatic else EMPTY
+            bound = placement.bound_for(shape.memory_devices[number] or 0)
             found.append((number, cells if cells <= bound or not bound else bound))
         return tuple(found) or None
 

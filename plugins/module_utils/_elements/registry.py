@@ -34,7 +34,6 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
     Knobs,
-    Memnodes,
     MemoryBinding,
     Placement,
     Shape,
@@ -186,7 +185,8 @@ def fitting(placement: Placement, shape: Shape, guest_cells: frozenset[int]) -> 
 
 def for_nothing(placement: Placement, shape: Shape, guest_cells: frozenset[int]) -> list[Change]:
     """What it says of things that a guest does not have; each as the change that takes it out."""
-    return placement_changes(placement, fitting(placement, shape, guest_cells))
+    fits = fitting(placement, shape, guest_cells)
+    return placement_changes(placement, fits) if fits is not placement else []
 
 
 def live_changes(guest: Running) -> Iterator[Consequence]:
@@ -255,15 +255,12 @@ def settle_knobs(
     return placed.knobs, meant
 
 
-def following_knobs(
-    knobs: Knobs, intent: Intent, memory: MemoryBinding | None, memnodes: Memnodes, shape: Shape
-) -> Knobs:
+def with_following(placement: Placement, intent: Intent, shape: Shape) -> Placement:
     """What becomes of knobs that nobody asked for where somebody has said where the guest's memory is to be."""
-    placed = Placement(knobs=knobs)
     for element in KNOBS if intent.names_region or intent.memory is not None else ():
         if intent.knob(element.name) is None:
-            placed = _put(element, placed, element.following(element.of(placed), memory, memnodes, shape))
-    return placed.knobs
+            placement = _put(element, placement, element.following(element.of(placement), placement, shape))
+    return placement
 
 
 def _merged(parts: Iterator[Mapping[str, Any]]) -> dict[str, Any]:

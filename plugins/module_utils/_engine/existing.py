@@ -92,7 +92,7 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
     with contextlib.suppress(InputError):  # a device or a size that only its driver understands
         needs = definition.needs
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
-    page, memory = next(iter(needs.memory_by_page(definition.shape.memory, session.host.page).items()))
+    page, memory = needs.most_memory(definition.shape.memory, session.host.page)
     shape = replace(definition.shape, memory=memory)
     found = Existing.of(shape, placement, page, asked, named_parts(placement).cells)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()

@@ -81,13 +81,11 @@ class Session:
         self.driver: Driver = driver_named(host.driver)
         self.host: Host = host.with_cpu_map(connection.cpu_map()) if self.driver.cpu_map else host
         if self.sees_processes:
-            self.host = replace(self.host, huge_page=huge_page())
+            self.host = replace(self.host, huge_page=huge_page(), kernel=node_kernel_cpus.kernel_cpus())
         self.xen: XenTools | None = None
         if self.driver.pools:
             self.xen = connection.xen_tools()
             self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
-        if self.sees_processes:
-            self.host = replace(self.host, kernel=node_kernel_cpus.kernel_cpus())
         self._map_length: int | None = None
 
     def resolve(

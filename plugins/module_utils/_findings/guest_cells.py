@@ -17,7 +17,6 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.codes import I
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, cells_text, finding
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import MemoryBinding
 
 
 class _Part(NamedTuple):
@@ -54,25 +53,20 @@ def find_guest_cells(view: View) -> Iterator[Finding]:
 
 def _parts(view: View, seen: Seen) -> Iterator[_Part]:
     placement, bare = seen.said.placement, view.host.cell_ids - view.host.cells_with_cpus
-    devices = dict(placement.knob("nodemask") or ())
+    devices, named = dict(placement.knob("nodemask") or ()), dict(placement.memnodes)
     single = len(seen.said.needs.guest_cells) < 2
     for number, cell in enumerate(seen.said.needs.guest_cells):
         runs = view.host.cells_touched(view.cpus_of(seen.reach_of(cell.vcpus)))
         if not runs:
             continue
-        named = dict(placement.memnodes).get(number)
-        bound = _nodeset(named if named is not None else placement.memory)
+        bound = placement.bound_for(number)
         # Who names a cell without CPUs means it.
         if bound - bare and not bound - view.host.cell_ids:
-            yield _Part(number, "its memory", cell.memory, bound, runs, named is not None and not single)
+            yield _Part(number, "its memory", cell.memory, bound, runs, number in named and not single)
         for device, owner in enumerate(seen.said.shape.memory_devices):
             cells = devices.get(device, EMPTY)
             if (owner or 0) == number and cells - bare and not cells - view.host.cell_ids:
                 yield _Part(number, f"its memory device {device}", 0, cells, runs, False)
-
-
-def _nodeset(binding: MemoryBinding | None) -> CpuSet:
-    return binding.nodeset if binding is not None and not binding.automatic else EMPTY
 
 
 def _told(view: View, seen: Seen, parts: list[_Part], apart: bool) -> Finding:

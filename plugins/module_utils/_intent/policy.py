@@ -113,7 +113,7 @@ def request_of(
     Of a guest with pages of several sizes it is that for most of its memory. Its vCPUs are those that are there, by
     their rank: result.of_vcpus() tells them by their numbers again.
     """
-    page, memory = next(iter(needs.memory_by_page(shape.memory, host.page).items()))
+    page, memory = needs.most_memory(shape.memory, host.page)
     return Request(
         name=shape.name,
         vcpus=len(shape.present),
@@ -133,22 +133,21 @@ def request_of(
         iothreads=wish.iothreads if emulator and isinstance(wish.iothreads, CpuSet) else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
-        guest_cells=_planned_cells(needs, shape, host) if wish.placed_by.mirrors else (),
+        guest_cells=_planned_cells(needs, shape, host, page) if wish.placed_by.mirrors else (),
         width=wish.width,
         cache=wish.cache,
         threads=needs.threads if topology and shape.present == tuple(range(len(shape.present))) else 1,
     )
 
 
-def _planned_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:
-    by_page = needs.memory_by_page(shape.memory, host.page)
-    most = next(iter(by_page))
+def _planned_cells(needs: GuestNeeds, shape: Shape, host: Host, page: int | None) -> tuple[GuestCell, ...]:
+    """The guest's own cells, by the ranks of its vCPUs, of which a plan counts memory in such pages."""
     ranks = {vcpu: rank for rank, vcpu in enumerate(shape.present)}
     return tuple(
         replace(
             cell,
             vcpus=CpuSet(ranks[vcpu] for vcpu in cell.vcpus if vcpu in ranks),
-            planned=len(by_page) == 1 or host.page(cell.page_size) == most,
+            planned=host.page(cell.page_size) == page,
         )
         for cell in needs.guest_cells
     )

@@ -15,8 +15,8 @@ from typing import Optional
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import (
     check_knobs,
-    following_knobs,
     settle_knobs,
+    with_following,
 )
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
@@ -131,8 +131,8 @@ def resolve(
         if emulator is not None:
             check_cpus(emulator, host, "emulator_cpuset of the definition")
     knobs, knobs_said = settle_knobs(intent, dict(wish.knobs), current, host, shape)
-    knobs = following_knobs(knobs, intent, memory, memnodes, shape)
     placement = Placement(cpuset, vcpu_pins, emulator, iothread_pins, memory, memnodes, automatic, knobs)
+    placement = with_following(placement, intent, shape)
     if vcpu_pins_said is None:
         # A pin that nobody meant may repeat the new CPU set by chance.
         placement = replace(placement, vcpu_pins=driver.decode(placement).vcpu_pins)

@@ -122,7 +122,7 @@ class XmlDefinition:
     def shape(self) -> Shape:
         return domain_xml.shape(self.root)
 
-    @property
+    @cached_property
     def needs(self) -> GuestNeeds:
         return guest_needs.needs_of(self.root)
 

@@ -63,6 +63,10 @@ class GuestNeeds:
             found[page(self.page_size)] = memory
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0] or 0)))
 
+    def most_memory(self, memory: int, page: Callable[[int | None], int | None]) -> tuple[int | None, int]:
+        """(size of the pages, KiB) of most of it: what a plan counts."""
+        return next(iter(self.memory_by_page(memory, page).items()))
+
 
 @dataclass(frozen=True)
 class MappedCell:

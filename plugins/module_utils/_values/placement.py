@@ -87,6 +87,11 @@ class Placement:
     def with_knob(self, name: str, value: Any) -> Placement:
         return replace(self, knobs=knobs_with(self.knobs, name, value or None))
 
+    def bound_for(self, guest_cell: int) -> CpuSet:
+        """The cells that the memory of a guest's cell is bound to; none where nothing binds it, or numad does."""
+        binding = dict(self.memnodes).get(guest_cell, self.memory)
+        return binding.nodeset if binding is not None else EMPTY
+
     def of_vcpu(self, vcpu: int) -> CpuSet | None:
         """The CPUs of one vCPU: its pin, or the domain's CPU set. None means every CPU."""
         return self._by_vcpu.get(vcpu, self.cpuset)
