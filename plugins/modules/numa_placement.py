@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# This module places many domains. It holds no logic: see module_utils/_engine/placement.py and module_utils/_planner.
+# This module places many domains. It holds no logic: see module_utils/_engine/placement*.py and module_utils/_planner.
 
 from __future__ import annotations
 
@@ -488,7 +488,8 @@ restart_required:
   sample: false
 """
 
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement import place_domains
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_guests import PlacementRequest
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import (
     ENTRY_OPTIONS,
     FOR_ALL,

@@ -12,55 +12,49 @@ This file must not import ansible or libvirt.
 from __future__ import annotations
 
 import contextlib
-import fnmatch
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.numa.virt.plugins.module_utils._elements.registry import realtime_vcpus
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, predict
 from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
     all_existing,
-    asked_of,
     existing,
     read_all,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS, read_anew
+from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, RUNS
 from ansible_collections.numa.virt.plugins.module_utils._engine.moves import move_of, room_of, stays_behind
 from ansible_collections.numa.virt.plugins.module_utils._engine.order import Move, Order, Pool, Wait
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_guests import (
+    PlacementRequest,
+    Wanted,
+    guests_of,
+    placement_warnings,
+    wanted_anew,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement_report import acts_as_told, result_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.report import with_warnings
-from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
-from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
+from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
     DoesNotFitError,
-    DomainNotFoundError,
     GivenTwiceError,
     InputError,
     NotMovedError,
     NumaVirtError,
-    UnsupportedError,
-    shown,
 )
-from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import knobs_of
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
-    PolicyWish,
-    wish_from_json,
-    wish_of,
     wish_to_json,
 )
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
 from ansible_collections.numa.virt.plugins.module_utils._node.lock import host_at_a_time
-from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Rules
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request as Asked
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
     Placed,
@@ -69,12 +63,10 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     plan_as_result,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.twice import foreseen, given_twice
-from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     Intent,
-    Knobs,
     Pins,
     Placement,
     Shape,
@@ -86,56 +78,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PlacementRequest:
-    """Options of numa_placement, read.
-
-    ``entries`` are mappings with ``name``, ``xml`` and options of PolicyWish, None where ``select`` ("all", "running"
-    or a pattern of names) says which domains. ``task`` has options for all of them. ``state`` is "defined", "running"
-    or "unchanged"; None means "running" for domains that are named, "unchanged" for those of ``select``.
-    """
-
-    entries: Sequence[Mapping[str, Any]] | None
-    select: str | None
-    task: Mapping[str, Any]
-    rules: Rules = field(default_factory=Rules)
-    options: Options = field(default_factory=Options)
-    state: str | None = None
-    partial: bool = False
-    restart: bool = False
-    shutdown_timeout: int = 120
-    verify: bool = True
-    backup: bool = True
-    backup_dir: str = field(default_factory=node_backup.default_directory)
-    check_mode: bool = False
-    lock_dir: str | None = None
-    lock_timeout: float = 300.0
-
-    @property
-    def wanted_state(self) -> str:
-        return self.state or ("running" if self.entries is not None else "unchanged")
-
-
-@dataclass(frozen=True)
-class _Guest:
-    """One domain that was asked for. ``given`` is the document of its user, ``known`` the domain where it exists.
-
-    ``meant`` is its definition without what an earlier run has made of it for a policy.
-    """
-
-    name: str
-    wish: PolicyWish
-    given: XmlDefinition | None
-    known: Known | None
-    meant: Definition
-    asked: Asked
-    knobs: Knobs = ()
-
-
-@dataclass(frozen=True)
 class _Job:
     """What is to be done for one guest, and the plan for it alone."""
 
-    guest: _Guest
+    guest: Wanted
     placed: Placed
     given: XmlDefinition | None
     request: one.Request
@@ -153,7 +99,7 @@ def place_domains(connection: Connection, request: PlacementRequest) -> dict[str
 def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     session = Session(connection)
     known = read_all(session)
-    guests = _guests(session, request, known)
+    guests = guests_of(session, request, known)
     made, there = _plan(session, request, guests, known)
     if made.rejections and not request.partial:
         first, more = made.rejections[0], len(made.rejections) - 1
@@ -168,7 +114,7 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     _check_room(request, jobs)
     _carry_out(session, request, jobs, room_of(made), tally)
     tally.done.sort(key=lambda done: done[0].name)
-    result = result_of(session, made, tally.done, _warnings(session, request, guests, known))
+    result = result_of(session, made, tally.done, placement_warnings(session, request, guests, known))
     tally.raise_failures(result)
     if result["changed"] and not request.check_mode:
         _hold_against_host(session, request, made, there.values(), result)
@@ -217,7 +163,7 @@ def _hold_against_host(
 def _jobs(
     session: Session,
     request: PlacementRequest,
-    guests: Sequence[_Guest],
+    guests: Sequence[Wanted],
     made: Plan,
     there: Mapping[str, Existing],
     tally: Tally[Any],
@@ -240,7 +186,7 @@ def _jobs(
                 jobs.append(place(guest=guest, state=state))
             except GONE:
                 # It has ended, or is gone, since it was read: planned anew, as it is now.
-                jobs.append(place(guest=_read_anew(session, guest), state=None))
+                jobs.append(place(guest=wanted_anew(session, guest), state=None))
         except GONE as error:
             if guest.known is None:
                 raise
@@ -250,14 +196,6 @@ def _jobs(
                 raise
             tally.fail(guest.name, error)
     return jobs
-
-
-def _read_anew(session: Session, guest: _Guest) -> _Guest:
-    """The guest as it is now. Raises DomainNotFoundError."""
-    known = read_anew(session, guest.name)
-    if known is None and guest.given is None:
-        raise DomainNotFoundError("domains", guest.name, "went away while this run was planning", "run again")
-    return replace(guest, known=known)
 
 
 def _carry_out(
@@ -299,7 +237,7 @@ def _waits_in_vain(name: str, waits: Sequence[Wait]) -> NotMovedError:
 
 
 def _plan(
-    session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: dict[str, Known]
+    session: Session, request: PlacementRequest, guests: Sequence[Wanted], known: dict[str, Known]
 ) -> tuple[Plan, dict[str, Existing]]:
     """The planner's answer, and what it was told of the guests that are there. Raises InputError."""
     host = session.host
@@ -318,102 +256,10 @@ def _plan(
     return of_vcpus(made, present), there
 
 
-def _guests(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> list[_Guest]:
-    """What was asked for, each with its request to the planner. Raises InputError."""
-    guests: dict[str, _Guest] = {}
-    given: list[tuple[str, XmlDefinition]] = []
-    entries = request.entries if request.entries is not None else list(_selected(session, request, known))
-    for number, entry in enumerate(entries):
-        guest = _guest(session, request, entry, f"domains[{number}]", known)
-        if guest.name in guests:
-            raise InputError("domains", guest.name, "is named twice", "name each domain once")
-        guests[guest.name] = guest
-        if guest.given is not None:
-            given.append((f"domains[{number}].xml", guest.given))
-    check_uuids(given, (each.domain for each in known.values()))
-    return [guests[name] for name in sorted(guests)]
-
-
-def _selected(session: Session, request: PlacementRequest, known: Mapping[str, Known]) -> Iterator[Mapping[str, Any]]:
-    """One that cannot be asked for leaves the others theirs: _warnings() names it."""
-    for name, each in known.items():
-        if _matches(session, request, each) and _left_alone(session, request, each) is None:
-            yield {"name": name}
-
-
-def _matches(session: Session, request: PlacementRequest, known: Known) -> bool:
-    select, name = request.select, known.domain.name
-    if name == session.driver.control_domain:
-        return False
-    if select == "running":
-        return known.live is not None
-    return select == "all" or fnmatch.fnmatchcase(name, str(select))
-
-
-def _left_alone(session: Session, request: PlacementRequest, known: Known) -> str | None:
-    """Why a guest that nobody named is not planned anew: what cannot be read of it, or what it was placed by."""
-    if known.trouble is not None and known.trouble.blocks:
-        return known.trouble.problem
-    stored = known.intent.policy if known.intent is not None else None
-    try:
-        wish = wish_of({}, request.task, stored, known.domain.name)
-        asked = asked_of(session, wish, known.config.shape, known.config.needs)
-        if stored is not None and wish == wish_from_json(stored):
-            host = session.devices.on(session.host, asked.devices) if asked.devices else session.host
-            check_request(host, asked)
-    except InputError as error:
-        return error.message
-    return None
-
-
-def _guest(
-    session: Session, request: PlacementRequest, entry: Mapping[str, Any], called: str, known: Mapping[str, Known]
-) -> _Guest:
-    given = None
-    if entry.get("xml") is not None:
-        if session.connection.dialect != "xml":
-            raise UnsupportedError("xl", "xml", "it takes files of its own: write one into /etc/xen", f"{called}.xml")
-        given = XmlDefinition.load_given(str(entry["xml"]), f"{called}.xml")
-    name = one.name_of(entry.get("name"), given.shape.name if given is not None else None, f"{called}.xml")
-    if name == session.driver.control_domain:
-        raise InputError("domains", name, "is the host's own", "reserve CPUs for it with reserved_cpus")
-    there = known.get(name)
-    if there is not None:
-        usable(there)
-    if given is None and there is None:
-        raise DomainNotFoundError(
-            "domains", name, "there is no such domain on this host", session.dialect.how_to_define
-        )
-    meant: Definition = given if given is not None else there.config  # type: ignore[union-attr]
-    if given is None and isinstance(meant, XmlDefinition):
-        meant = meant.without_made_cells()
-    intent = there.intent if there is not None else None
-    wish = wish_of(entry, request.task, intent.policy if intent is not None else None, name)
-    if wish.placed_by.mirrors and not session.driver.numatune:
-        raise UnsupportedError(session.driver.name, wish.policy, "it cannot bind cells of a guest", "policy")
-    knobs = knobs_of(entry, called)
-    asked = replace(
-        asked_of(session, wish, meant.shape, meant.needs),
-        emulator_pin=meant.placement.emulator,
-        iothread_pins=union(cpus for thread, cpus in meant.placement.iothread_pins if thread in meant.shape.iothreads),
-        pinned_by_user=given is not None or intent is None or intent.policy is None,
-        realtime=_realtime(meant, knobs),
-    )
-    return _Guest(name, wish, given, there, meant, asked, knobs)
-
-
-def _realtime(definition: Definition, knobs: Knobs) -> bool:
-    """Whether a vCPU has a scheduler that leaves its CPU to no other thread."""
-    placement = definition.placement
-    for name, value in knobs:
-        placement = placement.with_knob(name, value)
-    return bool(realtime_vcpus(placement) & CpuSet(definition.shape.present))
-
-
 def _job(
     session: Session,
     request: PlacementRequest,
-    guest: _Guest,
+    guest: Wanted,
     placed: Placed,
     existing: Existing | None,
     state: str | None,
@@ -455,7 +301,7 @@ def _own_state(wanted: str, known: Known | None, state: str | None) -> str:
     return "running" if (state or known.domain.state()) in RUNS else "defined"
 
 
-def _intent(session: Session, placed: Placed, guest: _Guest, definition: Definition) -> Intent:
+def _intent(session: Session, placed: Placed, guest: Wanted, definition: Definition) -> Intent:
     """The place that was found, as an explicit wish; pins of an earlier place, or of a document, do not outlive it."""
     intent = placed.intent()
     before = guest.known.intent if guest.known is not None else None
@@ -493,30 +339,3 @@ def _iothread_pins(placed: Placed, there: Placement, shape: Shape) -> Pins:
         elif with_emulator is not None:
             pins[thread] = with_emulator
     return pins_of(pins)
-
-
-def _warnings(
-    session: Session, request: PlacementRequest, guests: Sequence[_Guest], known: Mapping[str, Known]
-) -> list[str]:
-    """What is worth knowing of what was asked, beside the plan's notes."""
-    found = list(session.connection.warnings)
-    asked_for = {guest.name for guest in guests}  # these say so themselves
-    found += trouble_warnings(each for name, each in known.items() if name not in asked_for)
-    if request.entries is None:
-        left = (
-            (each, _left_alone(session, request, each)) for each in known.values() if _matches(session, request, each)
-        )
-        found += [
-            f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
-        ]
-    for guest in guests:
-        _most, *rest = guest.meant.needs.memory_by_page(guest.meant.shape.memory, session.host.page).items()
-        found += [
-            f"domain {shown(guest.name)}: {kib} KiB of its memory, in "
-            f"{f'huge pages of {size} KiB' if size else 'ordinary pages'}, are not in the plan's account: it counts "
-            "memory of one page size for each guest"
-            for size, kib in rest
-        ]
-    if request.entries is None and not guests and request.select not in ("all", "running"):
-        found.append(f"select: {displayable(request.select)!r}: there is no such domain on this host")
-    return found

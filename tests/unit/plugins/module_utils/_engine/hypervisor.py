@@ -23,7 +23,8 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cel
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
-from ansible_collections.numa.virt.plugins.module_utils._engine.placement import PlacementRequest, place_domains
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement import place_domains
+from ansible_collections.numa.virt.plugins.module_utils._engine.placement_guests import PlacementRequest
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Request
 from ansible_collections.numa.virt.plugins.module_utils._engine.release import ReleaseRequest, release_domains
 from ansible_collections.numa.virt.plugins.module_utils._errors import (
