@@ -34,8 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EM
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host, KernelCpus, Partition
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import all_carried_out, found
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._map.builders import guest
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, applied
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import actions
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, actions, applied
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "odd"
 MACHINES = sorted(path.name for path in FOLDER.iterdir())

@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed, Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
@@ -65,6 +68,30 @@ def host(
     everything = CpuSet(range(number))
     shared = [CacheBank(number, 3, "both", 32768, CpuSet(own_cpus)) for number, own_cpus in sorted(banks.items())]
     return Host("qemu", tuple(found), everything, everything, caches=tuple(shared if caches else ()))
+
+
+def placeable(it: Host, rules: Rules, requests: Iterable[Request]) -> list[Request]:
+    """Those of which each could be placed if it were alone."""
+    found = []
+    for each in requests:
+        with contextlib.suppress(InputError):
+            plan(it, [each], rules=rules)
+            found.append(each)
+    return found
+
+
+def actions(found: Plan) -> dict[str, str]:
+    """What a plan changes, for the message of a failure."""
+    return {each.name: f"{each.action}: {each.reason}" for each in found.changes}
+
+
+def planned_twice(it: Host, requests: Sequence[Request], rules: Rules) -> tuple[Plan, Plan]:
+    """A plan, and the next one once it has been carried out, which moves nobody."""
+    first = plan(it, requests, rules=rules)
+    again = plan(it, requests, applied(requests, first), rules)
+    names = {each.name for each in first.placements}
+    assert names.isdisjoint(each.name for each in (*again.changes, *again.rejections)), actions(again)
+    return first, again
 
 
 def there(request: Request, placed: Placed, wish: bool = True) -> Existing:

@@ -16,9 +16,14 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import P
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._findings.builders import all_carried_out, found
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, applied, verify
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
+    GIB,
+    actions,
+    applied,
+    planned_twice,
+    verify,
+)
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.odd_hosts import OddCase, odd_cases
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import actions
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 EXAMPLES = settings(max_examples=examples(80))
@@ -60,11 +65,7 @@ def test_nobody_gets_what_is_not_there_or_is_another_ones(case: OddCase) -> None
 @EXAMPLES
 @given(odd_cases())
 def test_a_second_run_moves_nobody(case: OddCase) -> None:
-    it, requests, rules = case
-    first = plan(it, requests, rules=rules)
-    again = plan(it, requests, applied(requests, first), rules)
-    names = {each.name for each in first.placements}
-    assert names.isdisjoint(each.name for each in (*again.changes, *again.rejections)), actions(again)
+    planned_twice(*case)
 
 
 @EXAMPLES

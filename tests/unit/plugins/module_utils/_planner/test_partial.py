@@ -19,8 +19,14 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.partial import 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan, Rejection
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, cpus, host, pinned
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, actions, cases
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
+    GIB,
+    actions,
+    cpus,
+    host,
+    pinned,
+)
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, cases
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 A = Request("a", 2, GIB)

@@ -23,12 +23,13 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EM
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, KernelCpus, Partition
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
     GIB,
+    actions,
     applied,
     cpus,
     host,
     pinned,
 )
-from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, actions, cases
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.test_properties import Case, cases
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 SHARED = Request("web", 2, GIB)
