@@ -225,11 +225,11 @@ def _check_kept_out(capacity: Capacity, request: Request) -> None:
         cells = capacity.cell_ids(away)
         problem = f"its device is on cell {cells}, which reserved_cells keeps guests off"
         raise InputError(f"{option}.devices", "require", problem, f"name cell {cells} in cells, or prefer")
-    emulator = request.emulator
-    held = emulator.mask & capacity.held if isinstance(emulator, CpuSet) else 0
-    if held:
-        problem = f"CPU {CpuSet.from_mask(held)} belongs to another control group of the host"
-        raise InputError(f"{option}.emulator", str(emulator), problem, "give other CPUs")
+    for name, cpus in asked_for(request):
+        held = cpus.mask & capacity.held
+        if held:
+            problem = f"CPU {CpuSet.from_mask(held)} belongs to another control group of the host"
+            raise InputError(f"{option}.{name}", str(cpus), problem, "give other CPUs")
 
 
 def never(board: Board, request: Request) -> tuple[InputError, Rejection] | None:

@@ -157,11 +157,12 @@ def test_a_guest_that_was_there_before_the_slice_gets_other_cpus() -> None:
     assert where(found) == {"db": "4-5"}
 
 
-def test_an_emulator_cannot_be_sent_there() -> None:
+@pytest.mark.parametrize("threads", ["emulator", "iothreads"])
+def test_an_emulator_or_io_threads_cannot_be_sent_there(threads: str) -> None:
     with pytest.raises(InputError) as error:
-        plan(kernel(dpdk="0-3"), [replace(OWN, emulator=cpus("3-4"))])
+        plan(kernel(dpdk="0-3"), [replace(OWN, **{threads: cpus("3-4")})])
     assert error.value.message == (
-        "domains[db].emulator: '3-4': CPU 3 belongs to another control group of the host; give other CPUs"
+        f"domains[db].{threads}: '3-4': CPU 3 belongs to another control group of the host; give other CPUs"
     )
 
 
