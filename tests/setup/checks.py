@@ -4,8 +4,9 @@
 
 """``make test``: every check of noxfile.py that this machine can run, timed, and a count on the last line.
 
-A check is a nox session. A failing one does not stop the others; its log is shown when it ends, and is kept in
-.cache/checks. Scenarios on emulated hosts run in lanes of their own beside all others (lab_plan.py).
+A check is a nox session. A failing one does not stop the others; its log is shown when it ends, its last lines again
+at the end of all, and it is kept in .cache/checks. Scenarios on emulated hosts run in lanes of their own beside all
+others (lab_plan.py).
 
 Whatever ends this process (an interrupt, a polite end, a terminal that is gone, even a kill) ends all that it started.
 
@@ -135,13 +136,18 @@ class Runner:
             reason = "" if outcome.status == "passed" or not outcome.reason else f": {outcome.reason}"
             print(f"{outcome.status:8} {outcome.name:16} {outcome.seconds:7.1f} s{reason}", flush=True)
             if outcome.status == "failed":
-                text = (LOGS / f"{outcome.name}.log").read_text(encoding="utf-8", errors="replace")
-                lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
-                print("".join(f"    | {line}\n" for line in lines[-200:]), flush=True)
+                print(_end_of_log(outcome.name, 200), flush=True)
 
     def stop(self) -> None:
         """Start nothing more."""
         self._stopped = True
+
+
+def _end_of_log(name: str, count: int) -> str:
+    """The last lines of a check's log, without chatter."""
+    text = (LOGS / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+    lines = [line for line in text.splitlines() if not _CHATTER.match(line)]
+    return "".join(f"    | {line}\n" for line in lines[-count:])
 
 
 def _status(report: Path) -> str:
@@ -265,6 +271,10 @@ def check(arguments: list[str]) -> int:
         reason = "" if outcome.status == "passed" or not outcome.reason else f"  {outcome.reason}"
         print(f"{outcome.name:16} {outcome.status:8} {outcome.seconds:8.1f} {outcome.work:8.1f}{reason}")
     print(f"{'all':16} {'':8} {time.monotonic() - start:8.1f}\n")
+    # Said again: who reads no more than the end of a long output sees what failed.
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            print(f"{outcome.name} failed:\n{_end_of_log(outcome.name, 30)}")
     count = {
         status: sum(outcome.status == status for outcome in outcomes) for status in ("passed", "failed", "skipped")
     }
