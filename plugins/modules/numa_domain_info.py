@@ -45,7 +45,8 @@ options:
     version_added: 0.2.0
   reserved_memory:
     description:
-      - "Memory of cells that no guest should have, by cell, for example V({'0': 4GiB})."
+      - "Memory of cells that no guest should have, by cell, for example V({'0': 4GiB}). Of a cell with CPUs that it
+        does not name it is a 32nd, and no more than 2 GiB."
     type: dict
     version_added: 0.2.0
   reserved_cells:

@@ -77,6 +77,7 @@ def rules_of(options: Mapping[str, Any]) -> Rules:
     return Rules(
         reserved_cpus=_cpus(options, "reserved_cpus") or EMPTY,
         reserved_memory=_memory(options.get("reserved_memory")),
+        reserves=True,
         shared_cpus=_cpus(options, "shared_cpus"),
         dedicated_cpus=_cpus(options, "dedicated_cpus"),
         reserved_cells=_cpus(options, "reserved_cells") or EMPTY,

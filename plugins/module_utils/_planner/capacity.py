@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules, usual_reserve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE, REMOTE_DISTANCE, Host
 
@@ -122,6 +122,8 @@ class Capacity:
         self.with_cpus = sum(1 << index for index, mask in enumerate(self.online) if mask)
         self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
         self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))
+        #: KiB of ordinary memory of each cell that no guest gets
+        self.kept = [0] * len(self.ids)
         self.memory = self._memory()
         #: Of each pool: whether cells have so different amounts for each CPU that it matters who goes where
         self.uneven = [self._is_uneven(pool) for pool in self.memory]
@@ -168,8 +170,11 @@ class Capacity:
                 huge += pool.total * pool.size
             known = not (self.host.implied_cell and cell.memory == 0)
             ordinary.append(max(0, cell.memory - huge) if known else UNKNOWN)
+            if known and self.rules.reserves and self.online[index]:
+                self.kept[index] = usual_reserve(ordinary[index])
         for cell_id, size in self.rules.reserved_memory:
-            ordinary[self.index[cell_id]] = max(0, ordinary[self.index[cell_id]] - size)
+            self.kept[self.index[cell_id]] = size
+        ordinary = [max(0, amount - kept) for amount, kept in zip(ordinary, self.kept)]
         for cell_id, size, number in self.rules.reserved_pages:
             row = pools[self.sizes.index(size)]
             row[self.index[cell_id]] = max(0, row[self.index[cell_id]] - number)

@@ -25,7 +25,12 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     guest_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
-from ansible_collections.numa.virt.plugins.module_utils._planner.explain import of_isolation, offer, reject
+from ansible_collections.numa.virt.plugins.module_utils._planner.explain import (
+    beside_the_host,
+    of_isolation,
+    offer,
+    reject,
+)
 from ansible_collections.numa.virt.plugins.module_utils._planner.helpers import asked_for
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
@@ -285,7 +290,10 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
         return InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
     if free < guest.mem:
         kib = capacity.kib(guest.pool, free)
-        problem = f"{kib} KiB are all that guests can have on {capacity.named(guest.allowed)}"
+        kept = beside_the_host(capacity, guest.pool, guest.allowed)
+        problem = (
+            f"{kib} KiB are all that guests can have on {capacity.named(guest.allowed)}{',' if kept else ''}{kept}"
+        )
         return InputError(f"{option}.memory", request.memory, problem, near.text)
     return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 

@@ -70,6 +70,12 @@ def offer(board: Board, guest: Guest) -> Offer:
     return Offer(capacity.ids[cell], best[1], kib, at_most, text)
 
 
+def beside_the_host(capacity: Capacity, pool: int, cells: int) -> str:
+    """How much ordinary memory of these cells no guest gets."""
+    kept = sum(capacity.kept[cell] for cell in bits(cells)) if pool == 0 else 0
+    return f" beside {kept} KiB that the host keeps (reserved_memory may say less)" if kept else ""
+
+
 def of_isolation(capacity: Capacity, guest: Guest) -> str:
     """Which CPUs are for such a guest, where isolated ones decide that and no option does."""
     if not capacity.by_isolation:
@@ -127,7 +133,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
         unit = "KiB" if not guest.pool else "pages"
         size = f" of {request.page_size} KiB" if guest.pool else ""
         having = _having(names, str(sum(free_mem)), str(max(free_mem)), ids, at)
-        text = f"needs {guest.mem} {unit}{size}, and {having}"
+        text = f"needs {guest.mem} {unit}{size}, and {having}{beside_the_host(capacity, guest.pool, cells)}"
         return result("huge_pages" if guest.pool else "memory", guest.mem, sum(free_mem), unit, at, text)
     if request.together is not None:
         text = f"group {request.together} shares one cell, and {names} cannot hold this guest beside it"

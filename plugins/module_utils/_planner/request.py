@@ -29,6 +29,15 @@ EMULATOR = ("share", "isolate")
 MIN_RATIO, MAX_RATIO = 0.001, 1_000_000
 
 
+# What the kernel, its caches and the host's services need of a cell: a part of its ordinary memory, up to so many KiB.
+RESERVED_PART, MOST_RESERVED = 32, 2 << 20
+
+
+def usual_reserve(ordinary: int) -> int:
+    """KiB that no guest gets of a cell with CPUs where no rule says how much; ``ordinary`` are those without huge pages."""
+    return min(ordinary // RESERVED_PART, MOST_RESERVED)
+
+
 def check_ratio(ratio: float, option: str) -> None:
     """Raises InputError."""
     if not ratio > 0:
@@ -165,11 +174,12 @@ class Existing:
 class Rules:
     """What holds for the whole host.
 
-    ``reserved_cpus``: no guest runs there. ``reserved_memory``: pairs (cell, KiB); ``reserved_pages``: triples (cell,
-    KiB of a page, number). ``reserved_cells``: cells of which no guest has CPUs or memory unless its ``cells`` name
-    them. ``shared_cpus`` and ``dedicated_cpus`` never overlap; where one is given the other is the rest, where none is
-    given a CPU belongs to whom it is given first; of isolated CPUs see Capacity. ``cpu_ratio``: vCPUs for each shared
-    CPU, where a request says nothing.
+    ``reserved_cpus``: no guest runs there. ``reserved_memory``: pairs (cell, KiB), and with ``reserves`` what
+    usual_reserve() says of the cells that have none; ``reserved_pages``: triples (cell, KiB of a page, number).
+    ``reserved_cells``: cells of which no guest has CPUs or memory unless its ``cells`` name them. ``shared_cpus`` and
+    ``dedicated_cpus`` never overlap; where one is given the other is the rest, where none is given a CPU belongs to
+    whom it is given first; of isolated CPUs see Capacity. ``cpu_ratio``: vCPUs for each shared CPU, where a request
+    says nothing.
     """
 
     reserved_cpus: CpuSet = EMPTY
@@ -179,6 +189,7 @@ class Rules:
     dedicated_cpus: CpuSet | None = None
     cpu_ratio: float = 1.0
     reserved_cells: CpuSet = EMPTY
+    reserves: bool = False
 
 
 @dataclass(frozen=True)

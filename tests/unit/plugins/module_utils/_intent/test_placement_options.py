@@ -62,7 +62,12 @@ def test_entries_that_are_wrong(option: list[Any], said: str) -> None:
 
 def test_rules() -> None:
     names = ("reserved_cpus", "reserved_memory", "reserved_cells", "shared_cpus", "dedicated_cpus")
-    assert rules_of({}) == rules_of(dict.fromkeys(names)) == rules_of(dict.fromkeys(names[::2], "")) == Rules()
+    assert (
+        rules_of({})
+        == rules_of(dict.fromkeys(names))
+        == rules_of(dict.fromkeys(names[::2], ""))
+        == Rules(reserves=True)
+    )
     assert rules_of(
         {"reserved_cpus": 0, "reserved_memory": {"1": "1GiB", 0: 512}, "shared_cpus": "1-3", "dedicated_cpus": [4, 5]}
     ) == Rules(
@@ -70,6 +75,7 @@ def test_rules() -> None:
         reserved_memory=((0, 512), (1, 1048576)),
         shared_cpus=cpus("1-3"),
         dedicated_cpus=cpus("4-5"),
+        reserves=True,
     )
     assert rules_of({"reserved_memory": {"0-1,3": "2M"}}).reserved_memory == ((0, 2048), (1, 2048), (3, 2048))
 
@@ -123,10 +129,11 @@ def test_options() -> None:
 
 
 def test_rules_with_a_ratio() -> None:
-    assert rules_with_ratio({"reserved_cpus": "0", "cpu_ratio": 4.0}) == Rules(reserved_cpus=cpus("0"), cpu_ratio=4.0)
-    assert rules_with_ratio({"cpu_ratio": None}) == Rules()
+    rules = Rules(reserved_cpus=cpus("0"), cpu_ratio=4.0, reserves=True)
+    assert rules_with_ratio({"reserved_cpus": "0", "cpu_ratio": 4.0}) == rules
+    assert rules_with_ratio({"cpu_ratio": None}) == Rules(reserves=True)
 
 
 def test_cells_kept_out() -> None:
-    assert rules_of({"reserved_cells": [8, 252]}) == Rules(reserved_cells=cpus("8,252"))
-    assert rules_of({"reserved_cells": "8"}) == rules_of({"reserved_cells": 8}) == Rules(reserved_cells=cpus("8"))
+    assert rules_of({"reserved_cells": [8, 252]}).reserved_cells == cpus("8,252")
+    assert rules_of({"reserved_cells": "8"}) == rules_of({"reserved_cells": 8})
