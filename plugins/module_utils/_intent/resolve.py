@@ -262,9 +262,12 @@ def _memory(
             option, value, f"the definition's vnuma puts memory on {_cells(stray)}",
             "change its pnode, or give these cells too",
         )  # fmt: skip
-    if not host.implied_cell:
-        _check_memory_cells(nodeset, asked, host, driver, shape, option, value)
     binding = MemoryBinding(asked.mode, nodeset)
+    if not host.implied_cell:
+        # A policy has counted it, as it was told to; what is bound there already stays.
+        counted = intent.policy is not None or current.memory == binding
+        beside = 0 if counted else driver.overhead.of(len(shape.present) + len(shape.iothreads), 0)
+        _check_memory_cells(nodeset, asked, host, driver, shape, beside, option, value)
     if intent.memnodes is not None:
         return binding, tuple((cell, MemoryBinding(asked.mode, cells)) for cell, cells in intent.memnodes)
     kept = tuple(
@@ -292,8 +295,16 @@ def _memory_cells(intent: Intent, asked: MemoryIntent, cpuset: CpuSet | None, ho
 
 
 def _check_memory_cells(
-    nodeset: CpuSet, asked: MemoryIntent, host: Host, driver: Driver, shape: Shape, option: str, value: str
+    nodeset: CpuSet,
+    asked: MemoryIntent,
+    host: Host,
+    driver: Driver,
+    shape: Shape,
+    beside: int,
+    option: str,
+    value: str,
 ) -> None:
+    """``beside`` are the KiB that its hypervisor takes there."""
     empty = nodeset - host.cells_with_memory
     if empty:
         raise InputError(
@@ -301,10 +312,11 @@ def _check_memory_cells(
             f"give memory.cells; cells with memory are {host.cells_with_memory}",
         )  # fmt: skip
     available = host.memory_of(nodeset)
-    if asked.mode in BINDING_MODES and shape.memory > available:
+    if asked.mode in BINDING_MODES and shape.memory + beside > available:
+        also = f", and its hypervisor {beside} KiB beside them," if shape.memory <= available else ""
         raise InputError(
             option, value,
-            f"the domain needs {shape.memory} KiB and {_cells(nodeset)} {_has(nodeset)} {available} KiB",
+            f"the domain needs {shape.memory} KiB{also} and {_cells(nodeset)} {_has(nodeset)} {available} KiB",
             f"give more cells, or memory.mode={'preferred' if driver.numatune else 'none'}",
         )  # fmt: skip
 

@@ -13,6 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, UnsupportedError
+from ansible_collections.numa.virt.plugins.module_utils._values import overhead
+from ansible_collections.numa.virt.plugins.module_utils._values.overhead import Overhead
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, pins_of
 
 
@@ -27,7 +29,8 @@ class Driver:
     running guest has a place for our record. ``processes``: a running guest is a process of the host, which /proc tells
     of. ``control_domain``: what the host itself is called among its guests. ``pools``: CPUs are in cpupools.
     ``sysfs``: its host's devices are those that the kernel there tells of.
-    ``topology``: a guest is told of the cores and threads that its definition says.
+    ``topology``: a guest is told of the cores and threads that its definition says. ``overhead``: what it takes beside
+    the memory of a guest.
     Without ``numatune`` (Xen) a guest's memory is born on the cells of its vCPUs' pins, as far as there is room, and
     stays there.
     """
@@ -44,6 +47,7 @@ class Driver:
     live_nodeset: frozenset[str]
     early_binding: bool
     pins_each_vcpu: bool
+    overhead: Overhead
     live_metadata: bool = True
     processes: bool = False
     control_domain: str | None = None
@@ -111,6 +115,7 @@ _XEN = Driver(
     live_nodeset=frozenset(),
     early_binding=False,
     pins_each_vcpu=True,
+    overhead=overhead.XEN,
     control_domain="Domain-0",
     pools=True,
     sysfs=True,
@@ -131,6 +136,7 @@ _DRIVERS = {
         live_nodeset=frozenset({"restrictive"}),
         early_binding=True,
         pins_each_vcpu=False,
+        overhead=overhead.QEMU,
         processes=True,
         sysfs=True,
     ),
@@ -151,6 +157,7 @@ _DRIVERS = {
         live_nodeset=frozenset({"strict", "preferred", "interleave", "restrictive"}),
         early_binding=False,
         pins_each_vcpu=False,
+        overhead=overhead.NONE,
     ),
 }
 

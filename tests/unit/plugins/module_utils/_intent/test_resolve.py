@@ -40,15 +40,17 @@ def strict(cells: str) -> MemoryBinding:
     return MemoryBinding("strict", cpus(cells))
 
 
+GIB = 1 << 20
+
 # CPU 7 is offline, CPU 11 is on no cell; cell 2 is memory only, cell 3 CPUs only, cell 4 has lost its CPUs.
 HOST = Host(
     "qemu",
     (
-        Cell(0, cpus("0-3"), 1024),
-        Cell(1, cpus("4-6"), 2048),
-        Cell(2, EMPTY, 4096),
+        Cell(0, cpus("0-3"), GIB),
+        Cell(1, cpus("4-6"), 2 * GIB),
+        Cell(2, EMPTY, 4 * GIB),
         Cell(3, cpus("8-9"), 0),
-        Cell(4, cpus("10"), 1024),
+        Cell(4, cpus("10"), GIB),
     ),
     present=cpus("0-11"),
     online=cpus("0-6,8-9,11"),
@@ -391,7 +393,7 @@ def test_a_driver_is_asked_what_it_can_before_anything_else() -> None:
 # Refusals
 
 
-BIG = replace(SHAPE, memory=1025)
+BIG = replace(SHAPE, memory=GIB + 1)
 EARLY = replace(SHAPE, binds_early="huge pages")
 
 
@@ -500,12 +502,12 @@ NO_CPU = (
         (
             Intent(cells=cpus("0")),
             BIG,
-            "cells: '0': the domain needs 1025 KiB and cell 0 has 1024 KiB" + NO_ROOM,
+            f"cells: '0': the domain needs {GIB + 1} KiB and cell 0 has {GIB} KiB" + NO_ROOM,
         ),
         (
             Intent(cells=cpus("0"), memory=MemoryIntent("restrictive", cpus("0,4"))),
-            replace(SHAPE, memory=2049),
-            "memory.cells: '0,4': the domain needs 2049 KiB and cells 0,4 have 2048 KiB" + NO_ROOM,
+            replace(SHAPE, memory=2 * GIB + 1),
+            f"memory.cells: '0,4': the domain needs {2 * GIB + 1} KiB and cells 0,4 have {2 * GIB} KiB" + NO_ROOM,
         ),
         (
             Intent(cells=cpus("0"), memory=MemoryIntent("strict", cpus("0-1"))),
@@ -612,6 +614,30 @@ def test_automatic_placement_cannot_go_without_memory() -> None:
 )
 def test_no_refusal(wish: Intent, current: Placement, driver: Driver, shape: Shape) -> None:
     place(wish, current, driver=driver, shape=shape)
+
+
+# Beside the memory of a guest with two vCPUs and an IO thread
+OF_QEMU, OF_XEN = (64 << 10) + 3 * (8 << 10), 3 << 10
+
+
+@pytest.mark.parametrize(("driver", "beside"), [(QEMU, OF_QEMU), (XEN, OF_XEN), (TEST, 0)])
+def test_a_hypervisor_takes_memory_too(driver: Driver, beside: int) -> None:
+    wish = Intent(cells=cpus("0"))
+    place(wish, driver=driver, shape=replace(SHAPE, memory=GIB - beside))
+    with pytest.raises(InputError) as error:
+        place(wish, driver=driver, shape=replace(SHAPE, memory=GIB - beside + 1))
+    also = f", and its hypervisor {beside} KiB beside them," if beside else ""
+    said = f"cells: '0': the domain needs {GIB - beside + 1} KiB{also} and cell 0 has {GIB} KiB; give more cells, or "
+    assert str(error.value).startswith(said)
+
+
+def test_a_guest_as_large_as_its_cell_stays_where_it_is() -> None:
+    whole = replace(SHAPE, memory=GIB)
+    place(Intent(cells=cpus("0")), ON_0, shape=whole)
+    # What a policy counts is its own affair.
+    place(Intent(cells=cpus("0"), policy='{"policy": "pack"}'), shape=whole)
+    with pytest.raises(InputError, match="its hypervisor 90112 KiB beside them"):
+        place(Intent(cells=cpus("0")), Placement(cpus("4-6"), memory=strict("1")), shape=whole)
 
 
 def test_early_binding_looks_at_the_guests_own_cells_too() -> None:
