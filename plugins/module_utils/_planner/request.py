@@ -34,7 +34,7 @@ RESERVED_PART, MOST_RESERVED = 32, 2 << 20
 
 
 def usual_reserve(ordinary: int) -> int:
-    """KiB that no guest gets of a cell with CPUs where no rule says how much; ``ordinary`` are those without huge pages."""
+    """KiB that no guest gets of a cell with CPUs, where no rule says how much, of its ``ordinary`` ones."""
     return min(ordinary // RESERVED_PART, MOST_RESERVED)
 
 

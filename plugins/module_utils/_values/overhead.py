@@ -24,7 +24,7 @@ class Overhead:
     part: int = 0
 
     def of(self, threads: int, small: int) -> int:
-        """KiB for a guest with so many vCPUs and IO threads, of whose memory ``small`` KiB are in the smallest pages."""
+        """KiB for a guest with so many vCPUs and IO threads, and ``small`` KiB of memory in the smallest pages."""
         return self.fixed + self.each * threads + (-(-small // self.part) if self.part else 0)
 
 
