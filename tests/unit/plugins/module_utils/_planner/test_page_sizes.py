@@ -111,30 +111,26 @@ def test_guests_that_are_split_at_once_are_cut_by_pool() -> None:
     verify(it, requests, found)
 
 
-FITS = "4 vCPUs with 8388608 KiB in pages of 1048576 KiB and 4194304 KiB in pages of 2048 KiB would fit on cell 0"
+NEVER = (
+    "4 vCPUs with 8388608 KiB in pages of 1048576 KiB and 4194304 KiB in pages of 2048 KiB would fit on cell 0; this "
+    "host could never hold it"
+)
+MORE = replace(MIRROR, memory=10 * GIB, guest_cells=(CELLS[0], replace(CELLS[1], memory=10 * GIB)))
 
 
 @pytest.mark.parametrize(
-    ("asked", "message"),
+    ("asked", "problem"),
     [
-        (
-            replace(NFV, other_pages=((64, GIB),)),
-            "nfv: its huge pages of 64 KiB are not there; sizes with pages are 2048, 1048576",
-        ),
+        (replace(NFV, other_pages=((64, GIB),)), "its huge pages of 64 KiB are not there"),
         (
             replace(NFV, other_pages=((SMALL, 9 * GIB),)),
-            f"nfv: needs 4608 pages of 2048 KiB, and cells 0-1 have 4096, at most 2048 on cell 0; {FITS}; "
-            "this host could never hold it",
+            f"needs 4608 pages of 2048 KiB, and cells 0-1 have 4096, at most 2048 on cell 0; {NEVER}",
         ),
-        (
-            replace(MIRROR, memory=10 * GIB, guest_cells=(CELLS[0], replace(CELLS[1], memory=10 * GIB))),
-            "nfv: needs 2 cells that each hold one of its cells; its cell 1 needs 10 pages of 1048576 KiB, and there "
-            f"are at most 8, on cell 0; {FITS}; this host could never hold it",
-        ),
+        (MORE, f"its cell 1 needs 10 pages of 1048576 KiB, and there are at most 8, on cell 0; {NEVER}"),
     ],
 )
-def test_what_the_host_could_never_hold_is_named(asked: Request, message: str) -> None:
-    assert refusal(BOTH, asked) == message
+def test_what_the_host_could_never_hold_is_named(asked: Request, problem: str) -> None:
+    assert problem in refusal(BOTH, asked)
 
 
 def test_an_error_names_the_size_too() -> None:
