@@ -65,6 +65,10 @@ def weight(vcpus: int, ratio: float) -> int:
     return max(1, int(vcpus * UNIT / ratio))
 
 
+#: What a part of a guest needs of one cell: CPU, memory of its pool, pairs (pool, amount) of others
+Need = tuple[int, int, tuple[tuple[int, int], ...]]
+
+
 class Capacity:
     """A host under its rules, without any guest.
 
@@ -275,9 +279,8 @@ class Guest:
         """Pairs (pool, amount) of all that it needs."""
         return ((self.pool, self.mem), *self.others)
 
-    def parts(self, width: int) -> list[tuple[int, int, tuple[tuple[int, int], ...]]]:
-        """What each of ``width`` guest cells needs: (CPU, memory, that of other pools), as in a Part. The first ones
-        get what does not divide."""
+    def parts(self, width: int) -> list[Need]:
+        """What each of ``width`` guest cells needs. The first ones get what does not divide."""
         request = self.request
         if request.guest_cells:
             vcpus = [len(cell.vcpus) for cell in request.guest_cells]
@@ -295,10 +298,10 @@ class Guest:
 
     def _memory_of(self, cell: GuestCell) -> tuple[int, tuple[tuple[int, int], ...]]:
         """What one of its cells needs of its pool, and of the others."""
-        kib, found = cell.by_page, []
-        for size, (pool, _amount) in zip(self.request.by_page, self.memory):
-            found.append((pool, -(-kib.get(size, 0) // (size if pool and size else 1))))
-        return found[0][1], tuple(found[1:])
+        kib = cell.by_page
+        sizes = [(size if pool and size else 1) for size, (pool, _amount) in zip(self.request.by_page, self.memory)]
+        first, *more = [-(-kib.get(size, 0) // unit) for size, unit in zip(self.request.by_page, sizes)]
+        return first, tuple((pool, amount) for (pool, _all), amount in zip(self.others, more))
 
     def widths(self, cells: int) -> list[int]:
         """The numbers of guest cells to try, the best first."""

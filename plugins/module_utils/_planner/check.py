@@ -180,7 +180,8 @@ def _check_words(request: Request) -> None:
     if isinstance(request.emulator, str) and request.emulator not in EMULATOR:
         expected = "give share, isolate or a CPU set"
         raise InputError(f"{option}.emulator", request.emulator, "is not known", expected)
-    for name, number in (("vcpus", request.vcpus), ("memory", request.memory), ("width", request.width)):
+    memory = [("memory", kib) for kib in request.by_page.values()]
+    for name, number in (("vcpus", request.vcpus), *memory, ("width", request.width)):
         if number is not None and number < 1:
             raise InputError(f"{option}.{name}", number, "is less than 1", "give 1 or more")
     if request.cpu_ratio is not None:

@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     SHARED,
     UNIT,
     Guest,
+    Need,
     bits,
     count,
     proportional,
@@ -179,13 +180,7 @@ def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     return None
 
 
-def _mirror(
-    board: Board,
-    guest: Guest,
-    open_cells: int,
-    parts: list[tuple[int, int, tuple[tuple[int, int], ...]]],
-    steps: int,
-) -> Spot | None:
+def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[Need], steps: int) -> Spot | None:
     mem = board.memory(guest)
     cells = range(len(mem))
     room = [max(0, board.room_for(guest, cell)) for cell in cells]
