@@ -10,6 +10,7 @@ This file must not import ansible or libvirt, and must not change anything.
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
@@ -23,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape, pins_of
 
 
 def read_all(session: Session) -> dict[str, Known]:
@@ -88,41 +89,71 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
         strays = {vcpu: cpus for vcpu, cpus in _real_pins(session, known) if cpus != placement.of_vcpu(vcpu)}
         pins = {vcpu: cpus | (placement.of_vcpu(vcpu) or cpus) for vcpu, cpus in strays.items()}
         placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
-    needs = GuestNeeds()
-    with contextlib.suppress(InputError):  # a device or a size that only its driver understands
-        needs = definition.needs
+    needs = _needs(definition)
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
-    page, memory = needs.most_memory(definition.shape.memory, session.host.page)
-    shape = replace(definition.shape, memory=memory)
-    found = Existing.of(shape, placement, page, asked, named_parts(placement).cells)
+    (page, memory), *others = needs.memory_by_page(definition.shape.memory, session.host.page).items()
+    found = Existing.of(definition.shape, placement, page, asked, named_parts(placement).cells)
+    found = replace(found, memory=memory, other_pages=tuple(others))
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
     if live is not None and definition is not live and not (asked_for and restart):
         found = replace(found, held=measured or _bound_now(session, live))
     if measured and not found.held:
-        return replace(found, memory_on=measured)
+        return replace(found, memory_on=tuple((CpuSet([cell]), size, kib) for cell, size, kib in measured))
+    if asked is None and placement.memnodes:
+        return replace(found, memory_on=_bound_by_cell(session, placement, needs))
     # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
-    return found if found.nodeset is not None or asked is not None else replace(found, memory=0)
+    return found if found.nodeset is not None or asked is not None else replace(found, memory=0, other_pages=())
 
 
-def _bound_now(session: Session, live: Definition) -> tuple[tuple[int, int], ...]:
-    """Pairs (cell, KiB) of where a running guest's memory is bound until it ends, whatever its definition says."""
-    now = Existing.of(live.shape, session.driver.decode(live.placement))
-    if not session.driver.numatune or now.nodeset is None:
+def _needs(definition: Definition) -> GuestNeeds:
+    with contextlib.suppress(InputError):  # a device or a size that only its driver understands
+        return definition.needs
+    return GuestNeeds()
+
+
+def _bound_by_cell(
+    session: Session, placement: Placement, needs: GuestNeeds
+) -> tuple[tuple[CpuSet, int | None, int], ...]:
+    """Triples (cells, KiB of a page, KiB): where the memory of each of a guest's cells is bound. Empty where that of
+    one is not."""
+    found = []
+    for number, cell in enumerate(needs.guest_cells):
+        for size, kib in cell.with_pages(session.host.page).by_page.items():
+            found.append((placement.bound_for(number), size, kib))
+    return tuple(found) if all(cells for cells, _size, _kib in found) else ()
+
+
+def _bound_now(session: Session, live: Definition) -> tuple[tuple[int, int | None, int], ...]:
+    """Triples (cell, KiB of a page, KiB) of where a running guest's memory is bound until it ends, whatever its
+    definition says."""
+    placement, needs = session.driver.decode(live.placement), _needs(live)
+    nodeset = Existing.of(live.shape, placement).nodeset
+    if not session.driver.numatune or nodeset is None:
         return ()
-    share = -(-now.memory // len(now.nodeset))
-    return tuple((cell, share) for cell in now.nodeset)
+    lots = _bound_by_cell(session, placement, needs) if placement.memnodes else ()
+    sizes = needs.memory_by_page(live.shape.memory, session.host.page).items()
+    return tuple(
+        (cell, size, -(-kib // len(cells)))
+        for cells, size, kib in lots or [(nodeset, *pair) for pair in sizes]
+        for cell in cells
+    )
 
 
-def _measured(session: Session, known: Known) -> tuple[tuple[int, int], ...]:
-    """Pairs (cell, KiB) of a running guest's memory; empty where that cannot be seen."""
+def _measured(session: Session, known: Known) -> tuple[tuple[int, int | None, int], ...]:
+    """Triples (cell, KiB of a page, KiB) of a running guest's memory; empty where that cannot be seen."""
     if session.xen is not None:
         pages = session.pages or {}
-        return tuple(sorted((cell, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
-    if session.sees_processes:
-        pid = session.pid_of(known.domain)
-        memory = processes.memory(pid) if pid else None
-        return memory.kib if memory is not None else ()
-    return ()
+        return tuple(sorted((cell, None, kib) for cell, kib in pages.get(known.domain.id, {}).items() if kib))
+    pid = session.pid_of(known.domain) if session.sees_processes else None
+    memory = processes.memory(pid) if pid else None
+    if memory is None:
+        return ()
+    found: Counter[tuple[int, int | None]] = Counter({(cell, None): kib for cell, kib in memory.kib})
+    for cell, size, kib in memory.large:
+        page = session.host.page(size)
+        found[cell, None] -= kib
+        found[cell, page] += kib
+    return tuple((*where, kib) for where, kib in found.items() if kib)
 
 
 def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]:

@@ -9,6 +9,7 @@ This file must not import ansible or libvirt.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,7 +34,7 @@ def move_of(
     """``existing`` is what the planner was told of the guest, None where it is new."""
     after = placed.cpuset | (placed.emulator or EMPTY) if session.driver.emulator else placed.cpuset
     after_own = placed.owned if asked.owns_cpus else EMPTY
-    memory_after = _memory_after(session, asked, placed)
+    memory_after: dict[Pool, int] = {(cell, size): kib for cell, size, kib in placed.memory_by_page}
     if known is None or existing is None:
         return Move(asked.name, after=after, after_own=after_own, new=after, memory_after=memory_after)
     everything = session.host.online
@@ -114,18 +115,13 @@ def _memory_moves(plan: OnePlan) -> bool:
     return plan.live is not None and any(step.change.element.startswith("numatune") for step in plan.live.steps)
 
 
-def _memory_after(session: Session, asked: Request, placed: Placed) -> dict[Pool, int]:
-    page = _page(session, asked.page_size)
-    return {(cell, page): kib for cell, kib in placed.memory}
-
-
 def _memory_before(session: Session, existing: Existing) -> dict[Pool, int]:
     """Where it was measured, else in equal parts on the cells that it is bound to."""
-    page = _page(session, existing.page_size)
-    if existing.memory_on:
-        return {(cell, page): kib for cell, kib in existing.memory_on}
-    cells = list(existing.nodeset or EMPTY)
-    return {(cell, page): existing.memory // len(cells) for cell in cells}
+    lots = existing.memory_on or [(existing.nodeset or EMPTY, size, kib) for size, kib in existing.by_page.items()]
+    found: Counter[Pool] = Counter()
+    for cells, size, kib in lots:
+        found.update({(cell, _page(session, size)): kib // len(cells) for cell in cells})
+    return found
 
 
 def _page(session: Session, size: int | None) -> int | None:

@@ -207,14 +207,6 @@ def placement_warnings(
         found += [
             f"domain {shown(each.domain.name)} is left alone: {why}" for each, why in left if why and not each.trouble
         ]
-    for guest in guests:
-        _most, *rest = guest.meant.needs.memory_by_page(guest.meant.shape.memory, session.host.page).items()
-        found += [
-            f"domain {shown(guest.name)}: {kib} KiB of its memory, in "
-            f"{f'huge pages of {size} KiB' if size else 'ordinary pages'}, are not in the plan's account: it counts "
-            "memory of one page size for each guest"
-            for size, kib in rest
-        ]
     if request.entries is None and not guests and request.select not in ("all", "running"):
         found.append(f"select: {displayable(request.select)!r}: there is no such domain on this host")
     return found

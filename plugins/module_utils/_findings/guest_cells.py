@@ -62,7 +62,7 @@ def _parts(view: View, seen: Seen) -> Iterator[_Part]:
         bound = placement.bound_for(number)
         # Who names a cell without CPUs means it.
         if bound - bare and not bound - view.host.cell_ids:
-            yield _Part(number, "its memory", cell.memory, bound, runs, number in named and not single)
+            yield _Part(number, "its memory", cell.all_memory, bound, runs, number in named and not single)
         for device, owner in enumerate(seen.said.shape.memory_devices):
             cells = devices.get(device, EMPTY)
             if (owner or 0) == number and cells - bare and not cells - view.host.cell_ids:

@@ -27,13 +27,12 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EM
 @dataclass(frozen=True)
 class _Share:
     """What one guest takes at most: ``cells`` where its vCPUs may run, ``load`` there in 1/UNIT CPU, ``used`` CPUs of
-    all its threads, and for each cell index the memory that may lie there, in units of its ``pool``."""
+    all its threads, and for each pool and cell index the memory that may lie there, in units of the pool."""
 
     cells: int
     load: int
     used: int
-    pool: int
-    memory: dict[int, int]
+    memory: dict[tuple[int, int], int]
 
 
 class Room:
@@ -53,15 +52,14 @@ class Room:
             self._once |= share.used
             for cell in bits(share.cells):
                 self._load[cell] += share.load
-            for cell, amount in share.memory.items():
-                self._memory[share.pool][cell] += amount
+            for (pool, cell), amount in share.memory.items():
+                self._memory[pool][cell] += amount
         self.device_cells = view.host.device_cells
 
     def fitting(self, seen: Seen) -> CpuSet:
         """The cells of which each could hold the guest."""
         capacity, share = self.view.capacity, self._shares[seen.name]
-        pool = self._pool(seen)
-        if pool is None:
+        if any(size is not None and size not in capacity.sizes for size in seen.memory_by_page):
             return EMPTY
         devices = {self.device_cells[each] for each in seen.said.needs.devices if each in self.device_cells}
         if seen.wish is not None and seen.wish.device_rule == "ignore":
@@ -75,7 +73,7 @@ class Room:
                 continue
             if allowed is None and not capacity.open >> cell & 1:
                 continue
-            if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, pool, cell):
+            if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, cell):
                 found.append(cell_id)
         return CpuSet(found)
 
@@ -90,7 +88,7 @@ class Room:
             used |= mask if capacity.all_online & ~mask else 0
         later = self._later(seen)
         cells = capacity.cells_of(later if seen.owned else kept | later)
-        return _Share(cells, self._weight(seen), used, self._pool(seen) or 0, self._memory_of(seen, held))
+        return _Share(cells, self._weight(seen), used, self._memory_of(seen, held))
 
     def _later(self, seen: Seen) -> int:
         """The CPUs that a running guest is held to when it starts anew."""
@@ -105,27 +103,17 @@ class Room:
         ratio = seen.wish.cpu_ratio if seen.wish is not None else None
         return weight(len(seen.present), ratio if ratio is not None else self.view.capacity.rules.cpu_ratio)
 
-    def _pool(self, seen: Seen) -> int | None:
-        """The pool of its memory; None where its huge pages are not there."""
-        size, sizes = seen.page_size, self.view.capacity.sizes
-        if size is None:
-            return 0
-        return 1 + sizes.index(size) if size in sizes else None
-
-    def _units(self, seen: Seen, kib: int) -> int:
-        pool = self._pool(seen)
-        return -(-kib // (self.view.capacity.sizes[pool - 1] if pool else 1))
-
-    def _memory_of(self, seen: Seen, held: bool) -> dict[int, int]:
-        capacity = self.view.capacity
-        whole = self._units(seen, seen.said.shape.memory)
+    def _memory_of(self, seen: Seen, held: bool) -> dict[tuple[int, int], int]:
+        capacity, needs = self.view.capacity, self.view.capacity.in_pools(seen.memory_by_page.items())
         if self.view.driver.numatune and seen.nodeset:
-            return dict.fromkeys(bits(capacity.indices(seen.nodeset)), whole)
-        if seen.memory_on is not None:
+            cells = capacity.indices(seen.nodeset)
+        elif seen.memory_on is not None:
             index = capacity.index
-            there = {index[cell]: kib for cell, kib in seen.memory_on.items() if kib and cell in index}
-            return {cell: self._units(seen, kib) for cell, kib in there.items()}
-        return dict.fromkeys(bits(capacity.cells_of(seen.reach)), whole) if held else {}
+            there = [(index[cell], kib) for cell, kib in seen.memory_on.items() if kib and cell in index]
+            return {(pool, cell): capacity.amount(pool, kib) for pool, _amount in needs for cell, kib in there}
+        else:
+            cells = capacity.cells_of(seen.reach) if held else 0
+        return {(pool, cell): amount for pool, amount in needs for cell in bits(cells)}
 
     def _cpus_fit(self, seen: Seen, share: _Share, cell: int) -> bool:
         capacity = self.view.capacity
@@ -151,16 +139,18 @@ class Room:
         each = 1 if smt == "isolate" else threads
         return any(each * sum(1 for core in whole if core & cache) >= need for cache in caches)
 
-    def _memory_fits(self, seen: Seen, share: _Share, pool: int, cell: int) -> bool:
+    def _memory_fits(self, seen: Seen, share: _Share, cell: int) -> bool:
         """By what was promised, and by what is really free."""
         capacity = self.view.capacity
-        need = self._units(seen, seen.said.shape.memory)
-        others = self._memory[pool][cell] - share.memory.get(cell, 0)
-        if capacity.memory[pool][cell] - others < need:
-            return False
-        there = capacity.cells[cell]
-        own = self._units(seen, (seen.memory_on or {}).get(there.id, 0))
-        if pool == 0:
-            return there.free is None or there.free + own >= need
-        frees = [each.free for each in there.huge_pools if each.size == capacity.sizes[pool - 1]]
-        return all(free is None or free + own >= need for free in frees)
+        there, needs = capacity.cells[cell], capacity.in_pools(seen.memory_by_page.items())
+        # Of several sizes nobody says what lies there.
+        lies = (seen.memory_on or {}).get(there.id, 0) if len(needs) == 1 else 0
+        for pool, need in needs:
+            others = self._memory[pool][cell] - share.memory.get((pool, cell), 0)
+            if capacity.memory[pool][cell] - others < need:
+                return False
+            own, size = capacity.amount(pool, lies), capacity.page_size(pool)
+            frees = [each.free for each in there.huge_pools if each.size == size] if pool else [there.free]
+            if any(free is not None and free + own < need for free in frees):
+                return False
+        return True

@@ -110,10 +110,9 @@ def request_of(
     """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads, ``topology``
     whether it tells guests of cores and threads.
 
-    Of a guest with pages of several sizes it is that for most of its memory. Its vCPUs are those that are there, by
-    their rank: result.of_vcpus() tells them by their numbers again.
+    Its vCPUs are those that are there, by their rank: result.of_vcpus() tells them by their numbers again.
     """
-    page, memory = needs.most_memory(shape.memory, host.page)
+    (page, memory), *others = needs.memory_by_page(shape.memory, host.page).items()
     return Request(
         name=shape.name,
         vcpus=len(shape.present),
@@ -121,6 +120,7 @@ def request_of(
         policy=wish.policy,
         cells=wish.cells,
         page_size=page,
+        other_pages=tuple(others),
         binds_early=shape.binds_early is not None,
         devices=needs.devices if wish.devices != "ignore" else (),
         device_rule=wish.devices,
@@ -133,22 +133,18 @@ def request_of(
         iothreads=wish.iothreads if emulator and isinstance(wish.iothreads, CpuSet) else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
-        guest_cells=_planned_cells(needs, shape, host, page) if wish.placed_by.mirrors else (),
+        guest_cells=_own_cells(needs, shape, host) if wish.placed_by.mirrors else (),
         width=wish.width,
         cache=wish.cache,
         threads=needs.threads if topology and shape.present == tuple(range(len(shape.present))) else 1,
     )
 
 
-def _planned_cells(needs: GuestNeeds, shape: Shape, host: Host, page: int | None) -> tuple[GuestCell, ...]:
-    """The guest's own cells, by the ranks of its vCPUs, of which a plan counts memory in such pages."""
+def _own_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:
+    """The guest's own cells, by the ranks of its vCPUs and with the sizes of the host's pages."""
     ranks = {vcpu: rank for rank, vcpu in enumerate(shape.present)}
     return tuple(
-        replace(
-            cell,
-            vcpus=CpuSet(ranks[vcpu] for vcpu in cell.vcpus if vcpu in ranks),
-            planned=host.page(cell.page_size) == page,
-        )
+        replace(cell.with_pages(host.page), vcpus=CpuSet(ranks[vcpu] for vcpu in cell.vcpus if vcpu in ranks))
         for cell in needs.guest_cells
     )
 

@@ -143,8 +143,13 @@ def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
         # Into the first libvirt puts a device that names no cell, and QEMU's driver a vCPU that no cell names
         # (qemuDomainDefNumaCPUsPostParse).
         more = _everyone(root) - union(vcpus) if number == 0 else EMPTY
-        memory = sizes[rank] + sum(device.size for device in devices if (device.cell or 0) == number)
-        found[number] = GuestCell(vcpus[rank] | more, memory, pages[number] if number < len(pages) else None)
+        page = pages[number] if number < len(pages) else None
+        memory = {page: sizes[rank]}
+        for device in (each for each in devices if (each.cell or 0) == number):
+            # One that says nothing has the pages of its cell (qemuBuildMemoryBackendProps).
+            size = device.page_size if device.page_size is not None else page
+            memory[size] = memory.get(size, 0) + device.size
+        found[number] = GuestCell(vcpus[rank] | more, memory.pop(page), page, tuple(memory.items()))
     return tuple(cell for _number, cell in sorted(found.items()))
 
 

@@ -27,10 +27,11 @@ _NOT_COUNTED = ("sgx-epc",)
 
 @dataclass(frozen=True)
 class MemoryDevice:
-    """A DIMM or the like: KiB, and the guest's cell that it belongs to, None where that is not said."""
+    """A DIMM or the like: KiB, the guest's cell that it belongs to, and KiB of a page; None where that is not said."""
 
     size: int
     cell: int | None
+    page_size: int | None = None
 
 
 def size(element: etree._Element, text: str, option: str, example: str | None = None) -> int:
@@ -73,10 +74,11 @@ def memory_devices(root: etree._Element, option: str) -> list[MemoryDevice]:
     """The memory devices, in the order of the document. Raises XmlError."""
     found = []
     for device in root.findall("devices/memory"):
-        amount, node = device.find("target/size"), device.find("target/node")
+        amount, node, page = (device.find(path) for path in ("target/size", "target/node", "source/pagesize"))
         kib = 0
         if amount is not None and device.get("model") not in _NOT_COUNTED:
             kib = size(amount, xml.text_of(amount).strip(" \t\r\n"), option)
         cell = xml.text_of(node).strip() if node is not None else ""
-        found.append(MemoryDevice(kib, int(cell) if re.fullmatch("[0-9]{1,4}", cell) else None))
+        page_size = size(page, xml.text_of(page).strip(" \t\r\n"), option) if page is not None else None
+        found.append(MemoryDevice(kib, int(cell) if re.fullmatch("[0-9]{1,4}", cell) else None, page_size))
     return found

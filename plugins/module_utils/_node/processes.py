@@ -220,19 +220,21 @@ def memory(pid: int, root: str | None = None) -> Memory | None:
     common = Counter(own for own, _line in lines).most_common(1)
     policy = common[0][0] if common else "default"
     general, largest = (policy, "default"), -1
-    total: dict[int, int] = {}
+    total: Counter[int] = Counter()
+    large: Counter[tuple[int, int]] = Counter()
     for own, line in lines:
         file = _FILE.search(line)
         # The kernel writes the arguments of a program to its stack before the program, and so its policy, is there.
         if "stack" in line.split() or (file is not None and not _MEMORY_FILE.search(file[1])):
             continue
-        size = _PAGE_SIZE.search(line)
-        pages = {int(cell): int(count) * int(size[1] if size else 4) for cell, count in _PAGES.findall(line)}
-        for cell, kib in pages.items():
-            total[cell] = total.get(cell, 0) + kib
+        page = _PAGE_SIZE.search(line)
+        size = int(page[1]) if page else 4
+        pages = {int(cell): int(count) * size for cell, count in _PAGES.findall(line)}
+        total.update(pages)
+        large.update({(cell, size): kib for cell, kib in pages.items() if size > 4})
         if own not in general and sum(pages.values()) > largest:
             largest, policy = sum(pages.values()), own
-    return Memory(tuple(sorted(total.items())), policy)
+    return Memory(tuple(sorted(total.items())), policy, tuple((*where, kib) for where, kib in sorted(large.items())))
 
 
 def _entries(path: str) -> list[str]:

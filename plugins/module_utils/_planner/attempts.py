@@ -106,4 +106,4 @@ def _shares(board: Board, guest: Guest) -> tuple[float, float]:
     if guest.kind != SHARED:
         need = max(board.cpus(cell, guest.kind, need)[0] for cell in range(len(capacity.ids)))
     totals = capacity.shared_total if guest.kind == SHARED else capacity.own_total
-    return need / sum(totals), guest.mem / max(1, sum(capacity.memory[guest.pool]))
+    return need / sum(totals), max(amount / max(1, sum(capacity.memory[pool])) for pool, amount in guest.memory)

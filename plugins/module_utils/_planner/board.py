@@ -26,11 +26,16 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 
 
 class Part(NamedTuple):
-    """What a guest takes of one cell, in the guest's own units."""
+    """What a guest takes of one cell, in the guest's own units; ``others``: pairs (pool, amount) of its other pools."""
 
     cell: int
     cpu: int
     mem: int
+    others: tuple[tuple[int, int], ...] = ()
+
+    def memory(self, pool: int) -> tuple[tuple[int, int], ...]:
+        """Pairs (pool, amount) of all of it, where ``mem`` is of this pool."""
+        return ((pool, self.mem), *self.others)
 
 
 class Spot(NamedTuple):
@@ -131,8 +136,7 @@ class Board:
     def take(self, guest: Guest, spot: Spot, sign: int = 1) -> None:
         """Count a guest in, or out with ``sign`` -1."""
         kind, mem, threads = guest.kind, self.mem[guest.pool], self.capacity.threads
-        held = dict(guest.held)
-        for cell, cpu, amount in spot.parts:
+        for cell, cpu, amount, others in spot.parts:
             if kind == SHARED:
                 self.joint[cell] -= sign * cpu
             else:
@@ -142,8 +146,14 @@ class Board:
                 self.unshared[cell] -= sign * (cores or -(-cpus // threads[cell]))
                 if self.capacity.derived:
                     self.joint[cell] -= sign * cpus * UNIT
-            mem[cell] -= sign * max(0, amount - held.get(cell, 0))
+            mem[cell] -= sign * amount
+            for pool, more in others:
+                self.mem[pool][cell] -= sign * more
             self.guests[cell] += sign
+        if guest.held:
+            taken = {(pool, part.cell): amount for part in spot.parts for pool, amount in part.memory(guest.pool)}
+            for pool, cell, amount in guest.held:
+                self.mem[pool][cell] += sign * min(amount, taken.get((pool, cell), 0))
         for seat in spot.seats:
             self._sit(kind, seat, sign)
         for key in group_keys(guest.request):
@@ -169,7 +179,7 @@ class Board:
         if not guest.confined:
             return spot
         seats = []
-        for cell, cpu, _mem in spot.parts:
+        for cell, cpu, _mem, _others in spot.parts:
             rooms = [self._in_cache(guest, each, cell) for each in self.caches[cell]]
             chosen = fewest([room if room >= cpu else 0 for room in rooms], cpu)
             amount = cpu if guest.kind == PREFER else self.cpus(cell, guest.kind, cpu)[1]
@@ -184,14 +194,35 @@ class Board:
                 del members[cell]
         self.groups[key] = members
 
-    def memory(self, guest: Guest) -> list[int]:
-        """What is free of each cell for this guest: what it holds already counts as free for it."""
-        free = self.mem[guest.pool]
+    def memory(self, guest: Guest, pool: int | None = None) -> list[int]:
+        """What is free of a pool on each cell for this guest: what it holds already counts as free for it."""
+        free = self.mem[guest.pool if pool is None else pool]
         if guest.held:
+            pool = guest.pool if pool is None else pool
             free = list(free)
-            for cell, amount in guest.held:
-                free[cell] += amount
+            for at, cell, amount in guest.held:
+                free[cell] += amount if at == pool else 0
         return free
+
+    def lacking(self, guest: Guest, cells: Sequence[int]) -> int | None:
+        """The first pool of which these cells together have less than the guest needs."""
+        for pool, amount in guest.memory:
+            free = self.memory(guest, pool)
+            if sum([free[cell] for cell in cells if free[cell] > 0]) < amount:
+                return pool
+        return None
+
+    def holding_others(self, guest: Guest) -> int:
+        """The cells of which each has what the guest needs of its other pools."""
+        cells = self.capacity.everywhere
+        for pool, amount in guest.others:
+            cells &= sum(1 << cell for cell, free in enumerate(self.memory(guest, pool)) if free >= amount)
+        return cells
+
+    def holds(self, guest: Guest, cell: int) -> bool:
+        """Whether the cell has room for all of the guest."""
+        holding = self.memory(guest)[cell] >= guest.mem and self.room_for(guest, cell) >= guest.need
+        return holding and (not guest.others or bool(self.holding_others(guest) >> cell & 1))
 
     def open_to(self, guest: Guest) -> int:
         """The cells that the request and its groups leave."""
@@ -207,11 +238,15 @@ class Board:
         """Whether the spot fits now, groups included. For a guest that has to stay in a cache it was made for now."""
         mem = self.memory(guest)
         return not spot.cells & ~self.open_to(guest) and all(
-            self.room_for(guest, cell) >= cpu and mem[cell] >= amount for cell, cpu, amount in spot.parts
+            self.room_for(guest, cell) >= cpu
+            and mem[cell] >= amount
+            and all(self.memory(guest, pool)[cell] >= more for pool, more in others)
+            for cell, cpu, amount, others in spot.parts
         )
 
     def load(self, cell: int, guest: Guest | None = None, mem: int = 0, cpu: int = 0) -> int:
-        """How full a cell is by the scarcer of CPU and memory, in millionths, with such a guest on it."""
+        """How full a cell is by the scarcer of CPU and memory, in millionths, with such a guest on it: with all that it
+        needs of other pools, if it brings any memory."""
         pool = guest.pool if guest is not None else 0
         cpu_total = self.capacity.shared_total[cell]
         used = cpu_total - self.joint[cell] + self.soft[cell]
@@ -223,7 +258,12 @@ class Board:
                 cpu_total = self.capacity.own_total[cell]
                 used = cpu_total - self.free[cell]
         total = max(1, self.capacity.memory[pool][cell])
-        return max((used + cpu) * UNIT // cpu_total, (total - self.mem[pool][cell] + mem) * UNIT // total)
+        full = max((used + cpu) * UNIT // cpu_total, (total - self.mem[pool][cell] + mem) * UNIT // total)
+        if guest is not None and guest.others:
+            for pool, amount in guest.others:
+                total = max(1, self.capacity.memory[pool][cell])
+                full = max(full, (total - self.mem[pool][cell] + (amount if mem else 0)) * UNIT // total)
+        return full
 
     def misfit(self, cell: int, guest: Guest, need: int, mem: int) -> int:
         """By how much more it needs of what is free of one of CPU and memory than of the other, in millionths."""

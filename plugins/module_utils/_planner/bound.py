@@ -49,7 +49,8 @@ class Kind(NamedTuple):
 def needs_of(capacity: Capacity, guest: Guest) -> tuple[int, ...]:
     """The least that a guest takes, wherever it is placed: joint, free, whole, then each pool of memory."""
     mem = [0] * len(capacity.memory)
-    mem[guest.pool] = max(0, guest.mem - sum(amount for _cell, amount in guest.held))
+    for pool, amount in guest.memory:
+        mem[pool] = max(0, amount - sum(has for at, _cell, has in guest.held if at == pool))
     if guest.kind == SHARED:
         # The parts of a mirrored guest are each rounded down.
         return (max(0, guest.need - (len(capacity.ids) if guest.mirrored else 0)), 0, 0, *mem)

@@ -6,7 +6,7 @@
 
 Cells are numbered from 0 in the order of their ids here ("index"); a set of cells is a mask of indices, a set of CPUs a
 mask of CPU numbers. A guest's CPU need is in its own unit: 1/UNIT of a CPU for one on shared CPUs, CPUs for one that
-owns them. Its memory need is KiB, or pages where it has huge ones. Memory is never promised twice.
+owns them. Its memory need is KiB, or pages where it has huge ones, of each pool. Memory is never promised twice.
 This file must not import ansible, libvirt or lxml.
 """
 
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules, usual_reserve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE, REMOTE_DISTANCE, Host
 
 UNIT = 1_000_000
@@ -62,6 +63,10 @@ def first(mask: int, number: int) -> int:
 def weight(vcpus: int, ratio: float) -> int:
     """What shared vCPUs weigh; rounded down, so that ``ratio`` of them are never more than one CPU."""
     return max(1, int(vcpus * UNIT / ratio))
+
+
+#: What a part of a guest needs of one cell: CPU, memory of its pool, pairs (pool, amount) of others
+Need = tuple[int, int, tuple[tuple[int, int], ...]]
 
 
 class Capacity:
@@ -122,6 +127,8 @@ class Capacity:
         self.with_cpus = sum(1 << index for index, mask in enumerate(self.online) if mask)
         self.distance = [[self._distance(here, there) for there in self.ids] for here in self.ids]
         self.sizes = tuple(sorted({pool.size for cell in self.cells for pool in cell.huge_pools}))
+        #: KiB of a unit of each pool
+        self.units = (1, *self.sizes)
         #: KiB of ordinary memory of each cell that no guest gets
         self.kept = [0] * len(self.ids)
         self.memory = self._memory()
@@ -185,10 +192,27 @@ class Capacity:
         return bool(each) and max(each) > UNEVEN * min(each)
 
     def pool(self, page_size: int | None) -> int:
-        return 0 if page_size is None else 1 + self.sizes.index(page_size)
+        """Pages that the host does not have count as ordinary memory."""
+        return 0 if page_size is None or page_size not in self.sizes else 1 + self.sizes.index(page_size)
+
+    def page_size(self, pool: int) -> int | None:
+        """KiB of a page, None for ordinary memory."""
+        return self.sizes[pool - 1] if pool else None
 
     def kib(self, pool: int, amount: int) -> int:
-        return amount * (self.sizes[pool - 1] if pool else 1)
+        return amount * self.units[pool]
+
+    def amount(self, pool: int, kib: int) -> int:
+        """KiB, or pages."""
+        return -(-kib // self.units[pool])
+
+    def unit(self, pool: int) -> str:
+        """What amounts of a pool are, for a message: "KiB", "pages of 2048 KiB"."""
+        return f"pages of {self.page_size(pool)} KiB" if pool else "KiB"
+
+    def in_pools(self, memory: Iterable[tuple[int | None, int]]) -> tuple[tuple[int, int], ...]:
+        """Pairs (pool, amount) for pairs (KiB of a page, KiB)."""
+        return tuple([(pool, -(-kib // self.units[pool])) for size, kib in memory for pool in (self.pool(size),)])
 
     def cells_of(self, cpus: int) -> int:
         """The cells that hold at least one of the CPUs."""
@@ -225,8 +249,9 @@ class Capacity:
 
 @dataclass(frozen=True, eq=False)
 class Guest:
-    """A request in the planner's numbers. ``home``: the cells where it is now, 0 where it has no place. ``held``: pairs
-    (cell, KiB or pages) of its pool that it has now and keeps until it ends, wherever it shall be. ``confined``: its
+    """A request in the planner's numbers. ``mem`` is what it needs of ``pool``; ``others`` are pairs (pool, amount) of
+    what it needs of other pools, mostly none. ``home``: the cells where it is now, 0 where it has no place. ``held``:
+    triples (pool, cell, amount) of what it has now and keeps until it ends, wherever it shall be. ``confined``: its
     CPUs of each cell have to share a last-level cache."""
 
     request: Request
@@ -238,8 +263,9 @@ class Guest:
     must: int
     devices: tuple[int, ...]
     home: int = 0
-    held: tuple[tuple[int, int], ...] = ()
+    held: tuple[tuple[int, int, int], ...] = ()
     confined: bool = False
+    others: tuple[tuple[int, int], ...] = ()
 
     @property
     def name(self) -> str:
@@ -253,22 +279,34 @@ class Guest:
     def mirrored(self) -> bool:
         return self.request.placed_by.mirrors
 
-    def parts(self, width: int) -> list[tuple[int, int]]:
-        """What each of ``width`` guest cells needs: (CPU, memory). The first ones get what does not divide."""
+    @property
+    def memory(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (pool, amount) of all that it needs."""
+        return ((self.pool, self.mem), *self.others)
+
+    def parts(self, width: int) -> list[Need]:
+        """What each of ``width`` guest cells needs. The first ones get what does not divide."""
         request = self.request
-        own = request.guest_cells
-        if own:
-            pairs = [(len(cell.vcpus), self.pages(cell.planned_memory)) for cell in own]
+        if request.guest_cells:
+            vcpus = [len(cell.vcpus) for cell in request.guest_cells]
+            memory = [self._memory_of(cell) for cell in request.guest_cells]
         else:
-            pairs = list(zip(share(request.vcpus, width), share(self.mem, width)))
+            vcpus = share(request.vcpus, width)
+            others = zip(*([(pool, part) for part in share(amount, width)] for pool, amount in self.others))
+            memory = list(zip(share(self.mem, width), others if self.others else [()] * width))
         if self.kind == SHARED:
             ratio = self.need / request.vcpus
-            return [(max(1, int(vcpus * ratio)), mem) for vcpus, mem in pairs]
-        extra = request.cpus_needed - request.vcpus
-        return [(vcpus + (extra if number == 0 else 0), mem) for number, (vcpus, mem) in enumerate(pairs)]
+            cpus = [max(1, int(number * ratio)) for number in vcpus]
+        else:
+            cpus = [vcpus[0] + request.cpus_needed - request.vcpus, *vcpus[1:]]
+        return [(cpu, *each) for cpu, each in zip(cpus, memory)]
 
-    def pages(self, size: int) -> int:
-        return -(-size // (self.request.page_size or 1))
+    def _memory_of(self, cell: GuestCell) -> tuple[int, tuple[tuple[int, int], ...]]:
+        """What one of its cells needs of its pool, and of the others."""
+        kib = cell.by_page
+        sizes = [(size if pool and size else 1) for size, (pool, _amount) in zip(self.request.by_page, self.memory)]
+        first, *more = [-(-kib.get(size, 0) // unit) for size, unit in zip(self.request.by_page, sizes)]
+        return first, tuple((pool, amount) for (pool, _all), amount in zip(self.others, more))
 
     def widths(self, cells: int) -> list[int]:
         """The numbers of guest cells to try, the best first."""
@@ -313,15 +351,17 @@ def guest_of(capacity: Capacity, request: Request, home: int = 0) -> Guest:
     if request.device_rule == "require":
         for device in devices:
             must |= 1 << device
+    pool = capacity.pool(request.page_size)
     return Guest(
         request=request,
         kind=kind,
         need=request.cpus_needed if request.owns_cpus else weight(request.vcpus, ratio),
-        mem=-(-request.memory // (request.page_size or 1)),
-        pool=capacity.pool(request.page_size),
+        mem=capacity.amount(pool, request.memory),
+        pool=pool,
         allowed=capacity.open if request.cells is None else capacity.indices(request.cells),
         must=must,
         devices=devices,
         home=home,
         confined=request.owns_cpus and request.cache == "require",
+        others=capacity.in_pools(request.other_pages),
     )

@@ -148,12 +148,9 @@ def check_host(host: Host, request: Request) -> None:
         expected = f"cells with CPUs are {host.cells_with_cpus}"
         raise InputError(f"{option}.cells", str(request.cells), problem, expected)
     request.placed_by.check(host, request)
-    if request.page_size is not None:
-        sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
-        if request.page_size not in sizes:
-            known = f"sizes with pages are {', '.join(map(str, sizes))}" if sizes else "the host has none at all"
-            problem = f"its huge pages of {request.page_size} KiB are not there"
-            raise InputError(option, None, problem, known)
+    for size in request.by_page:
+        if size is not None:
+            _check_page_size(host, size, option)
     _check_devices(host, request)
     if (
         request.owns_cpus
@@ -165,6 +162,13 @@ def check_host(host: Host, request: Request) -> None:
     if request.owns_cpus and request.cache == "require" and not host.last_level_caches:
         problem = "the host does not say which CPUs share a cache"
         raise InputError(f"{option}.cache", "require", problem, "give cache=prefer, or leave it out")
+
+
+def _check_page_size(host: Host, size: int, option: str) -> None:
+    sizes = sorted({pool.size for cell in host.cells for pool in cell.huge_pools if pool.total})
+    if size not in sizes:
+        known = f"sizes with pages are {', '.join(map(str, sizes))}" if sizes else "the host has none at all"
+        raise InputError(option, None, f"its huge pages of {size} KiB are not there", known)
 
 
 def _check_words(request: Request) -> None:
@@ -181,7 +185,8 @@ def _check_words(request: Request) -> None:
     if isinstance(request.emulator, str) and request.emulator not in EMULATOR:
         expected = "give share, isolate or a CPU set"
         raise InputError(f"{option}.emulator", request.emulator, "is not known", expected)
-    for name, number in (("vcpus", request.vcpus), ("memory", request.memory), ("width", request.width)):
+    memory = [("memory", kib) for kib in request.by_page.values()]
+    for name, number in (("vcpus", request.vcpus), *memory, ("width", request.width)):
         if number is not None and number < 1:
             raise InputError(f"{option}.{name}", number, "is less than 1", "give 1 or more")
     if request.cpu_ratio is not None:
@@ -264,20 +269,15 @@ def impossible(request: Request, error: InputError) -> Rejection:
 def _size_problem(board: Board, guest: Guest) -> InputError | None:
     """What is too large of a guest that has the host alone, with what would fit."""
     capacity = board.capacity
-    cells = range(len(capacity.ids))
     request = guest.request
-    mem = capacity.memory[guest.pool]
     one = guest.must or guest.allowed
-    if any(one >> i & 1 and board.room_for(guest, i) >= guest.need and mem[i] >= guest.mem for i in cells) and not (
-        guest.mirrored or count(guest.must) > 1
-    ):
+    if not (guest.mirrored or count(guest.must) > 1) and any(board.holds(guest, cell) for cell in bits(one)):
         return None
     if best(board, guest, steps=0) is not None:
         return None
     option = f"domains[{request.name}]"
     open_cells = list(bits(guest.allowed))
     cpu = sum(max(0, board.room(cell, guest.kind)) for cell in open_cells)
-    free = sum(mem[cell] for cell in open_cells)
     near = offer(board, guest)
     if guest.confined and best(board, replace(guest, confined=False), steps=0) is not None:
         most = max(board.room_for(guest, cell) for cell in open_cells)
@@ -288,13 +288,15 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
         where = f"{capacity.named(guest.allowed)} can give{of_isolation(capacity, guest)}"
         problem = f"{what} for {near.vcpus_at_most} are all that {where}"
         return InputError(f"{option}.vcpus", request.vcpus, problem, near.text)
-    if free < guest.mem:
-        kib = capacity.kib(guest.pool, free)
-        kept = beside_the_host(capacity, guest.pool, guest.allowed)
-        problem = (
-            f"{kib} KiB are all that guests can have on {capacity.named(guest.allowed)}{',' if kept else ''}{kept}"
-        )
-        return InputError(f"{option}.memory", request.memory, problem, near.text)
+    pool = board.lacking(guest, open_cells)
+    if pool is not None:
+        size = capacity.page_size(pool)
+        kib = capacity.kib(pool, sum(capacity.memory[pool][cell] for cell in open_cells))
+        pages = f" in pages of {size} KiB" if guest.others and size else ""
+        kept = beside_the_host(capacity, pool, guest.allowed)
+        where = f"{capacity.named(guest.allowed)}{',' if kept else ''}{kept}"
+        problem = f"{kib} KiB{pages} are all that guests can have on {where}"
+        return InputError(f"{option}.memory", request.by_page[size], problem, near.text)
     return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 
 

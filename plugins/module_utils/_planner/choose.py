@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     SHARED,
     UNIT,
     Guest,
+    Need,
     bits,
     count,
     proportional,
@@ -69,6 +70,8 @@ def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:
     """The best cell of the mask that holds all of the guest."""
     mem, need = board.memory(guest), guest.need
     open_cells = board.open_to(guest) & cells
+    if guest.others:
+        open_cells &= board.holding_others(guest)
     if guest.must:
         open_cells &= guest.must if count(guest.must) == 1 else 0
     best: tuple[int, ...] = ()
@@ -80,7 +83,7 @@ def best_single(board: Board, guest: Guest, cells: int = -1) -> Spot | None:
     if not best:
         return None
     cell = best[-1]
-    return board.seated(guest, Spot((Part(cell, need, guest.mem),), 1 << cell, best[1]))
+    return board.seated(guest, Spot((Part(cell, need, guest.mem, guest.others),), 1 << cell, best[1]))
 
 
 def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
@@ -96,7 +99,7 @@ def best_wide(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     free = [max(0, amount) for amount in mem]
     lends = not guest.request.early
     usable = [cell for cell in bits(board.open_to(guest)) if room[cell] or (free[cell] and lends)]
-    if sum(room[cell] for cell in usable) < guest.need or sum(free[cell] for cell in usable) < guest.mem:
+    if sum(room[cell] for cell in usable) < guest.need or board.lacking(guest, usable) is not None:
         return None
     for size in range(2, len(usable) + 1):
         mask = _subset(board, guest, usable, size, (room, free), (guest.need, guest.mem), None, steps)
@@ -129,7 +132,7 @@ def _fits_one(board: Board, guest: Guest) -> bool:
     capacity = board.capacity
     return any(
         count(capacity.own[cell]) >= board.cpus(cell, guest.kind, guest.need)[0]
-        and capacity.memory[guest.pool][cell] >= guest.mem
+        and all(capacity.memory[pool][cell] >= amount for pool, amount in guest.memory)
         for cell in bits(guest.allowed)
     )
 
@@ -137,22 +140,31 @@ def _fits_one(board: Board, guest: Guest) -> bool:
 def _cut(board: Board, guest: Guest, chosen: list[int], rooms: list[int], step: int) -> list[Part] | None:
     """The parts, each of so many CPUs at least and multiples of that but for one."""
     cpus = proportional(-(-guest.need // step), [room // step for room in rooms], rooms)
-    mem_free = board.memory(guest)
-    free = [max(0, mem_free[cell]) for cell in chosen]
-    if guest.request.early:
-        free = [amount if cpu else 0 for cpu, amount in zip(cpus, free)]
-    mem = proportional(guest.mem, free, cpus)
+    mem = _shares(board, guest, chosen, cpus, guest.pool, guest.mem)
+    others = [(pool, _shares(board, guest, chosen, cpus, pool, amount)) for pool, amount in guest.others]
     if guest.kind != SHARED and sum(1 for cpu in cpus if cpu) > guest.vcpus:
         return None  # an isolated emulator would have a cell for itself
     at_devices = all(cpu or not guest.must >> cell & 1 for cell, cpu in zip(chosen, cpus))
     if sum(cpus) * step < guest.need or sum(mem) < guest.mem or not at_devices:
         return None
+    if any(sum(shares) < amount for (_pool, shares), (_same, amount) in zip(others, guest.others)):
+        return None
     over = sum(cpus) * step - guest.need
     parts = []
-    for cell, cpu, amount in zip(chosen, cpus, mem):
-        parts.append(Part(cell, cpu * step - (over if cpu else 0), amount))
+    for at, (cell, cpu, amount) in enumerate(zip(chosen, cpus, mem)):
+        more = tuple((pool, shares[at]) for pool, shares in others)
+        parts.append(Part(cell, cpu * step - (over if cpu else 0), amount, more))
         over = 0 if cpu else over
     return parts
+
+
+def _shares(board: Board, guest: Guest, chosen: list[int], cpus: list[int], pool: int, amount: int) -> list[int]:
+    """What of a pool comes from each of the cells, where the guest has so many CPUs."""
+    mem = board.memory(guest, pool)
+    free = [max(0, mem[cell]) for cell in chosen]
+    if guest.request.early:
+        free = [there if cpu else 0 for cpu, there in zip(cpus, free)]
+    return proportional(amount, free, cpus)
 
 
 def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
@@ -168,18 +180,27 @@ def best_mirror(board: Board, guest: Guest, steps: int = STEPS) -> Spot | None:
     return None
 
 
-def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[tuple[int, int]], steps: int) -> Spot | None:
+def _mirror(board: Board, guest: Guest, open_cells: int, parts: list[Need], steps: int) -> Spot | None:
     mem = board.memory(guest)
     cells = range(len(mem))
     room = [max(0, board.room_for(guest, cell)) for cell in cells]
     free = [max(0, amount) for amount in mem]
-    holders = [[cell for cell in bits(open_cells) if room[cell] >= cpu and free[cell] >= m] for cpu, m in parts]
+    holders = [
+        [
+            cell
+            for cell in bits(open_cells)
+            if room[cell] >= cpu
+            and free[cell] >= amount
+            and all(board.memory(guest, pool)[cell] >= more for pool, more in others)
+        ]
+        for cpu, amount, others in parts
+    ]
     usable = sorted({cell for each in holders for cell in each})
 
     def fits(mask: int) -> bool:
         return _match([[cell for cell in each if mask >> cell & 1] for each in holders]) is not None
 
-    needs = (sum(cpu for cpu, _mem in parts), sum(amount for _cpu, amount in parts))
+    needs = (sum(cpu for cpu, _mem, _others in parts), sum(amount for _cpu, amount, _others in parts))
     # Where every cell holds every part any choice of cells will do.
     free_choice = all(len(each) == len(usable) for each in holders)
     mask = _subset(board, guest, usable, len(parts), (room, free), needs, None if free_choice else fits, steps)

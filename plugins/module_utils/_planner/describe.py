@@ -79,14 +79,15 @@ class Outcome:
         for amounts in occupancy.spread.values():
             self._add_load(amounts, -1)
         for guest, spot in placed:
-            at = {part.cell for part in spot.parts if part.mem}
+            parts = spot.parts if guest.held else ()
+            at = {(pool, part.cell) for part in parts for pool, amount in part.memory(guest.pool) if amount}
             if spot.width > 1 and not guest.mirrored:
                 loose[guest.name] = self._loose(guest, spot)
                 shared = guest.kind == SHARED
-                spot = spot._replace(parts=tuple(Part(c, 0 if shared else cpu, 0) for c, cpu, _mem in spot.parts))
-            for cell, amount in guest.held:
+                spot = spot._replace(parts=tuple(Part(each.cell, 0 if shared else each.cpu, 0) for each in spot.parts))
+            for pool, cell, amount in guest.held:
                 # Where it stays it has that already.
-                board.mem[guest.pool][cell] += amount if cell in at else 0
+                board.mem[pool][cell] += amount if (pool, cell) in at else 0
             board.take(replace(guest, held=()) if guest.held else guest, spot)
             for part in spot.parts if guest.kind == SHARED else ():
                 self.load[part.cell] += part.cpu
@@ -108,8 +109,8 @@ class Outcome:
         for cell, cpu in amounts.cpu.items():
             self.load[cell] += sign * cpu
             self.board.joint[cell] -= sign * cpu
-        for cell, mem in amounts.mem.items():
-            self.board.mem[amounts.pool][cell] -= sign * mem
+        for (pool, cell), mem in amounts.mem.items():
+            self.board.mem[pool][cell] -= sign * mem
 
     def _loose(self, guest: Guest, spot: Spot) -> Loose:
         """What the pins of a new guest on several cells will not tell."""
@@ -119,8 +120,10 @@ class Outcome:
         if guest.kind == SHARED:
             mask = either(capacity.shared[cell] & ~self.owned for cell in bits(spot.cells))
             cpu = pieces_of(capacity, {mask: guest.vcpus}, guest.need, False)
-        cells = tuple(sorted(part.cell for part in spot.parts if part.mem))
-        return Loose(guest.name, cpu, guest.pool, (Piece(cells, guest.mem, least=1),), own)
+        # It is bound to all of them with all of its memory, whatever the sizes of its pages.
+        cells = tuple(sorted(part.cell for part in spot.parts if any(n for _pool, n in part.memory(guest.pool))))
+        memory = tuple((pool, Piece(cells, amount, least=1)) for pool, amount in guest.memory)
+        return Loose(guest.name, cpu, memory, own)
 
 
 def describe(outcome: Outcome) -> list[Placed]:
@@ -149,7 +152,7 @@ def _kept(outcome: Outcome, kept: Kept) -> Placed:
         vcpu_pins=pins,
         emulator=None if each.emulator == where or guest.request.emulator is None else each.emulator,
         memory_cells=each.nodeset if each.nodeset is not None else (there & capacity.host.cells_with_memory) or there,
-        memory=_memory(outcome, guest, kept.spot),
+        memory_by_page=_memory(outcome, guest, kept.spot),
         owned=CpuSet.from_mask(kept.owned),
         guest_cells=_guest_cells(outcome, guest, kept.spot),
         iothreads=guest.request.iothreads,
@@ -177,8 +180,6 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
     elif guest.kind != SHARED and request.emulator == "share":
         emulator = request.emulator_pin if request.emulator_pin is not None else _shared_emulator(outcome, spot)
     memory, cells = _memory(outcome, guest, spot), _guest_cells(outcome, guest, spot)
-    # What a plan does not count of a cell is bound too.
-    bound = CpuSet(each.cell for each in cells if each.memory)
     action, why = PLACE, reason(outcome.board, guest, spot, cpuset if own_cpus else 0)
     if guest.home:
         action = REPIN if guest.home == spot.cells else MOVE
@@ -194,8 +195,8 @@ def _placed(outcome: Outcome, guest: Guest, spot: Spot) -> Placed:
         cpuset=CpuSet.from_mask(cpuset),
         vcpu_pins=pins,
         emulator=emulator,
-        memory_cells=CpuSet(cell for cell, _size in memory) | (bound & capacity.host.cells_with_memory),
-        memory=memory,
+        memory_cells=CpuSet(cell for cell, _size, _kib in memory),
+        memory_by_page=memory,
         owned=CpuSet.from_mask(owned),
         guest_cells=cells,
         iothreads=request.iothreads,
@@ -283,10 +284,10 @@ def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
     return CpuSet.from_mask(mask) if mask else None
 
 
-def _memory(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[tuple[int, int], ...]:
+def _memory(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[tuple[int, int | None, int], ...]:
     capacity = outcome.capacity
-    pairs = [(capacity.ids[part.cell], capacity.kib(guest.pool, part.mem)) for part in spot.parts if part.mem]
-    return tuple(sorted(pairs))
+    found = sorted((part.cell, *each) for part in spot.parts for each in part.memory(guest.pool) if each[1])
+    return tuple((capacity.ids[cell], capacity.page_size(pool), capacity.kib(pool, n)) for cell, pool, n in found)
 
 
 def _guest_cells(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[MappedCell, ...]:
@@ -299,7 +300,7 @@ def _guest_cells(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[MappedCell
             id=number,
             cell=capacity.ids[part.cell],
             vcpus=CpuSet(vcpus),
-            memory=own[number].memory if own else capacity.kib(guest.pool, part.mem),
+            memory=own[number].all_memory if own else capacity.kib(guest.pool, part.mem),
             distances=tuple((at, capacity.distance[part.cell][other.cell]) for at, other in enumerate(spot.parts)),
         )
         for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width)))

@@ -147,22 +147,26 @@ def carve_all(board: Board, wide: Sequence[tuple[Guest, int]]) -> list[Spot]:
     unit = {guest: UNIT if len(kinds) > 1 and guest.kind == PREFER else 1 for guest, _mask in wide}
     room = [max(0, board.room(cell, min(kinds))) for cell in range(len(board.capacity.ids))]
     cpu = carve(room, [(mask, guest.need * unit[guest]) for guest, mask in wide])
-    mem: dict[Guest, dict[int, int]] = {}
+    mem: dict[tuple[Guest, int], dict[int, int]] = {}
     for pool, amounts in enumerate(board.mem):
-        mine = [(guest, mask) for guest, mask in wide if guest.pool == pool]
-        shares = carve([max(0, amount) for amount in amounts], [(mask, guest.mem) for guest, mask in mine])
-        mem.update({guest: share for (guest, _mask), share in zip(mine, shares)})
+        needs = [(guest, mask, need) for guest, mask in wide for at, need in guest.memory if at == pool]
+        shares = carve([max(0, amount) for amount in amounts], [(mask, need) for _guest, mask, need in needs])
+        mem.update({(guest, pool): share for (guest, _mask, _need), share in zip(needs, shares)})
     found = []
     for (guest, mask), own in zip(wide, cpu):
         bare = [cell for cell in bits(mask) if not own[cell]]
         if (
-            guest not in mem
+            any((guest, pool) not in mem for pool, _need in guest.memory)
             or any(amount % unit[guest] for amount in own.values())
             or (guest.kind != SHARED and len(own) - len(bare) > guest.vcpus)
-            or any(guest.must >> cell & 1 or (guest.request.early and mem[guest][cell]) for cell in bare)
+            or any(guest.must >> cell & 1 for cell in bare)
+            or (guest.request.early and any(mem[guest, pool][cell] for pool, _need in guest.memory for cell in bare))
         ):
             return []
-        parts = [Part(cell, own[cell] // unit[guest], mem[guest][cell]) for cell in bits(mask)]
+        parts = []
+        for cell in bits(mask):
+            others = tuple((pool, mem[guest, pool][cell]) for pool, _need in guest.others)
+            parts.append(Part(cell, own[cell] // unit[guest], mem[guest, guest.pool][cell], others))
         found.append(spot_of(board.capacity, guest, parts))
     return found
 

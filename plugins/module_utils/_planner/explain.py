@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.caches import caches_used
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
@@ -32,7 +32,8 @@ _UNITS = {REQUIRE: "CPUs in whole cores", ISOLATE: "whole cores"}
 
 @dataclass(frozen=True)
 class Offer:
-    """The nearest thing that fits now: a guest of this kind with ``vcpus`` and ``memory`` KiB on ``cell``."""
+    """The nearest thing that fits now: a guest of this kind with ``vcpus`` and ``memory`` KiB, in pages of any of its
+    sizes, on ``cell``."""
 
     cell: int | None
     vcpus: int
@@ -50,24 +51,30 @@ def _vcpus_in(guest: Guest, room: int) -> int:
 
 def offer(board: Board, guest: Guest) -> Offer:
     """What would fit on the one cell that comes nearest: as much of its vCPUs and memory as it has."""
-    capacity, mem = board.capacity, board.memory(guest)
-    best: tuple[int, int, int, int] | None = None
+    capacity, request = board.capacity, guest.request
+    best: tuple[int, int, tuple[int, ...], int] | None = None
     total = 0
     for cell in bits(board.open_to(guest) & capacity.with_cpus):
         room = board.room_for(guest, cell)
         total += max(0, room)
-        vcpus, amount = min(guest.vcpus, _vcpus_in(guest, room)), min(guest.mem, max(0, mem[cell]))
-        # The cell with the largest share of what is asked for, by the scarcer of the two.
-        key = (min(vcpus * UNIT // guest.vcpus, amount * UNIT // guest.mem), vcpus, amount, -cell)
+        vcpus = min(guest.vcpus, _vcpus_in(guest, room))
+        amounts = [min(amount, max(0, board.memory(guest, pool)[cell])) for pool, amount in guest.memory]
+        # The cell with the largest share of what is asked for, by the scarcest of all.
+        shares = [amount * UNIT // need for amount, (_pool, need) in zip(amounts, guest.memory)]
+        key = (min([vcpus * UNIT // guest.vcpus, *shares]), vcpus, tuple(amounts), -cell)
         if best is None or key > best:
             best = key
     at_most = _vcpus_in(guest, total)
-    if best is None or not best[1] or not best[2]:
+    if best is None or not best[1] or not all(best[2]):
         return Offer(None, 0, 0, at_most, "nothing of its kind fits there now")
-    cell, kib = -best[3], capacity.kib(guest.pool, best[2])
-    kib = min(kib, guest.request.memory)
-    text = f"{best[1]} vCPUs with {kib} KiB would fit on cell {capacity.ids[cell]}"
-    return Offer(capacity.ids[cell], best[1], kib, at_most, text)
+    _share, vcpus, amounts_there, cell = best
+    memory = {
+        size: min(kib, capacity.kib(pool, amount))
+        for (size, kib), (pool, _need), amount in zip(request.by_page.items(), guest.memory, amounts_there)
+    }
+    words = [f"{kib} KiB{f' in pages of {size} KiB' if guest.others and size else ''}" for size, kib in memory.items()]
+    text = f"{vcpus} vCPUs with {' and '.join(words)} would fit on cell {capacity.ids[-cell]}"
+    return Offer(capacity.ids[-cell], vcpus, sum(memory.values()), at_most, text)
 
 
 def beside_the_host(capacity: Capacity, pool: int, cells: int) -> str:
@@ -93,7 +100,7 @@ def _having(names: str, together: str, most: str, ids: Sequence[int], at: int) -
 
 def reject(board: Board, guest: Guest) -> Rejection:
     """What stands in the way of a guest that no repair could place: the scarcest constraint on its cells."""
-    capacity, request, mem = board.capacity, guest.request, board.memory(guest)
+    capacity, request = board.capacity, guest.request
     near = offer(board, guest)
     nearest = {"cell": near.cell, "vcpus": near.vcpus, "memory": near.memory}
     cells = board.open_to(guest)
@@ -103,11 +110,7 @@ def reject(board: Board, guest: Guest) -> Rejection:
         message = f"{request.name}: {text}; {near.text}"
         return Rejection(request.name, constraint, cell, needed, available, unit, nearest, message)
 
-    outside = [
-        capacity.ids[cell]
-        for cell in bits(guest.allowed & ~cells)
-        if board.room_for(guest, cell) >= guest.need and mem[cell] >= guest.mem
-    ]
+    outside = [capacity.ids[cell] for cell in bits(guest.allowed & ~cells) if board.holds(guest, cell)]
     if not cells or outside:
         kind, group = ("together", request.together) if request.together is not None else ("apart", request.apart)
         text = f"group {group} leaves it {names if cells else 'no cell'}"
@@ -117,7 +120,6 @@ def reject(board: Board, guest: Guest) -> Rejection:
     rooms = [max(0, board.room_for(guest, cell)) for cell in bits(cells)]
     if guest.confined and best(board, replace(guest, confined=False), steps=0) is not None:
         return result(*_cache_constraint(board, guest, rooms))
-    free_mem = [max(0, mem[cell]) for cell in bits(cells)]
     unit = _UNITS.get(guest.kind, "CPUs")
     scale = UNIT if guest.kind == SHARED else 1
     ids = [capacity.ids[cell] for cell in bits(cells)]
@@ -128,22 +130,47 @@ def reject(board: Board, guest: Guest) -> Rejection:
         text = f"needs {needed:g} {unit}, and {having}{of_isolation(capacity, guest)}"
         constraint = "cores" if guest.kind in (REQUIRE, ISOLATE) else "cpus"
         return result(constraint, needed, available, "cores" if guest.kind == ISOLATE else "CPUs", at, text)
-    if sum(free_mem) < guest.mem:
-        at = ids[free_mem.index(max(free_mem))]
-        unit = "KiB" if not guest.pool else "pages"
-        size = f" of {request.page_size} KiB" if guest.pool else ""
-        having = _having(names, str(sum(free_mem)), str(max(free_mem)), ids, at)
-        text = f"needs {guest.mem} {unit}{size}, and {having}{beside_the_host(capacity, guest.pool, cells)}"
-        return result("huge_pages" if guest.pool else "memory", guest.mem, sum(free_mem), unit, at, text)
+    pool = board.lacking(guest, list(bits(cells)))
+    if pool is not None:
+        need, free = dict(guest.memory)[pool], [max(0, board.memory(guest, pool)[cell]) for cell in bits(cells)]
+        at = ids[free.index(max(free))]
+        having = _having(names, str(sum(free)), str(max(free)), ids, at)
+        text = f"needs {need} {capacity.unit(pool)}, and {having}{beside_the_host(capacity, pool, cells)}"
+        constraint, unit = ("huge_pages", "pages") if pool else ("memory", "KiB")
+        return result(constraint, need, sum(free), unit, at, text)
     if request.together is not None:
         text = f"group {request.together} shares one cell, and {names} cannot hold this guest beside it"
         return result("together", guest.need / scale, max(rooms) / scale, "CPUs", near.cell, text)
-    held = sum(1 for room, amount in zip(rooms, free_mem) if room >= guest.need and amount >= guest.mem)
+    held = sum(1 for cell in bits(cells) if board.holds(guest, cell))
     wide = guest.widths(len(capacity.ids))[-1] if guest.mirrored else 1
-    text = f"{names} have enough CPUs and enough memory, but not on the same cells"
+    text = f"{names} have enough CPUs and enough memory, but not on the same cells{_short_of(board, guest, cells)}"
     if guest.mirrored:
-        text = f"needs {wide} cells that each hold one of its cells"
+        text = f"needs {wide} cells that each hold one of its cells{_homeless_part(board, guest, wide, cells)}"
     return result("cpus_and_memory", wide, held, "cells", near.cell, text)
+
+
+def _short_of(board: Board, guest: Guest, cells: int) -> str:
+    """Of a guest with pages of several sizes: which cell has too few of which."""
+    short = [
+        f"{board.capacity.named(1 << cell)} has {max(0, free)} of {amount} {board.capacity.unit(pool)}"
+        for cell in bits(cells)
+        for pool, amount in guest.memory
+        for free in [board.memory(guest, pool)[cell]]
+        if guest.others and free < amount
+    ]
+    return f" ({', '.join(short)})" if short else ""
+
+
+def _homeless_part(board: Board, guest: Guest, width: int, cells: int) -> str:
+    """The first cell of a mirrored guest that needs more huge pages than any cell has."""
+    for number, part in enumerate(guest.parts(width)):
+        for pool, amount in Part(0, *part).memory(guest.pool):
+            free = {cell: board.memory(guest, pool)[cell] for cell in bits(cells & board.capacity.with_cpus)}
+            most = max(free, key=lambda cell: (free[cell], -cell))
+            if pool and free[most] < amount:
+                has = f"at most {max(0, free[most])}, on cell {board.capacity.ids[most]}"
+                return f"; its cell {number} needs {amount} {board.capacity.unit(pool)}, and there are {has}"
+    return ""
 
 
 def _cache_constraint(board: Board, guest: Guest, rooms: Sequence[int]) -> tuple[str, float, float, str, int, str]:
@@ -152,7 +179,7 @@ def _cache_constraint(board: Board, guest: Guest, rooms: Sequence[int]) -> tuple
     cells = board.open_to(guest)
     at = list(bits(cells))[rooms.index(max(rooms))]
     width = guest.widths(len(capacity.ids))[-1] if guest.mirrored else 1
-    need = max(cpu for cpu, _mem in guest.parts(width)) if guest.mirrored else guest.need
+    need = max(part[0] for part in guest.parts(width)) if guest.mirrored else guest.need
     each = " for each of its cells" if guest.mirrored else ""
     text = (
         f"needs {need} {_UNITS.get(guest.kind, 'CPUs')} in one last-level cache{each} (cache=require), and those of "

@@ -12,6 +12,7 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot, spot_of
@@ -82,8 +83,8 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
         lenders = nodes & ~cells
     takes_from = capacity.cell_ids(cells) if each.nodeset is None else each.nodeset
     has = capacity.host.memory_of(takes_from)
-    if request.memory > has and not capacity.host.implied_cell:
-        return f"its memory comes from cell {takes_from}, which has {has} KiB for its {request.memory}"
+    if request.all_memory > has and not capacity.host.implied_cell:
+        return f"its memory comes from cell {takes_from}, which has {has} KiB for its {request.all_memory}"
     if (cells | lenders) & ~guest.allowed:
         off = capacity.cell_ids((cells | lenders) & ~guest.allowed)
         why = "reserved_cells keeps guests off it" if request.cells is None else f"may use {request.cells}"
@@ -100,9 +101,9 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     placed_before = each.wish is not None and each.wish.policy == request.policy
     if not guest.mirrored and not placed_before and count(cells) > 1:
         empty = Occupancy(capacity).board()
-        if any(empty.room_for(guest, i) >= guest.need and empty.mem[guest.pool][i] >= guest.mem for i in bits(cells)):
+        if any(empty.holds(guest, cell) for cell in bits(cells)):
             return f"it is spread over cells {capacity.cell_ids(cells)}, and one cell can hold it"
-    grown = len(sets) < guest.vcpus or each.memory < request.memory or each.page_size != request.page_size
+    grown = len(sets) < guest.vcpus or _needs_more(each, request)
     parts = _parts(occupancy, guest, each, sets, cells | lenders)
     if isinstance(parts, str):
         return parts
@@ -111,6 +112,14 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
     if used & occupancy.owned:
         return f"its emulator or IO threads may run on CPUs {_text(used & occupancy.owned)}, which belong to others"
     return Kept(guest, each, spot, owned, used, grown)
+
+
+def _needs_more(each: Existing, request: Request) -> bool:
+    """Whether it shall have more memory in pages of some size."""
+    if each.has_memory_of(request):
+        return False
+    has = each.by_page
+    return any(has.get(size, 0) < kib for size, kib in request.by_page.items())
 
 
 def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int]) -> str | None:
@@ -196,14 +205,21 @@ def _parts(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int], 
         width = count(cells)
         seats = seats_of(capacity, guest, sets, each.memnodes, width)
         return seats if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
-    memory = {
-        cell: piece.total
-        for piece in memory_pieces(capacity, _resized(each, guest.request), cells)
-        for cell in piece.cells
-    }
+    memory: dict[tuple[int, int], int] = {}
+    for pool, piece in memory_pieces(capacity, _resized(each, guest.request), cells):
+        for cell in piece.cells:
+            memory[pool, cell] = memory.get((pool, cell), 0) + piece.total
     own = own_by_cell(capacity, each, guest.request)
-    at = {*bits(cells), *memory}
-    return [Part(c, guest.need if guest.kind == SHARED else own.get(c, 0), memory.get(c, 0)) for c in sorted(at)]
+    at = {*bits(cells), *(cell for _pool, cell in memory)}
+    return [
+        part_of(guest, cell, guest.need if guest.kind == SHARED else own.get(cell, 0), memory) for cell in sorted(at)
+    ]
+
+
+def part_of(guest: Guest, cell: int, cpu: int, memory: Mapping[tuple[int, int], int]) -> Part:
+    """What it takes of a cell, where ``memory`` tells that by pool and cell."""
+    others = [(pool, amount) for (pool, at), amount in memory.items() if at == cell and pool != guest.pool and amount]
+    return Part(cell, cpu, memory.get((guest.pool, cell), 0), tuple(sorted(others)))
 
 
 def loose_of(capacity: Capacity, kept: Kept) -> Loose:
@@ -217,7 +233,7 @@ def loose_of(capacity: Capacity, kept: Kept) -> Loose:
     cells = capacity.cells_of(either(cpus.mask for cpus in each.vcpu_cpus if cpus is not None))
     memory = memory_pieces(capacity, _resized(each, guest.request), cells)
     own = {} if cpu else {part.cell: part.cpu for part in kept.spot.parts if part.cpu}
-    return Loose(guest.name, cpu, guest.pool, memory, own)
+    return Loose(guest.name, cpu, memory, own)
 
 
 def with_spread_load(kept: Kept, amounts: SpreadLoad) -> Kept:
@@ -228,16 +244,19 @@ def with_spread_load(kept: Kept, amounts: SpreadLoad) -> Kept:
 def told(guest: Guest, spot: Spot, amounts: SpreadLoad) -> Spot:
     """The spot with its load as it was spread; CPUs of its own are told by its pins."""
     parts = (
-        Part(cell, cpu if guest.kind != SHARED else amounts.cpu.get(cell, 0), amounts.mem.get(cell, 0))
-        for cell, cpu, _mem in spot.parts
+        part_of(guest, part.cell, part.cpu if guest.kind != SHARED else amounts.cpu.get(part.cell, 0), amounts.mem)
+        for part in spot.parts
     )
     return spot._replace(parts=tuple(parts))
 
 
 def _resized(each: Existing, request: Request) -> Existing:
     """The guest with the memory that it shall have; what was measured counts only while that is the same."""
-    same = each.memory == request.memory and each.page_size == request.page_size
-    return replace(each, memory=request.memory, page_size=request.page_size, memory_on=each.memory_on if same else ())
+    if each.has_memory_of(request):
+        return each
+    return replace(
+        each, memory=request.memory, page_size=request.page_size, other_pages=request.other_pages, memory_on=()
+    )
 
 
 def _text(mask: int) -> str:

@@ -67,10 +67,10 @@ def _overcommitted(capacity: Capacity, board: Board) -> list[Note]:
         if board.joint[cell] < 0:
             text = f"cell {cell_id} has more shared vCPUs than its CPUs and ratio allow"
             notes.append(Note("overcommitted", None, cell_id, text))
-        if any(pool[cell] < 0 for pool in board.mem):
-            notes.append(
-                Note("memory_overcommitted", None, cell_id, f"guests of cell {cell_id} have more memory than it")
-            )
+        for pool in (pool for pool, free in enumerate(board.mem) if free[cell] < 0):
+            more = capacity.unit(pool) if pool else "memory"
+            text = f"guests of cell {cell_id} have more {more} than it"
+            notes.append(Note("memory_overcommitted", None, cell_id, text))
     return notes
 
 

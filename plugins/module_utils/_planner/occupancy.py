@@ -15,6 +15,7 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, group_keys
@@ -81,15 +82,12 @@ class Occupancy:
         for amounts in self.spread.values():
             self._add(amounts, 1)
 
-    def hold(self, each: Existing, but: int) -> None:
-        """Count in the memory that a guest still has, but not on the cells where it counts anyhow."""
+    def hold(self, each: Existing, but: Container[tuple[int, int]]) -> None:
+        """Count in the memory that a guest still has, but not of a pool and cell where it counts anyhow."""
         for pool, cell, amount in self.holdings.pop(each.name, ()):
             self.mem[pool][cell] -= amount
-        pool = _pool(self.capacity, each)[0]
         if each.held:
-            self.holdings[each.name] = [
-                (pool, *pair) for pair in held_of(self.capacity, each) if not but >> pair[0] & 1
-            ]
+            self.holdings[each.name] = [own for own in held_of(self.capacity, each) if own[:2] not in but]
         for pool, cell, amount in self.holdings.get(each.name, ()):
             self.mem[pool][cell] += amount
 
@@ -101,8 +99,8 @@ class Occupancy:
     def _add(self, amounts: SpreadLoad, sign: int) -> None:
         for cell, cpu in amounts.cpu.items():
             self.load[cell] += sign * cpu
-        for cell, mem in amounts.mem.items():
-            self.mem[amounts.pool][cell] += sign * mem
+        for (pool, cell), mem in amounts.mem.items():
+            self.mem[pool][cell] += sign * mem
 
     def board(self) -> Board:
         """What is left."""
@@ -169,14 +167,14 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
     if not restricted:
         text = f"{each.name} may run on every CPU of the host: no plan can keep it off the CPUs of others"
         occupancy.notes.append(Note("unrestricted", each.name, None, text))
-    pool = _pool(capacity, each)[0]
     memory = memory_pieces(capacity, each, cells)
     mirrored = _mirrored_parts(capacity, each, cells) if wish is not None and wish.owns_cpus == bool(own) else []
     if mirrored:
         cpu = () if own else tuple(Piece((part.cell,), part.cpu) for part in mirrored)
-        memory = tuple(Piece((part.cell,), part.mem) for part in mirrored)
-    settle(occupancy, Loose(each.name, cpu, pool, memory, own, wish is not None))
-    occupancy.hold(each, sum(1 << cell for cell in {cell for piece in memory for cell in piece.cells}))
+        first = capacity.pool(each.page_size)
+        memory = tuple((pool, Piece((part.cell,), n)) for part in mirrored for pool, n in part.memory(first) if n)
+    settle(occupancy, Loose(each.name, cpu, memory, own, wish is not None))
+    occupancy.hold(each, {(pool, cell) for pool, piece in memory for cell in piece.cells})
     if restricted:
         for cell in bits(cells):
             occupancy.guests[cell].append(each.name)
@@ -186,11 +184,11 @@ def add_fixed(occupancy: Occupancy, each: Existing) -> None:
 
 def settle(occupancy: Occupancy, loose: Loose) -> None:
     """Count a guest in: at once where its amounts have one cell each, else when spread_load() is called."""
-    if all(len(piece.cells) == 1 for piece in (*loose.cpu, *loose.mem)):
+    if all(len(piece.cells) == 1 for piece in (*loose.cpu, *(piece for _pool, piece in loose.mem))):
         for piece in loose.cpu:
             occupancy.load[piece.cells[0]] += piece.total
-        for piece in loose.mem:
-            occupancy.mem[loose.pool][piece.cells[0]] += piece.total
+        for pool, piece in loose.mem:
+            occupancy.mem[pool][piece.cells[0]] += piece.total
     else:
         occupancy.loose[loose.name] = loose
 
@@ -210,12 +208,12 @@ def own_by_cell(capacity: Capacity, each: Existing, request: Request) -> dict[in
 def _mirrored_parts(capacity: Capacity, each: Existing, cells: int) -> list[Part]:
     """What a mirrored guest takes of each cell; empty for others, and where its pins no longer say so."""
     wish = each.wish
-    if wish is None or not wish.placed_by.mirrors or wish.page_size not in (None, *capacity.sizes):
+    if wish is None or not wish.placed_by.mirrors:
         return []
     guest = guest_of(capacity, wish)
     sets = [0 if cpus is None else cpus.mask & capacity.all_online for cpus in each.vcpu_cpus]
     width = count(cells)
-    if len(sets) != guest.vcpus or not all(sets) or each.memory != wish.memory or each.page_size != wish.page_size:
+    if len(sets) != guest.vcpus or not all(sets) or not each.has_memory_of(wish):
         return []
     seats = seats_of(capacity, guest, sets, each.memnodes, width)
     return [] if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]
@@ -243,26 +241,26 @@ def helpers_of(capacity: Capacity, each: Existing) -> int:
     return used
 
 
-def _pool(capacity: Capacity, each: Existing) -> tuple[int, int]:
-    """The pool of its memory, and the KiB of a unit there. Pages that the host does not have count as ordinary."""
-    if each.page_size is None or each.page_size not in capacity.sizes:
-        return 0, 1
-    return capacity.pool(each.page_size), each.page_size
+def held_of(capacity: Capacity, each: Existing) -> list[tuple[int, int, int]]:
+    """Triples (pool, cell, amount) of the memory that it has until it ends."""
+    found: Counter[tuple[int, int]] = Counter()
+    for cell, size, kib in each.held:
+        if cell in capacity.index:
+            pool = capacity.pool(size)
+            found[pool, capacity.index[cell]] += capacity.amount(pool, kib)
+    return [(*where, amount) for where, amount in found.items()]
 
 
-def held_of(capacity: Capacity, each: Existing) -> list[tuple[int, int]]:
-    """Pairs (cell, KiB or pages) of the memory that it has until it ends."""
-    size = _pool(capacity, each)[1]
-    return [(capacity.index[cell], -(-kib // size)) for cell, kib in each.held if cell in capacity.index]
-
-
-def memory_pieces(capacity: Capacity, each: Existing, cells: int) -> tuple[Piece, ...]:
-    """Where its memory is taken to be: where it was seen, else anywhere it is bound to, else on these cells."""
-    size = _pool(capacity, each)[1]
+def memory_pieces(capacity: Capacity, each: Existing, cells: int) -> tuple[tuple[int, Piece], ...]:
+    """Pairs (pool, piece) of where its memory is taken to be: where it was seen, else anywhere it is bound to, else on
+    these cells."""
     if each.memory_on:
-        return tuple(
-            Piece((capacity.index[cell],), -(-kib // size)) for cell, kib in each.memory_on if cell in capacity.index
-        )
-    if each.nodeset is not None and capacity.indices(each.nodeset):
-        cells = capacity.indices(each.nodeset)
-    return (Piece(tuple(bits(cells)), -(-each.memory // size), least=1),)
+        lots = [(capacity.indices(where), [(size, kib)]) for where, size, kib in each.memory_on]
+    else:
+        where = capacity.indices(each.nodeset) if each.nodeset is not None else 0
+        lots = [(where or cells, [(each.page_size, each.memory), *each.other_pages])]
+    found = []
+    for where, memory in lots:
+        at = tuple(bits(where))
+        found += [(pool, Piece(at, amount, least=1)) for pool, amount in capacity.in_pools(memory) if at]
+    return tuple(found)

@@ -90,6 +90,7 @@ def existing_of(request: Request, placed: Placed, before: Existing | None = None
         emulator=placement.of_emulator,
         nodeset=placed.memory_cells,
         page_size=request.page_size,
+        other_pages=request.other_pages,
         memnodes=tuple((each.id, each.cell) for each in placed.guest_cells),
         wish=request,
     )
@@ -97,4 +98,11 @@ def existing_of(request: Request, placed: Placed, before: Existing | None = None
         return found
     if placed.action != KEEP:
         return replace(found, held=before.held)
-    return replace(before, vcpu_cpus=found.vcpu_cpus, memory=found.memory, page_size=found.page_size, wish=request)
+    return replace(
+        before,
+        vcpu_cpus=found.vcpu_cpus,
+        memory=found.memory,
+        page_size=found.page_size,
+        other_pages=found.other_pages,
+        wish=request,
+    )

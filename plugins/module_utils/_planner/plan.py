@@ -126,7 +126,7 @@ class _Table:
         for request in self.requests:
             guest = guest_of(self.capacity, request, self._home(request.name))
             each = self.there.get(request.name)
-            if each is not None and each.held and each.page_size == request.page_size:
+            if each is not None and each.held:
                 guest = replace(guest, held=tuple(held_of(self.capacity, each)))
             self.guests[request.name] = guest
 
@@ -201,13 +201,13 @@ class _Table:
         self._lend_emulators()
 
     def _hold(self) -> None:
-        """Memory that guests keep until they end; where it shall be of the same kind it counts already."""
+        """Memory that guests keep until they end; where it shall be in the same pages it counts already."""
         for name, guest in self.guests.items():
             each, kept = self.there.get(name), self.kept.get(name)
-            if each is not None:
-                same = kept is not None and each.page_size == guest.request.page_size
-                at = [part.cell for part in kept.spot.parts if part.mem] if kept is not None and same else []
-                self.occupancy.hold(each, sum(1 << cell for cell in at))
+            if each is not None and each.held:
+                parts = kept.spot.parts if kept is not None else ()
+                at = {(pool, part.cell) for part in parts for pool, amount in part.memory(guest.pool) if amount}
+                self.occupancy.hold(each, at)
 
     def _spread_load(self) -> None:
         self.occupancy.spread_load()
@@ -238,10 +238,9 @@ class _Table:
             kept = self.kept.get(guest.name)
             if kept is None or not kept.grown:
                 continue
-            board = self.occupancy.board()
-            full = [i for i in bits(kept.spot.cells) if board.joint[i] < 0 or board.mem[guest.pool][i] < 0]
+            full = _full(self.occupancy.board(), kept)
             if full:
-                self.wrong[guest.name] = f"it has grown, and cell {self.capacity.ids[full[0]]} has no room for it"
+                self.wrong[guest.name] = f"it has grown, and {full} for it"
                 del self.kept[guest.name]
                 _drop_kept(self.occupancy, kept)
 
@@ -266,6 +265,16 @@ class _Table:
         return [guest for name, guest in self.guests.items() if name not in self.kept]
 
 
+def _full(board: Board, kept: Kept) -> str:
+    """The first of its cells that has too little, and of what; nothing where there is none."""
+    for cell in bits(kept.spot.cells):
+        short = [pool for pool, _amount in kept.guest.memory if board.mem[pool][cell] < 0]
+        if board.joint[cell] < 0 or short:
+            what = board.capacity.unit(short[0]) if short and short[0] else "room"
+            return f"cell {board.capacity.ids[cell]} has no {what}"
+    return ""
+
+
 def _add_kept(occupancy: Occupancy, kept: Kept) -> None:
     occupancy.own(kept.guest.name, kept.owned)
     occupancy.busy |= kept.used
@@ -283,6 +292,8 @@ def _add_amounts(occupancy: Occupancy, kept: Kept, sign: int = 1) -> None:
         if kept.guest.kind == SHARED:
             occupancy.load[part.cell] += sign * part.cpu
         occupancy.mem[kept.guest.pool][part.cell] += sign * part.mem
+        for pool, amount in part.others:
+            occupancy.mem[pool][part.cell] += sign * amount
 
 
 def _drop_kept(occupancy: Occupancy, kept: Kept) -> None:

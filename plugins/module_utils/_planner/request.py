@@ -16,7 +16,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, InPages
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
 
 SMT = ("prefer", "require", "isolate")
@@ -47,14 +47,15 @@ def check_ratio(ratio: float, option: str) -> None:
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(InPages):
     """One guest to place.
 
     ``cells``: the cells that it may use; one cell is a fixed cell. ``page_size``: KiB of the huge pages that hold its
-    memory, None for ordinary memory. ``binds_early``: its memory is touched before it runs (preallocation), so that
-    each of its memory cells needs one of its CPUs; huge pages imply it. ``devices``: names or PCI addresses of host
-    devices, as Host.device_cells has them. ``together``, ``apart``: groups whose members share one cell, or no cell.
-    ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
+    memory, or most of it; None for ordinary memory. ``other_pages``: what it needs beside that, and its
+    ``guest_cells`` have of each size together. ``binds_early``: its memory is touched before it runs (preallocation),
+    so that each of its memory cells needs one of its CPUs; huge pages imply it. ``devices``: names or PCI addresses of
+    host devices, as Host.device_cells has them. ``together``, ``apart``: groups whose members share one cell, or no
+    cell. ``cpu_ratio``: a shared vCPU weighs 1/ratio CPU; None takes the host's. ``priority``: higher is placed first.
     ``smt``, ``cache``, and ``emulator`` other than "share" or a CPU set, are for guests with CPUs of their own.
     ``cache``: whether those of one cell have to share a last-level cache, shall where they can, or need not.
     ``emulator`` None says that emulator threads cannot be pinned here. ``iothreads`` are the CPUs of its IO threads,
@@ -72,6 +73,7 @@ class Request:
     policy: str = "pack"
     cells: CpuSet | None = None
     page_size: int | None = None
+    other_pages: tuple[tuple[int | None, int], ...] = ()
     binds_early: bool = False
     devices: tuple[str, ...] = ()
     device_rule: str = "prefer"
@@ -109,18 +111,19 @@ class Request:
 
     @property
     def early(self) -> bool:
-        return self.binds_early or self.page_size is not None
+        return self.binds_early or self.page_size is not None or bool(self.other_pages)
 
 
 @dataclass(frozen=True)
-class Existing:
+class Existing(InPages):
     """A guest that is on the host, managed or not, by its real pins.
 
     ``vcpu_cpus``: an element for each vCPU, None where it may run anywhere. ``helpers``: CPUs to which its IO threads
-    are pinned. ``nodeset``: cells that its memory is bound to, None where nothing binds it. ``memory_on``: pairs (cell,
-    KiB) where that has been measured. ``memnodes``: pairs (guest cell, cell) of its definition. ``wish``: what it was
-    placed for, where this collection placed it; a request of the same name takes its place. ``held``: pairs (cell, KiB)
-    where its memory lies until it ends, wherever its definition binds it; empty where it does not run, or is restarted.
+    are pinned. ``nodeset``: cells that its memory is bound to, None where nothing binds it. ``memory_on``: triples
+    (cells, KiB of a page, KiB) where more is known of its memory: where it was measured, or what each of its cells is
+    bound to. ``memnodes``: pairs (guest cell, cell) of its definition. ``wish``: what it was placed for, where this
+    collection placed it; a request of the same name takes its place. ``held``: triples (cell, KiB of a page, KiB) where
+    its memory lies until it ends, wherever its definition binds it; empty where it does not run, or is restarted.
     """
 
     name: str
@@ -130,10 +133,11 @@ class Existing:
     helpers: CpuSet = EMPTY
     nodeset: CpuSet | None = None
     page_size: int | None = None
-    memory_on: tuple[tuple[int, int], ...] = ()
+    other_pages: tuple[tuple[int | None, int], ...] = ()
+    memory_on: tuple[tuple[CpuSet, int | None, int], ...] = ()
     memnodes: tuple[tuple[int, int], ...] = ()
     wish: Request | None = None
-    held: tuple[tuple[int, int], ...] = ()
+    held: tuple[tuple[int, int | None, int], ...] = ()
 
     @classmethod
     def of(

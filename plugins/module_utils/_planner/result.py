@@ -35,9 +35,9 @@ class Placed:
     ``action``: "keep" (its place is valid, nothing moves), "place" (it has none yet), "repin" (other CPUs on its
     cells, or other bindings), "move" (other cells). ``cpuset`` is the union of its vCPUs' CPUs. ``vcpu_pins`` is empty
     where each vCPU may use all of it. ``emulator`` None leaves the emulator where the CPU set is. ``owned``: CPUs that
-    no other guest may use, idle siblings included. ``memory``: pairs (cell, KiB) of the planner's account.
-    ``distance``: the sum over pairs of its cells, and from its devices. ``iothreads``: the CPUs of its IO threads, None
-    for those of the emulator; one that is pinned to CPUs of ``iothread_pins`` stays there.
+    no other guest may use, idle siblings included. ``memory_by_page``: triples (cell, KiB of a page, KiB) of the
+    planner's account. ``distance``: the sum over pairs of its cells, and from its devices. ``iothreads``: the CPUs of
+    its IO threads, None for those of the emulator; one that is pinned to CPUs of ``iothread_pins`` stays there.
     """
 
     name: str
@@ -49,13 +49,21 @@ class Placed:
     vcpu_pins: Pins
     emulator: CpuSet | None
     memory_cells: CpuSet
-    memory: tuple[tuple[int, int], ...]
+    memory_by_page: tuple[tuple[int, int | None, int], ...]
     owned: CpuSet = EMPTY
     guest_cells: tuple[MappedCell, ...] = ()
     iothreads: CpuSet | None = None
     iothread_pins: CpuSet = EMPTY
     distance: int = 0
     reason: str = ""
+
+    @property
+    def memory(self) -> tuple[tuple[int, int], ...]:
+        """Pairs (cell, KiB) of it, in pages of any size."""
+        found: dict[int, int] = {}
+        for cell, _size, kib in self.memory_by_page:
+            found[cell] = found.get(cell, 0) + kib
+        return tuple(found.items())
 
     def placement(self, mode: str = "strict") -> Placement:
         """The same for a driver to encode; ``mode`` is the memory's."""

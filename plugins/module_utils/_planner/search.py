@@ -106,12 +106,9 @@ class Search:
 
     def _holds(self, guest: Guest) -> bool:
         """Whether all cells together have room for it: others may go where it may not."""
-        board, mem = self.board, self.board.memory(guest)
-        cpu = amount = 0
-        for cell in range(len(mem)):
-            cpu += max(0, board.room(cell, guest.kind))
-            amount += max(0, mem[cell])
-        return cpu >= guest.need and amount >= guest.mem
+        board, cells = self.board, range(len(self.board.capacity.ids))
+        cpu = sum(max(0, board.room(cell, guest.kind)) for cell in cells)
+        return cpu >= guest.need and board.lacking(guest, cells) is None
 
     def _place_group(self, guest: Guest, members: list[Guest]) -> None:
         """Place the members of a group that shares one cell on a cell that holds most of it: of these the best."""
@@ -148,8 +145,10 @@ class Search:
     def _lacking(self, guest: Guest, cell: int) -> int:
         """How much is missing on a cell, in millionths of what the guest needs of each."""
         cpu = max(0, guest.need - self.board.room_for(guest, cell)) * UNIT // max(1, guest.need)
-        mem = max(0, guest.mem - self.board.memory(guest)[cell]) * UNIT // max(1, guest.mem)
-        return cpu + mem
+        return cpu + sum(
+            max(0, amount - self.board.memory(guest, pool)[cell]) * UNIT // max(1, amount)
+            for pool, amount in guest.memory
+        )
 
     def _clear(self, guest: Guest, cell: int) -> bool:
         """Move one guest off the cell, or as many of the largest as it takes."""
@@ -248,7 +247,7 @@ def alike(guest: Guest) -> tuple[object, ...]:
     request = guest.request
     return (
         *(guest.kind, guest.need, guest.mem, guest.pool, guest.allowed, guest.must, guest.devices, guest.home),
-        *(guest.confined, request.threads),
+        *(guest.others, guest.confined, request.threads),
         *(request.policy, request.together, request.apart, request.priority, request.vcpus),
         *(request.guest_cells, request.width),
     )

@@ -39,25 +39,23 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Loose:
-    """A guest on several cells. ``cpu`` in 1/UNIT of shared CPUs, ``mem`` in units of its pool.
+    """A guest on several cells. ``cpu`` in 1/UNIT of shared CPUs; ``mem`` are pairs (pool, piece).
 
     ``own``: how many CPUs of its own it has on each cell. Memory goes where the CPUs are if ``follows``.
     """
 
     name: str
     cpu: tuple[Piece, ...]
-    pool: int
-    mem: tuple[Piece, ...]
+    mem: tuple[tuple[int, Piece], ...]
     own: Mapping[int, int] = field(default_factory=dict)
     follows: bool = True
 
 
 class SpreadLoad(NamedTuple):
-    """What a guest takes: cell -> amount."""
+    """What a guest takes: cell -> amount of CPU, (pool, cell) -> amount of memory."""
 
     cpu: dict[int, int]
-    pool: int
-    mem: dict[int, int]
+    mem: dict[tuple[int, int], int]
 
 
 def pieces_of(capacity: Capacity, masks: Mapping[int, int], need: int, bound: bool) -> tuple[Piece, ...]:
@@ -84,26 +82,23 @@ def pieces_of(capacity: Capacity, masks: Mapping[int, int], need: int, bound: bo
 def spread_loads(joint: list[int], mem: list[list[int]], loose: Iterable[Loose]) -> dict[str, SpreadLoad]:
     """All of them by name; what they take is taken off the rooms, which may become negative."""
     guests = sorted(loose, key=lambda each: each.name)
-    found = {each.name: SpreadLoad({}, each.pool, {}) for each in guests}
+    found = {each.name: SpreadLoad({}, {}) for each in guests}
     pieces = [(each, piece) for each in guests for piece in each.cpu]
     for (each, piece), shares in zip(pieces, spread_load(joint, [piece for _each, piece in pieces])):
-        _add(found[each.name].cpu, piece, shares)
+        for cell, share in zip(piece.cells, shares):
+            found[each.name].cpu[cell] = found[each.name].cpu.get(cell, 0) + share
     for pool, room in enumerate(mem):
         pieces = []
         for each in guests:
             cpus = found[each.name].cpu or each.own
-            for piece in each.mem if each.pool == pool else ():
+            for piece in (piece for at, piece in each.mem if at == pool):
                 if each.follows and any(cpus.get(cell) for cell in piece.cells):
                     piece = piece._replace(weights=tuple(cpus.get(cell, 0) for cell in piece.cells))
                 pieces.append((each, piece))
         for (each, piece), shares in zip(pieces, spread_load(room, [piece for _each, piece in pieces], by_room=True)):
-            _add(found[each.name].mem, piece, shares)
+            for cell, share in zip(piece.cells, shares):
+                found[each.name].mem[pool, cell] = found[each.name].mem.get((pool, cell), 0) + share
     return found
-
-
-def _add(amounts: dict[int, int], piece: Piece, shares: Sequence[int]) -> None:
-    for cell, share in zip(piece.cells, shares):
-        amounts[cell] = amounts.get(cell, 0) + share
 
 
 def spread_load(room: list[int], pieces: Sequence[Piece], by_room: bool = False) -> list[list[int]]:

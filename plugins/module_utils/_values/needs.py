@@ -11,27 +11,57 @@ This file must not import ansible, libvirt or lxml, and must not decide anything
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 
-@dataclass(frozen=True)
-class GuestCell:
-    """A cell that the guest's definition gives it: its vCPUs, its KiB, and its pages as in GuestNeeds.
+class InPages:
+    """What has ``memory`` KiB in pages of ``page_size`` KiB, None being ordinary memory.
 
-    ``planned`` is false where a plan counts memory in pages of another size alone.
+    ``other_pages`` are pairs (KiB of a page, KiB) of what it has beside that, in pages of other sizes.
+    """
+
+    memory: int
+    page_size: int | None
+    other_pages: tuple[tuple[int | None, int], ...]
+
+    @property
+    def by_page(self) -> dict[int | None, int]:
+        """KiB by the size of pages, those of ``page_size`` first."""
+        return {self.page_size: self.memory, **dict(self.other_pages)}
+
+    def has_memory_of(self, other: InPages) -> bool:
+        """Whether both have the same, in the same pages."""
+        return (
+            self.memory == other.memory and self.page_size == other.page_size and self.other_pages == other.other_pages
+        )
+
+    @property
+    def all_memory(self) -> int:
+        """KiB in pages of any size."""
+        return self.memory + sum(kib for _size, kib in self.other_pages)
+
+
+@dataclass(frozen=True)
+class GuestCell(InPages):
+    """A cell that the guest's definition gives it: its vCPUs, and its memory with sizes of pages as in GuestNeeds.
+
+    Memory devices may have pages of other sizes than the rest of their cell.
     """
 
     vcpus: CpuSet
     memory: int
     page_size: int | None = None
-    planned: bool = True
+    other_pages: tuple[tuple[int | None, int], ...] = ()
 
-    @property
-    def planned_memory(self) -> int:
-        """KiB of it in the pages that a plan counts."""
-        return self.memory if self.planned else 0
+    def with_pages(self, page: Callable[[int | None], int | None]) -> GuestCell:
+        """The cell with sizes of pages as ``page`` (of a Host) tells them."""
+        found = {page(self.page_size): self.memory}
+        for size, kib in self.other_pages:
+            found[page(size)] = found.get(page(size), 0) + kib
+        (own, memory), *others = found.items()
+        return replace(self, memory=memory, page_size=own, other_pages=tuple(others))
 
 
 @dataclass(frozen=True)
@@ -39,7 +69,7 @@ class GuestNeeds:
     """What of a definition a policy looks at beside its Shape.
 
     ``page_size`` is KiB, 0 where it asks for huge pages of the host's default size, None for ordinary memory.
-    Cells of its own may have pages of their own, and then the size of most of its memory counts for the guest.
+    Cells of its own may have pages of their own.
     ``devices`` are the host's devices that it gives the guest, as _values.devices names them, each once.
     ``guest_cells`` are the cells that it gives the guest. ``networks`` are those that it has interfaces in: what
     libvirt takes out of one at a start may be a device of the host. ``threads`` is how many vCPUs of one core it tells
@@ -55,17 +85,13 @@ class GuestNeeds:
     def memory_by_page(self, memory: int, page: Callable[[int | None], int | None]) -> dict[int | None, int]:
         """KiB of a guest's ``memory`` by the size of its pages as ``page`` (of a Host) tells it, the most first."""
         found: dict[int | None, int] = {}
-        if any(cell.page_size != self.page_size for cell in self.guest_cells):
-            for cell in self.guest_cells:
-                size = page(cell.page_size)
-                found[size] = found.get(size, 0) + cell.memory
-        else:
-            found[page(self.page_size)] = memory
+        for cell in self.guest_cells:
+            for size, kib in cell.with_pages(page).by_page.items():
+                if kib:
+                    found[size] = found.get(size, 0) + kib
+        if len(found) < 2:
+            found = {next(iter(found), page(self.page_size)): memory}
         return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0] or 0)))
-
-    def most_memory(self, memory: int, page: Callable[[int | None], int | None]) -> tuple[int | None, int]:
-        """(size of the pages, KiB) of most of it: what a plan counts."""
-        return next(iter(self.memory_by_page(memory, page).items()))
 
 
 @dataclass(frozen=True)

@@ -66,11 +66,12 @@ class Memory:
 
     ``kib`` are pairs (cell, KiB). ``policy`` is that of the largest mapping that has another than the process, or that
     of the process, as the kernel writes it: ``bind:1``, ``prefer:2``, ``interleave:0-3``, ``default``. None where there
-    is no process.
+    is no process. ``large``: triples (cell, KiB of a page, KiB) of what is in pages of more than 4 KiB.
     """
 
     kib: tuple[tuple[int, int], ...]
     policy: str | None = None
+    large: tuple[tuple[int, int, int], ...] = ()
 
 
 @dataclass(frozen=True)

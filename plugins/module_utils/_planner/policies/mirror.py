@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -44,10 +45,15 @@ def _check_cells(request: Request) -> None:
         if bare:
             expected = "give each cell a vCPU at least, or another policy"
             raise InputError(f"{option}.guest_cells", None, f"its cell {bare} has no vCPU", expected)
-        if sum(cell.planned_memory for cell in request.guest_cells) != request.memory:
-            total = sum(cell.planned_memory for cell in request.guest_cells)
-            problem = f"its cells have {total} KiB and the guest {request.memory}"
-            raise InputError(f"{option}.guest_cells", None, problem, "give all of its memory to its cells")
+        total: Counter[int | None] = Counter()
+        for cell in request.guest_cells:
+            total.update(cell.by_page)
+        for size in {**request.by_page, **total}:
+            has, kib = request.by_page.get(size, 0), total[size]
+            if kib != has:
+                pages = f" in pages of {size} KiB" if size else ""
+                problem = f"its cells have {kib} KiB{pages} and the guest {has}"
+                raise InputError(f"{option}.guest_cells", None, problem, "give all of its memory to its cells")
         if request.width not in (None, len(request.guest_cells)):
             problem = f"the guest has {len(request.guest_cells)} cells"
             raise InputError(f"{option}.width", request.width, problem, "leave it out")
@@ -63,6 +69,7 @@ def _check_width(host: Host, request: Request) -> None:
         name, value, width = "cells", str(request.cells), len(request.cells)
     having = host.cells_with_cpus if request.cells is None else request.cells & host.cells_with_cpus
     page = request.page_size or 1
+    pages = sum(-(-kib // (size or 1)) for size, kib in request.by_page.items())
     problems = (
         (
             width > 1 and request.together is not None,
@@ -71,7 +78,7 @@ def _check_width(host: Host, request: Request) -> None:
         ),
         (width > request.vcpus, f"the guest has {request.vcpus} vCPUs", "a cell needs one vCPU at least"),
         (
-            width > -(-request.memory // page),
+            width > pages,
             f"the guest has {request.memory} KiB",
             f"a cell needs {page} KiB at least",
         ),

@@ -166,8 +166,13 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
     cells = tuple(GuestCell(each.vcpus, each.memory, request.page_size) for each in placed.guest_cells)
+    if request.other_pages:
+        everyone = CpuSet(range(request.vcpus))
+        cells = request.guest_cells or tuple(
+            GuestCell(EMPTY if at else everyone, kib, size) for at, (size, kib) in enumerate(request.by_page.items())
+        )
     needs = GuestNeeds(request.page_size, request.devices, cells, threads=request.threads)
-    shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
+    shape = Shape(request.name, None, "kvm", request.vcpus, (), request.all_memory)
     placement = placed.placement()
     document = Said(shape, it.encode(replace(placement, emulator=intent.emulator), request.vcpus), needs)
     if not running:

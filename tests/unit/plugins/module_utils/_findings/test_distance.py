@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
+from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts
 from ansible_collections.numa.virt.plugins.module_utils._findings.find import concerning, wants_free
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -498,6 +498,25 @@ def test_room_in_huge_pages() -> None:
     assert codes(it, guest("a", **{**parts, "page": 0})) == ["spans_needlessly"]
     cells = tuple(replace(cell, pools=(PagePool(4, 0), PagePool(GIB, cell.pools[1].total, 2))) for cell in it.cells)
     assert codes(replace(it, cells=cells), guest("a", **parts)) == []
+
+
+def test_room_in_pages_of_every_size() -> None:
+    """4 GiB in pages of 1 GiB has cell 1; 2 GiB of them and a DIMM of 2 GiB in ordinary memory has cell 2."""
+    it = host(4, memory=4, pages=(0, 4, 2, 1))
+    asked = guest("a", cpuset="6-9", page=GIB, gib=4, running=False, guest_cells=1)
+    assert only(it, asked)["message"].endswith("it would fit cell 1 with its 4194304 KiB")
+
+    def with_dimm(facts: GuestFacts, size: int | None = None) -> GuestFacts:
+        (cell,) = facts.config.needs.guest_cells  # type: ignore[union-attr]
+        cells = (replace(cell, memory=2 * GIB, other_pages=((size, 2 * GIB),)),)
+        config = replace(facts.config, needs=replace(facts.config.needs, guest_cells=cells))  # type: ignore
+        return replace(facts, config=config)
+
+    assert only(it, with_dimm(asked))["message"].endswith("it would fit cell 2 with its 4194304 KiB")
+    # Of what others take each pool counts.
+    other = guest("b", cpuset="16-23", gib=4, page=GIB, running=False, guest_cells=1)
+    assert codes(it, with_dimm(asked), with_dimm(other)) == []
+    assert "spans_needlessly" not in codes(it, with_dimm(asked, 2048))
 
 
 def test_room_for_dedicated_cpus() -> None:

@@ -164,7 +164,8 @@ def test_a_request_has_what_the_definition_needs() -> None:
     wish = PolicyWish("mirror", width=2, priority=3, own_cpus=True, emulator="isolate", cpu_ratio=2.0, cache="require")
     assert request_of(wish, early, needs, HOST, True) == Request(
         "web1", 2, 4096, "mirror", page_size=2048, binds_early=True, devices=("0000:01:00.0",), cpu_ratio=2.0,
-        priority=3, emulator="isolate", own_cpus=True, guest_cells=cells, width=2, cache="require", threads=2,
+        priority=3, emulator="isolate", own_cpus=True, width=2, cache="require", threads=2,
+        guest_cells=tuple(replace(cell, page_size=2048) for cell in cells),
     )  # fmt: skip
 
 
@@ -180,12 +181,16 @@ def test_what_a_host_or_a_policy_has_no_use_for_is_left_out() -> None:
     assert request_of(PolicyWish(), later, GuestNeeds(threads=2), HOST, True).threads == 1
 
 
-def test_of_several_page_sizes_the_one_of_most_memory_is_planned() -> None:
-    cells = (GuestCell(cpus("0"), 1024, 2048), GuestCell(cpus("1"), 3072, 4))
-    made = request_of(PolicyWish("mirror"), SHAPE, GuestNeeds(2048, (), cells), HOST, True)
-    assert (made.memory, made.page_size) == (3072, None)
-    assert [cell.planned_memory for cell in made.guest_cells] == [0, 3072]
-    assert request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells), HOST, True).guest_cells == ()
+def test_memory_in_pages_of_several_sizes_is_asked_for_by_size() -> None:
+    dimms = ((1048576, 4096), (64, 1))
+    cells = (GuestCell(cpus("0"), 1024, 2048), GuestCell(cpus("1"), 3072, 4, dimms), GuestCell(CpuSet(), 0, 2048))
+    made = request_of(PolicyWish("mirror"), SHAPE, GuestNeeds(2048, (), cells[:2]), HOST, True)
+    assert made.by_page == {1048576: 4096, None: 3072, 2048: 1024, 64: 1} and made.early
+    assert [cell.by_page for cell in made.guest_cells] == [{2048: 1024}, {None: 3072, 1048576: 4096, 64: 1}]
+    made = request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells[::2]), HOST, True)
+    assert made == Request("web1", 2, 4096, page_size=2048)
+    ordinary = (GuestCell(cpus("0-1"), 3072, 4, ((None, 1024),)),)
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(4, (), ordinary), HOST, True) == Request("web1", 2, 4096)
 
 
 def test_io_threads_are_with_the_emulator_or_on_a_set() -> None:

@@ -204,6 +204,21 @@ def test_memory_devices_belong_to_the_cell_that_they_name_or_to_the_first() -> N
     assert found == (GuestCell(CpuSet([0]), 61), GuestCell(CpuSet([1]), 12))
 
 
+def test_memory_devices_have_pages_of_their_own_or_those_of_their_cell() -> None:
+    pages = "<memoryBacking><hugepages><page size='2' unit='M' nodeset='0'/></hugepages></memoryBacking>"
+    cells = "<cpu><numa><cell id='0' cpus='0' memory='2048'/></numa></cpu>"
+    dimm = "<memory model='dimm'>{}<target><size unit='KiB'>{}</size></target></memory>"
+    source = "<source><pagesize unit='{}'> {} </pagesize></source>"
+    devices = dimm.format("", 4096) + dimm.format(source.format("KiB", 2048), 2048)
+    devices += dimm.format(source.format("G", 1), 1048576) + dimm.format(source.format("KiB", 4), 64)
+    (cell,) = needs_of(domain(f"{pages}{cells}<devices>{devices}</devices>")).guest_cells
+    assert cell == GuestCell(CpuSet([0]), 8192, 2048, ((1048576, 1048576), (4, 64)))
+    assert cell.all_memory == 8192 + 1048576 + 64
+    wrong = dimm.format(source.format("KiB", "x"), 64)
+    with pytest.raises(XmlError, match="<pagesize> is not a number"):
+        needs_of(domain(f"{cells}<devices>{wrong}</devices>"))
+
+
 @pytest.mark.parametrize(
     ("pages", "sizes", "whole"),
     [

@@ -480,11 +480,11 @@ def _memory(tmp_path, *lines):
 MAPS = {
     "huge pages": (
         ["7f00 bind:1 file=/dev/hugepages/libvirt/qemu/1-web/mem.a\\040(deleted) huge N1=16 kernelpagesize_kB=2048"],
-        Memory(((1, 32768),), "bind:1"),
+        Memory(((1, 32768),), "bind:1", ((1, 2048, 32768),)),
     ),
     "huge pages of 1 GiB": (
         ["7f00 bind:0 file=/anon_hugepage\\040(deleted) huge anon=2 dirty=2 N0=1 N3=1 kernelpagesize_kB=1048576"],
-        Memory(((0, 1048576), (3, 1048576)), "bind:0"),
+        Memory(((0, 1048576), (3, 1048576)), "bind:0", ((0, 1048576, 1048576), (3, 1048576, 1048576))),
     ),
     "shared memory": (
         ["7f00 interleave:0-1 file=/memfd:memory-backend-memfd\\040(deleted) dirty=8 N0=4 N1=4 kernelpagesize_kB=4",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -40,9 +41,11 @@ def host(
     pages: int | Sequence[int] = 0,
     devices: Iterable[tuple[int, str]] = (),
     caches: int = 0,
+    small_pages: int | Sequence[int] = 0,
 ) -> Host:
-    """``memory`` is GiB of each cell, ``pages`` of them in huge pages of 1 GiB. Cells lie in a line. ``caches`` are the
-    L3 of each cell, with the same number of cores as far as that goes; the first ones have the fewer."""
+    """``memory`` is GiB of each cell, ``pages`` of them in huge pages of 1 GiB, ``small_pages`` in those of 2 MiB.
+    Cells lie in a line. ``caches`` are the L3 of each cell, with the same number of cores as far as that goes; the
+    first ones have the fewer."""
     found, number = [], 0
     banks: dict[int, set[int]] = {}
     for cell in range(cells):
@@ -52,13 +55,15 @@ def host(
             banks.setdefault(cell * caches + core * caches // cores, set()).update(own[-1].cpus)
             number += threads
         huge = pages if isinstance(pages, int) else pages[cell]
+        small = small_pages if isinstance(small_pages, int) else small_pages[cell]
+        pools = (*([PagePool(2048, 512 * small)] if small else []), *([PagePool(GIB, huge)] if huge else []))
         found.append(
             Cell(
                 id=cell,
                 cpus=CpuSet(range(number - cores * threads, number)),
                 memory=(memory if isinstance(memory, int) else memory[cell]) * GIB,
                 cores=tuple(own),
-                pools=(PagePool(4, 0), PagePool(GIB, huge)) if huge else (),
+                pools=(PagePool(4, 0), *pools) if pools else (),
                 distances=tuple(
                     (other, 10 if other == cell else 11 + 10 * abs(cell - other)) for other in range(cells)
                 ),
@@ -97,7 +102,8 @@ def planned_twice(it: Host, requests: Sequence[Request], rules: Rules) -> tuple[
 def there(request: Request, placed: Placed, wish: bool = True) -> Existing:
     """The guest as it is read once the plan has been applied."""
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
-    return Existing.of(shape, placed.placement(), request.page_size, request if wish else None)
+    found = Existing.of(shape, placed.placement(), request.page_size, request if wish else None)
+    return replace(found, other_pages=request.other_pages)
 
 
 def applied(requests: Iterable[Request], plan: Plan) -> list[Existing]:
@@ -129,7 +135,11 @@ def verify(it: Host, requests: Sequence[Request], plan: Plan, rules: Rules = Rul
         _verify_pins(it, request, each, rules)
         for cpu in each.cpuset:
             assert owned.get(cpu, each.name) == each.name
-        assert sum(kib for _cell, kib in each.memory) >= request.memory
+        for size, kib in request.by_page.items():
+            assert sum(there for _cell, page, there in each.memory_by_page if page == size) >= kib
+        for own, mapped in zip(request.guest_cells, each.guest_cells):
+            on_its_cell = {page: there for cell, page, there in each.memory_by_page if cell == mapped.cell}
+            assert all(on_its_cell.get(size, 0) >= kib for size, kib in own.by_page.items())
         assert {cell for cell, _kib in each.memory} == set(each.memory_cells)
         if request.cells is not None:
             assert each.cells | each.memory_cells <= request.cells
@@ -185,15 +195,15 @@ def cores_apart(it: Host, request: Request, each: Placed) -> int:
 
 def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules) -> None:
     for cell in it.cells:
-        huge = sum(pool.size * pool.total for pool in cell.huge_pools)
-        for size in (None, GIB):
-            taken = [
-                sum(kib for at, kib in each.memory if at == cell.id)
-                for each in plan.placements
-                if wanted[each.name].page_size == size
-            ]
-            reserved = sum(kib for at, kib in rules.reserved_memory if at == cell.id)
-            assert sum(taken) <= (huge if size else max(0, cell.memory - huge - reserved))
+        pools: dict[int | None, int] = {pool.size: pool.size * pool.total for pool in cell.huge_pools}
+        reserved = sum(kib for at, kib in rules.reserved_memory if at == cell.id)
+        pools[None] = max(0, cell.memory - sum(pools.values()) - reserved)
+        taken: dict[int | None, int] = {}
+        for each in plan.placements:
+            for at, size, kib in each.memory_by_page:
+                assert size in wanted[each.name].by_page
+                taken[size] = taken.get(size, 0) + (kib if at == cell.id else 0)
+        assert all(kib <= pools.get(size, 0) for size, kib in taken.items())
 
 
 def _verify_load(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules, owned: CpuSet) -> None:

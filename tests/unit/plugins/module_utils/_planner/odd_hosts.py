@@ -11,10 +11,13 @@ one cell alone; the kernel isolates CPUs, and control groups have some for thems
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     Cell,
     Core,
@@ -60,7 +63,10 @@ def odd_hosts(draw: st.DrawFn) -> Host:
     for at, cell_id in enumerate(ids):
         memory = draw(st.sampled_from((8, 16, 0, 2, 6))) or (4 if at == 0 else 0)
         pages = min(draw(st.sampled_from((0, huge or 0))), memory // 2)
-        pools = (PagePool(4, 0), PagePool(2048, 0), PagePool(GIB, pages)) if huge is not None and memory else ()
+        small = draw(st.sampled_from((0, 0, memory // 4))) if huge else 0
+        pools = (
+            (PagePool(4, 0), PagePool(2048, 512 * small), PagePool(GIB, pages)) if huge is not None and memory else ()
+        )
         own = [CpuSet(where[at, core]) & online for core in range(len(cores[at]))]
         cells.append(
             Cell(
@@ -82,6 +88,24 @@ def odd_hosts(draw: st.DrawFn) -> Host:
 
 
 @st.composite
+def memory_in_pages(draw: st.DrawFn, it: Host, vcpus: int, memory: int, mirrors: bool) -> dict[str, Any]:
+    """What of a Request says in which pages its memory is, mostly of one size. One that ``mirrors`` has a cell for each
+    size, where it has vCPUs for them."""
+    sizes = [None, *sorted({pool.size for cell in it.cells for pool in cell.huge_pools if pool.total})]
+    first, *others = draw(st.permutations(sizes))
+    others = others[: draw(st.sampled_from((0, 0, 1, 1, 2)))]
+    if mirrors and len(others) >= vcpus:
+        others = []
+    more = tuple((size, draw(st.sampled_from((1, 512, 1024))) << 10) for size in others)
+    cells: tuple[GuestCell, ...] = ()
+    if mirrors and more:
+        last = CpuSet(range(len(more), vcpus))
+        cells = tuple(GuestCell(CpuSet([at]), kib, size) for at, (size, kib) in enumerate(more))
+        cells = (*cells, GuestCell(last, memory, first))
+    return {"page_size": first, "other_pages": more, "guest_cells": cells}
+
+
+@st.composite
 def odd_rules(draw: st.DrawFn, it: Host) -> Rules:
     reserved = some(draw, it.present, 2) if draw(st.booleans()) else EMPTY
     rest = list(it.present - reserved)
@@ -100,14 +124,14 @@ def odd_rules(draw: st.DrawFn, it: Host) -> Rules:
 def odd_request(draw: st.DrawFn, name: str, it: Host) -> Request:
     policy = draw(st.sampled_from(("pack", "spread", "dedicated", "dedicated", "mirror")))
     own = policy == "dedicated" or (policy == "mirror" and draw(st.booleans()))
-    paged = any(pool.total for cell in it.cells for pool in cell.huge_pools)
+    vcpus, memory = draw(st.integers(1, 6)), draw(st.sampled_from((1, 1, 1, 2, 5))) * GIB
     return Request(
         name,
-        draw(st.integers(1, 6)),
-        draw(st.sampled_from((1, 1, 1, 2, 5))) * GIB,
+        vcpus,
+        memory,
         policy,
         cells=(some(draw, it.cell_ids, 3) or None) if draw(st.integers(0, 3)) == 0 else None,
-        page_size=GIB if paged and draw(st.booleans()) else None,
+        **draw(memory_in_pages(it, vcpus, memory, policy == "mirror")),
         binds_early=draw(st.booleans()),
         smt=draw(st.sampled_from(("prefer", "prefer", "require", "isolate"))) if own else "prefer",
         emulator=draw(st.sampled_from(("share", "isolate"))) if own else "share",

@@ -107,16 +107,16 @@ def test_a_plan_counts_as_what_is_read_of_it(case: Case, data: st.DataObject) ->
 def test_memory_that_still_lies_elsewhere_counts_there() -> None:
     """And only until the guest ends; where the guest stays it counts once."""
     request = Request("big", 2, 10 * GIB, cells=cpus("1"))
-    big = pinned("big", 2, "8-15", 10, nodeset=cpus("1"), wish=request, held=((0, 10 * GIB), (9, 1)))
+    big = pinned("big", 2, "8-15", 10, nodeset=cpus("1"), wish=request, held=((0, None, 10 * GIB), (9, None, 1)))
     new = Request("new", 2, 10 * GIB)
     for requests in ([new], [new, request]):
         found = plan(host(3), requests, [big])
         assert {each.name: str(each.cells) for each in found.placements}["new"] == "2"
         assert [use.memory[0] // GIB for use in found.before] == [10, 10, 0]
-    stays = replace(big, held=((1, 10 * GIB),))
+    stays = replace(big, held=((1, None, 10 * GIB),))
     assert [use.memory[0] // GIB for use in plan(host(3), [request], [stays]).before] == [0, 10, 0]
     # It leaves cell 0 by this plan, and does not end.
-    leaves = pinned("big", 2, "0-7", 10, nodeset=cpus("0"), held=((0, 10 * GIB),))
+    leaves = pinned("big", 2, "0-7", 10, nodeset=cpus("0"), held=((0, None, 10 * GIB),))
     found = plan(host(3), [request, new], [leaves])
     assert {each.name: str(each.cells) for each in found.placements} == {"big": "1", "new": "2"}
     assert [use.memory[0] // GIB for use in found.after] == [10, 10, 10]
@@ -127,12 +127,12 @@ def test_memory_that_still_lies_elsewhere_counts_there() -> None:
         assert found.vcpus <= found.bound.vcpus and not found.notes
         again = plan(host(3), [request], [replace(each, held=leaves.held) for each in applied([request], found)])
         assert not again.changes and again.after == found.after
-    other_pages = replace(leaves, page_size=GIB)
+    other_pages = replace(leaves, page_size=GIB, held=((0, GIB, 10 * GIB),))
     assert plan(host(3, pages=4), [replace(request, vcpus=2, memory=GIB)], [other_pages]).after[0].pages[0][1] == 10
 
 
 def test_of_memory_that_is_held_a_bound_is_a_bound() -> None:
-    leaves = pinned("big", 8, "0-7", 16, nodeset=cpus("0"), held=((0, 16 * GIB),))
+    leaves = pinned("big", 8, "0-7", 16, nodeset=cpus("0"), held=((0, None, 16 * GIB),))
     found = plan(host(1), [Request("big", 8, 16 * GIB, "dedicated")], [leaves])
     assert found.vcpus == found.bound.vcpus == 8
 

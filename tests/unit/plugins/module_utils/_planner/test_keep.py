@@ -67,7 +67,7 @@ def judged(request: Request, existing: Existing, rules: Rules = Rules(), it: Hos
         (MIRROR, own("0 9"), Rules()),
         (replace(MIRROR, width=2), own("0 9", memnodes=((0, 0), (1, 1))), Rules()),
         (replace(A, emulator=cpus("9")), pinned("a", 2, "0-7", emulator=cpus("9")), Rules()),
-        (A, pinned("a", 2, "0-3", 1, memory_on=((0, GIB // 2), (1, GIB // 2))), Rules()),
+        (A, pinned("a", 2, "0-3", 1, memory_on=((cpus("0"), None, GIB // 2), (cpus("1"), None, GIB // 2))), Rules()),
     ],
 )
 def test_a_valid_place_is_kept(request_: Request, existing: Existing, rules: Rules) -> None:
@@ -210,7 +210,9 @@ def test_loads_of_others_by_their_wish_and_pins() -> None:
     assert plan(paged, [], [huge]).before[0].pages == ((GIB, 3, 4),)
     strange = pinned("h", 2, "0-7", 3, page_size=2048)
     assert plan(paged, [], [strange]).before[0].memory[0] == 3 * GIB
-    spread = pinned("m", 2, None, 3, memory_on=((0, GIB), (1, 2 * GIB), (9, 5)))
+    spread = pinned(
+        "m", 2, None, 3, memory_on=((cpus("0"), None, GIB), (cpus("1"), None, 2 * GIB), (cpus("9"), None, 5))
+    )
     assert [use.memory[0] for use in plan(paged, [], [spread]).before] == [GIB, 2 * GIB]
     bound = pinned("m", 2, "0-15", 30, nodeset=cpus("0-1"))
     assert [use.memory[0] // GIB for use in plan(host(), [], [bound]).before] == [15, 15]

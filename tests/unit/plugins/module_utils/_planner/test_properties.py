@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.buil
     planned_twice,
     verify,
 )
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.odd_hosts import memory_in_pages
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 Case = tuple[Host, list[Request], Rules]
@@ -39,7 +40,9 @@ def hosts(draw: st.DrawFn) -> Host:
     memory = draw(st.lists(st.integers(4, 24), min_size=cells, max_size=cells))
     devices = [(draw(st.integers(0, cells - 1)), "gpu")]
     caches = draw(st.sampled_from((0, 0, 1, 2, 3)))
-    return host(cells, draw(st.integers(1, 6)), draw(st.sampled_from((1, 2, 2, 4))), memory, pages, devices, caches)
+    small = draw(st.sampled_from((0, 0, 2))) if not pages or min(memory) > 6 else 0
+    threads = draw(st.sampled_from((1, 2, 2, 4)))
+    return host(cells, draw(st.integers(1, 6)), threads, memory, pages, devices, caches, small)
 
 
 @st.composite
@@ -65,17 +68,17 @@ def request(draw: st.DrawFn, name: str, it: Host) -> Request:
     smt = draw(st.sampled_from(("prefer", "prefer", "require", "isolate"))) if own else "prefer"
     if smt == "require" and len(it.cells[0].cores[0].cpus) < 2:
         smt = "prefer"
-    paged = any(pool.total for cell in it.cells for pool in cell.huge_pools)
     devices = draw(st.sampled_from(((), (), ("gpu",))))
     cells = draw(st.sampled_from((None, None, None, CpuSet([draw(st.integers(0, len(it.cells) - 1))]))))
     rule = draw(st.sampled_from(("require", "prefer", "ignore"))) if cells is None else "prefer"
+    vcpus, memory = draw(st.integers(1, 8)), draw(st.integers(1, 8)) * GIB
     return Request(
         name,
-        draw(st.integers(1, 8)),
-        draw(st.integers(1, 8)) * GIB,
+        vcpus,
+        memory,
         policy,
         cells=cells,
-        page_size=GIB if paged and draw(st.booleans()) else None,
+        **draw(memory_in_pages(it, vcpus, memory, policy == "mirror" and draw(st.booleans()))),
         devices=devices,
         device_rule=rule,
         together=draw(st.sampled_from((None, None, "t"))) if policy != "mirror" else None,

@@ -61,6 +61,7 @@ def bare() -> Host:
             replace(A, emulator="isolate"),
             "emulator: 'isolate': " + NOT_OWN,
         ),
+        (replace(A, other_pages=((2048, 0),)), "memory: 0: is less than 1; give 1 or more"),
         (replace(A, width=2), "width: is not for policy pack; give policy=mirror"),
         (replace(A, own_cpus=True), "own_cpus: is not for policy pack; give policy=mirror"),
         (
