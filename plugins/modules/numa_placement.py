@@ -40,9 +40,9 @@ options:
       - The domains to place, names of those that exist, or dictionaries.
       - A dictionary has C(name) or C(xml), the definition of the domain as in O(numa.virt.numa_domain#module:xml),
         and may have C(policy), C(cells), C(smt), C(cache), C(emulator), C(iothreads), C(cpu_ratio), C(devices),
-        C(together), C(apart), C(priority), C(width) and C(own_cpus), which stand for the options of the same names, for
-        this domain alone, and C(scheduler) and C(nodemask) as O(numa.virt.numa_domain#module:scheduler) and
-        O(numa.virt.numa_domain#module:nodemask).
+        C(together), C(apart), C(priority), C(width), C(own_cpus) and C(memory_overhead), which stand for the options of
+        the same names, for this domain alone, and C(scheduler) and C(nodemask) as
+        O(numa.virt.numa_domain#module:scheduler) and O(numa.virt.numa_domain#module:nodemask).
       - C(cells) are the cells that it may use. C(together) and C(apart) name a group whose members share one cell, or
         no cell. Of those that do not all fit, the ones with the higher C(priority) are placed. C(width) is the number
         of cells of a guest with the policy V(mirror).
@@ -104,6 +104,17 @@ options:
     description:
       - How many vCPUs may share one CPU. Without it one.
     type: float
+  memory_overhead:
+    description:
+      - How much memory the hypervisor needs on the cells of a guest beside the guest's own, for example V(512MiB). It is
+        ordinary memory whatever pages the guest has.
+      - Without it that is estimated. For QEMU it is 64 MiB, 8 MiB for each vCPU and IO thread, and a 256th of the
+        guest's ordinary memory for page tables; for Xen, as libxl counts, 1 MiB for each vCPU and a 128th of the
+        memory.
+      - With V(0), and O(reserved_memory) of nothing, a guest may be as large as its cell. It may then be killed there
+        for want of memory.
+    type: str
+    version_added: 0.2.0
   devices:
     description:
       - What the devices of the host that a guest is given mean. With V(require) it goes to their cell or nowhere, with
@@ -520,6 +531,7 @@ def main():
             emulator=dict(type="raw"),
             iothreads=dict(type="raw"),
             cpu_ratio=dict(type="float"),
+            memory_overhead=dict(type="str"),
             devices=dict(type="str", choices=list(CHOICES["devices"])),
             cache=dict(type="str", choices=list(CHOICES["cache"])),
             reserved_cpus=dict(type="raw"),

@@ -18,7 +18,12 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.registry impor
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew, read_present
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
+    PolicyWish,
+    overhead_of,
+    request_of,
+    wish_from_json,
+)
 from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -93,16 +98,23 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
     (page, memory), *others = needs.memory_by_page(definition.shape.memory, session.host.page).items()
     found = Existing.of(definition.shape, placement, page, asked, named_parts(placement).cells)
-    found = replace(found, memory=memory, other_pages=tuple(others))
+    overhead = overhead_of(wish, definition.shape, needs, session.host, session.driver)
+    found = replace(found, memory=memory, other_pages=tuple(others), overhead=overhead)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
     if live is not None and definition is not live and not (asked_for and restart):
         found = replace(found, held=measured or _bound_now(session, live))
     if measured and not found.held:
         return replace(found, memory_on=tuple((CpuSet([cell]), size, kib) for cell, size, kib in measured))
     if asked is None and placement.memnodes:
-        return replace(found, memory_on=_bound_by_cell(session, placement, needs))
+        lots = _bound_by_cell(session, placement, needs)
+        beside = ((found.nodeset, None, overhead),) if lots and found.nodeset is not None and overhead else ()
+        return replace(found, memory_on=(*lots, *beside))
     # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
-    return found if found.nodeset is not None or asked is not None else replace(found, memory=0, other_pages=())
+    return (
+        found
+        if found.nodeset is not None or asked is not None
+        else replace(found, memory=0, other_pages=(), overhead=0)
+    )
 
 
 def _needs(definition: Definition) -> GuestNeeds:
@@ -165,6 +177,6 @@ def _real_pins(session: Session, known: Known) -> tuple[tuple[int, CpuSet], ...]
 def asked_of(session: Session, wish: PolicyWish, shape: Shape, needs: GuestNeeds) -> Request:
     if needs.networks and wish.devices != "ignore":
         needs = session.devices.complete(needs)
-    asked = request_of(wish, shape, needs, session.host, session.driver.emulator, session.driver.topology)
+    asked = request_of(wish, shape, needs, session.host, session.driver)
     # On Xen memory comes from the cells of the pins, so that each of its cells needs a CPU of the guest.
     return asked if session.driver.numatune else replace(asked, binds_early=True)

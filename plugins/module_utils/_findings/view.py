@@ -207,7 +207,7 @@ class View:
         wish: PolicyWish | None = wish_from_json(policy) if policy is not None else None
         if wish is None:
             return None
-        asked = request_of(wish, said.shape, said.needs, self.host, self.driver.emulator, self.driver.topology)
+        asked = request_of(wish, said.shape, said.needs, self.host, self.driver)
         emulator = said.placement.emulator
         if asked.emulator == "share" and emulator is not None and len(emulator) == 1 and realtime_vcpus(said.placement):
             # So the planner places those that would be left with their own CPUs.

@@ -9,13 +9,13 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import knob_arguments, parts_from_options
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._intent.sizes import size_in_kib
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
@@ -25,14 +25,12 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 _OWN = ("name", "xml")
 _POLICY = (
     "policy", "cells", "smt", "cache", "emulator", "iothreads", "cpu_ratio", "devices", "together", "apart", "priority",
-    "width", "own_cpus",
+    "width", "own_cpus", "memory_overhead",
 )  # fmt: skip
 # Of these a task may say what holds for each domain that says nothing itself.
-FOR_ALL = ("policy", "smt", "cache", "emulator", "iothreads", "cpu_ratio", "devices")
+FOR_ALL = ("policy", "smt", "cache", "emulator", "iothreads", "cpu_ratio", "devices", "memory_overhead")
 _KNOBS = tuple(knob_arguments())
 ENTRY_OPTIONS = (*_OWN, *_POLICY, *_KNOBS)
-_SIZE = re.compile(r"(?P<number>[0-9]{1,15})\s*(?P<unit>[KMGT]i?B?)?", re.IGNORECASE)
-_POWERS = {"K": 0, "M": 1, "G": 2, "T": 3}
 
 
 def entries_of(option: Sequence[Any] | None) -> list[Mapping[str, Any]] | None:
@@ -98,15 +96,6 @@ def options_of(options: Mapping[str, Any]) -> Options:
         max_moves=options.get("max_moves"),
         even_out=options.get("even_out") is not False,
     )
-
-
-def size_in_kib(value: Any, option: str) -> int:
-    """``4GiB``, ``512M``, or a number of KiB. All units are powers of 1024. Raises InputError."""
-    match = _SIZE.fullmatch(str(value).strip())
-    if match is None:
-        raise InputError(option, value, "is no size", "write 4GiB, 512MiB, or a number of KiB")
-    power = _POWERS[(match["unit"] or "K")[0].upper()]
-    return int(match["number"]) << (10 * power)
 
 
 def _cpus(options: Mapping[str, Any], name: str) -> CpuSet | None:

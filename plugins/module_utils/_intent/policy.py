@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._intent.sizes import size_in_kib
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
@@ -27,6 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     check_ratio,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CELLS, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.stored_json import read_json
@@ -38,7 +40,8 @@ WITH_EMULATOR = "emulator"
 
 @dataclass(frozen=True)
 class PolicyWish:
-    """A policy and its options, as the planner's Request has them; see there."""
+    """A policy and its options, as the planner's Request has them; see there. ``memory_overhead`` is its ``overhead``,
+    None for what is usual."""
 
     policy: str = "pack"
     cells: CpuSet | None = None
@@ -53,6 +56,7 @@ class PolicyWish:
     width: int | None = None
     own_cpus: bool = False
     cache: str = "prefer"
+    memory_overhead: int | None = None
 
     @property
     def placed_by(self) -> Policy:
@@ -104,11 +108,8 @@ def wish_from_json(text: str) -> PolicyWish | None:
         return None
 
 
-def request_of(
-    wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, emulator: bool, topology: bool = True
-) -> Request:
-    """The planner's request for a guest. ``emulator`` says whether this host can pin emulator threads, ``topology``
-    whether it tells guests of cores and threads.
+def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, driver: Driver) -> Request:
+    """The planner's request for a guest.
 
     Its vCPUs are those that are there, by their rank: result.of_vcpus() tells them by their numbers again.
     """
@@ -129,15 +130,24 @@ def request_of(
         cpu_ratio=wish.cpu_ratio,
         priority=wish.priority,
         smt=wish.smt,
-        emulator=wish.emulator if emulator else None,
-        iothreads=wish.iothreads if emulator and isinstance(wish.iothreads, CpuSet) else None,
+        emulator=wish.emulator if driver.emulator else None,
+        iothreads=wish.iothreads if driver.emulator and isinstance(wish.iothreads, CpuSet) else None,
         own_cpus=wish.own_cpus,
         # The cells of a guest that no policy maps are its own business.
         guest_cells=_own_cells(needs, shape, host) if wish.placed_by.mirrors else (),
         width=wish.width,
         cache=wish.cache,
-        threads=needs.threads if topology and shape.present == tuple(range(len(shape.present))) else 1,
+        overhead=overhead_of(wish, shape, needs, host, driver),
+        threads=needs.threads if driver.topology and shape.present == tuple(range(len(shape.present))) else 1,
     )
+
+
+def overhead_of(wish: PolicyWish | None, shape: Shape, needs: GuestNeeds, host: Host, driver: Driver) -> int:
+    """KiB that its hypervisor needs beside the memory of a guest: what was said, else what is usual."""
+    if wish is not None and wish.memory_overhead is not None:
+        return wish.memory_overhead
+    small = needs.memory_by_page(shape.memory, host.page).get(None, 0)
+    return driver.overhead.of(len(shape.present) + len(shape.iothreads), small)
 
 
 def _own_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:
@@ -169,6 +179,8 @@ def _read(option: str, value: Any, called: str) -> Any:
         return _typed(value, bool, called, "give true or false")
     if option in ("priority", "width"):
         return _count(_typed(value, int, called, "give a whole number"), option, called)
+    if option == "memory_overhead":
+        return size_in_kib(value, called)
     if option == "cpu_ratio":
         return _ratio(_typed(value, (int, float), called, "give a number above 0, such as 4"), called)
     group = _typed(value, str, called, "give the name of a group")

@@ -12,6 +12,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -289,11 +290,14 @@ class Guest:
         request = self.request
         if request.guest_cells:
             vcpus = [len(cell.vcpus) for cell in request.guest_cells]
-            memory = [self._memory_of(cell) for cell in request.guest_cells]
+            beside = self.beside(0, len(request.guest_cells))
+            memory = [self._memory_of(cell, more) for cell, more in zip(request.guest_cells, beside)]
         else:
             vcpus = share(request.vcpus, width)
-            others = zip(*([(pool, part) for part in share(amount, width)] for pool, amount in self.others))
-            memory = list(zip(share(self.mem, width), others if self.others else [()] * width))
+            others = zip(
+                *([(pool, part) for part in self._shares(pool, amount, width)] for pool, amount in self.others)
+            )
+            memory = list(zip(self._shares(self.pool, self.mem, width), others if self.others else [()] * width))
         if self.kind == SHARED:
             ratio = self.need / request.vcpus
             cpus = [max(1, int(number * ratio)) for number in vcpus]
@@ -301,11 +305,20 @@ class Guest:
             cpus = [vcpus[0] + request.cpus_needed - request.vcpus, *vcpus[1:]]
         return [(cpu, *each) for cpu, each in zip(cpus, memory)]
 
-    def _memory_of(self, cell: GuestCell) -> tuple[int, tuple[tuple[int, int], ...]]:
+    def beside(self, pool: int, width: int) -> list[int]:
+        """What its hypervisor takes of a pool, on each of so many cells that are the guest's too."""
+        return share(self.request.overhead if pool == 0 else 0, width)
+
+    def _shares(self, pool: int, amount: int, width: int) -> list[int]:
+        beside = self.beside(pool, width)
+        return [own + more for own, more in zip(share(amount - sum(beside), width), beside)]
+
+    def _memory_of(self, cell: GuestCell, overhead: int) -> tuple[int, tuple[tuple[int, int], ...]]:
         """What one of its cells needs of its pool, and of the others."""
-        kib = cell.by_page
-        sizes = [(size if pool and size else 1) for size, (pool, _amount) in zip(self.request.by_page, self.memory)]
-        first, *more = [-(-kib.get(size, 0) // unit) for size, unit in zip(self.request.by_page, sizes)]
+        kib = Counter(cell.by_page) + Counter({None: overhead})
+        taken = self.request.taken
+        sizes = [(size if pool and size else 1) for size, (pool, _amount) in zip(taken, self.memory)]
+        first, *more = [-(-kib[size] // unit) for size, unit in zip(taken, sizes)]
         return first, tuple((pool, amount) for (pool, _all), amount in zip(self.others, more))
 
     def widths(self, cells: int) -> list[int]:
@@ -317,7 +330,7 @@ class Guest:
             return [request.width]
         if request.cells is not None:
             return [len(request.cells)]
-        return list(range(1, min(cells, request.vcpus, self.mem) + 1))
+        return list(range(1, min(cells, request.vcpus, self.mem - sum(self.beside(self.pool, 1))) + 1))
 
 
 def share(total: int, ways: int) -> list[int]:
@@ -351,17 +364,17 @@ def guest_of(capacity: Capacity, request: Request, home: int = 0) -> Guest:
     if request.device_rule == "require":
         for device in devices:
             must |= 1 << device
-    pool = capacity.pool(request.page_size)
+    (pool, first), *others = capacity.in_pools(request.taken.items())
     return Guest(
         request=request,
         kind=kind,
         need=request.cpus_needed if request.owns_cpus else weight(request.vcpus, ratio),
-        mem=capacity.amount(pool, request.memory),
+        mem=first,
         pool=pool,
         allowed=capacity.open if request.cells is None else capacity.indices(request.cells),
         must=must,
         devices=devices,
         home=home,
         confined=request.owns_cpus and request.cache == "require",
-        others=capacity.in_pools(request.other_pages),
+        others=tuple(others),
     )

@@ -27,6 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import (
     beside_the_host,
+    for_the_hypervisor,
     of_isolation,
     offer,
     reject,
@@ -292,11 +293,13 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
     if pool is not None:
         size = capacity.page_size(pool)
         kib = capacity.kib(pool, sum(capacity.memory[pool][cell] for cell in open_cells))
-        pages = f" in pages of {size} KiB" if guest.others and size else ""
+        pages = f" in pages of {size} KiB" if request.other_pages and size else ""
         kept = beside_the_host(capacity, pool, guest.allowed)
         where = f"{capacity.named(guest.allowed)}{',' if kept else ''}{kept}"
-        problem = f"{kib} KiB{pages} are all that guests can have on {where}"
-        return InputError(f"{option}.memory", request.by_page[size], problem, near.text)
+        needs = for_the_hypervisor(guest, pool)
+        needs = f"needs {request.taken[size]} KiB{needs} and " if needs else ""
+        problem = f"{needs}{kib} KiB{pages} are all that guests can have on {where}"
+        return InputError(f"{option}.memory", request.by_page.get(size, request.memory), problem, near.text)
     return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)
 
 

@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Guest,
     bits,
     either,
+    proportional,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.cpus import assign_cpus, pools
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
@@ -284,9 +285,24 @@ def _shared_emulator(outcome: Outcome, spot: Spot) -> CpuSet | None:
     return CpuSet.from_mask(mask) if mask else None
 
 
+def _own_memory(guest: Guest, spot: Spot) -> list[tuple[int, dict[int, int]]]:
+    """Of each part its cell, and the amounts by pool without what the hypervisor takes beside them."""
+    found = [(part.cell, dict(part.memory(guest.pool))) for part in spot.parts]
+    overhead = guest.request.overhead
+    if overhead:
+        taken = [memory.get(0, 0) for _cell, memory in found]
+        if guest.mirrored:
+            own = [max(0, amount - beside) for amount, beside in zip(taken, guest.beside(0, spot.width))]
+        else:
+            own = proportional(max(0, sum(taken) - overhead), taken, taken)
+        for (_cell, memory), amount in zip(found, own):
+            memory[0] = amount
+    return found
+
+
 def _memory(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[tuple[int, int | None, int], ...]:
     capacity = outcome.capacity
-    found = sorted((part.cell, *each) for part in spot.parts for each in part.memory(guest.pool) if each[1])
+    found = sorted((cell, *each) for cell, memory in _own_memory(guest, spot) for each in memory.items() if each[1])
     return tuple((capacity.ids[cell], capacity.page_size(pool), capacity.kib(pool, n)) for cell, pool, n in found)
 
 
@@ -294,13 +310,13 @@ def _guest_cells(outcome: Outcome, guest: Guest, spot: Spot) -> tuple[MappedCell
     if not guest.mirrored:
         return ()
     capacity = outcome.capacity
-    own = guest.request.guest_cells
+    own, made = guest.request.guest_cells, _own_memory(guest, spot)
     return tuple(
         MappedCell(
             id=number,
             cell=capacity.ids[part.cell],
             vcpus=CpuSet(vcpus),
-            memory=own[number].all_memory if own else capacity.kib(guest.pool, part.mem),
+            memory=own[number].all_memory if own else capacity.kib(guest.pool, made[number][1][guest.pool]),
             distances=tuple((at, capacity.distance[part.cell][other.cell]) for at, other in enumerate(spot.parts)),
         )
         for number, (part, vcpus) in enumerate(zip(spot.parts, vcpus_of(guest, spot.width)))

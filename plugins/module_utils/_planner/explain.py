@@ -70,11 +70,25 @@ def offer(board: Board, guest: Guest) -> Offer:
     _share, vcpus, amounts_there, cell = best
     memory = {
         size: min(kib, capacity.kib(pool, amount))
-        for (size, kib), (pool, _need), amount in zip(request.by_page.items(), guest.memory, amounts_there)
+        for (size, kib), (pool, _need), amount in zip(request.taken.items(), guest.memory, amounts_there)
     }
-    words = [f"{kib} KiB{f' in pages of {size} KiB' if guest.others and size else ''}" for size, kib in memory.items()]
+    if request.overhead:
+        left = memory.pop(None) - request.overhead
+        if left > 0:
+            memory = {size: memory.get(size, left) for size in request.by_page}
+        elif left < 0 or None in request.by_page:
+            return Offer(None, 0, 0, at_most, "nothing of its kind fits there now")
+    words = [
+        f"{kib} KiB{f' in pages of {size} KiB' if request.other_pages and size else ''}" for size, kib in memory.items()
+    ]
     text = f"{vcpus} vCPUs with {' and '.join(words)} would fit on cell {capacity.ids[-cell]}"
     return Offer(capacity.ids[-cell], vcpus, sum(memory.values()), at_most, text)
+
+
+def for_the_hypervisor(guest: Guest, pool: int) -> str:
+    """How much of what a guest needs of a pool is not its own."""
+    overhead = guest.request.overhead if pool == 0 else 0
+    return f", {overhead} of them for its hypervisor (memory_overhead may say less)," if overhead else ""
 
 
 def beside_the_host(capacity: Capacity, pool: int, cells: int) -> str:
@@ -135,7 +149,8 @@ def reject(board: Board, guest: Guest) -> Rejection:
         need, free = dict(guest.memory)[pool], [max(0, board.memory(guest, pool)[cell]) for cell in bits(cells)]
         at = ids[free.index(max(free))]
         having = _having(names, str(sum(free)), str(max(free)), ids, at)
-        text = f"needs {need} {capacity.unit(pool)}, and {having}{beside_the_host(capacity, pool, cells)}"
+        needs = f"needs {need} {capacity.unit(pool)}{for_the_hypervisor(guest, pool) or ','}"
+        text = f"{needs} and {having}{beside_the_host(capacity, pool, cells)}"
         constraint, unit = ("huge_pages", "pages") if pool else ("memory", "KiB")
         return result(constraint, need, sum(free), unit, at, text)
     if request.together is not None:

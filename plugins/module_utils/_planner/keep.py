@@ -118,8 +118,8 @@ def _needs_more(each: Existing, request: Request) -> bool:
     """Whether it shall have more memory in pages of some size."""
     if each.has_memory_of(request):
         return False
-    has = each.by_page
-    return any(has.get(size, 0) < kib for size, kib in request.by_page.items())
+    has = each.taken
+    return any(has.get(size, 0) < kib for size, kib in request.taken.items())
 
 
 def _own_problem(occupancy: Occupancy, guest: Guest, each: Existing, sets: list[int]) -> str | None:
@@ -255,7 +255,12 @@ def _resized(each: Existing, request: Request) -> Existing:
     if each.has_memory_of(request):
         return each
     return replace(
-        each, memory=request.memory, page_size=request.page_size, other_pages=request.other_pages, memory_on=()
+        each,
+        memory=request.memory,
+        page_size=request.page_size,
+        other_pages=request.other_pages,
+        overhead=request.overhead,
+        memory_on=(),
     )
 
 

@@ -258,7 +258,7 @@ def memory_pieces(capacity: Capacity, each: Existing, cells: int) -> tuple[tuple
         lots = [(capacity.indices(where), [(size, kib)]) for where, size, kib in each.memory_on]
     else:
         where = capacity.indices(each.nodeset) if each.nodeset is not None else 0
-        lots = [(where or cells, [(each.page_size, each.memory), *each.other_pages])]
+        lots = [(where or cells, list(each.taken.items()))]
     found = []
     for where, memory in lots:
         at = tuple(bits(where))

@@ -93,6 +93,7 @@ def existing_of(request: Request, placed: Placed, before: Existing | None = None
         other_pages=request.other_pages,
         memnodes=tuple((each.id, each.cell) for each in placed.guest_cells),
         wish=request,
+        overhead=request.overhead,
     )
     if before is None:
         return found
@@ -105,4 +106,5 @@ def existing_of(request: Request, placed: Placed, before: Existing | None = None
         page_size=found.page_size,
         other_pages=found.other_pages,
         wish=request,
+        overhead=request.overhead,
     )

@@ -64,7 +64,7 @@ class Request(InPages):
     policy. ``guest_cells`` are those the definition has; ``width`` is the number that a mirrored guest shall have, by
     default as many as hold it. ``emulator_pin`` and ``iothread_pins`` are where these threads are pinned already,
     ``pinned_by_user`` whether that is not of the place that it has. ``realtime`` says that a vCPU has a scheduler that
-    leaves its CPU to no other thread.
+    leaves its CPU to no other thread. ``overhead`` is spread over its cells.
     """
 
     name: str
@@ -93,6 +93,7 @@ class Request(InPages):
     iothread_pins: CpuSet = EMPTY
     pinned_by_user: bool = False
     realtime: bool = False
+    overhead: int = 0
 
     @property
     def placed_by(self) -> Policy:
@@ -138,6 +139,7 @@ class Existing(InPages):
     memnodes: tuple[tuple[int, int], ...] = ()
     wish: Request | None = None
     held: tuple[tuple[int, int | None, int], ...] = ()
+    overhead: int = 0
 
     @classmethod
     def of(

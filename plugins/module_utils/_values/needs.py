@@ -19,23 +19,32 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 class InPages:
     """What has ``memory`` KiB in pages of ``page_size`` KiB, None being ordinary memory.
 
-    ``other_pages`` are pairs (KiB of a page, KiB) of what it has beside that, in pages of other sizes.
+    ``other_pages`` are pairs (KiB of a page, KiB) of what it has beside that, in pages of other sizes. ``overhead`` is
+    KiB of ordinary memory that its hypervisor needs for it.
     """
 
     memory: int
     page_size: int | None
     other_pages: tuple[tuple[int | None, int], ...]
+    overhead: int = 0
 
     @property
     def by_page(self) -> dict[int | None, int]:
         """KiB by the size of pages, those of ``page_size`` first."""
         return {self.page_size: self.memory, **dict(self.other_pages)}
 
+    @property
+    def taken(self) -> dict[int | None, int]:
+        """The same with what its hypervisor needs."""
+        found = self.by_page
+        if self.overhead:
+            found[None] = found.get(None, 0) + self.overhead
+        return found
+
     def has_memory_of(self, other: InPages) -> bool:
-        """Whether both have the same, in the same pages."""
-        return (
-            self.memory == other.memory and self.page_size == other.page_size and self.other_pages == other.other_pages
-        )
+        """Whether both take the same, in the same pages."""
+        mine, its = ((each.memory, each.page_size, each.other_pages, each.overhead) for each in (self, other))
+        return mine == its
 
     @property
     def all_memory(self) -> int:

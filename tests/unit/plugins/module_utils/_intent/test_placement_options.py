@@ -16,8 +16,8 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.placement_option
     options_of,
     rules_of,
     rules_with_ratio,
-    size_in_kib,
 )
+from ansible_collections.numa.virt.plugins.module_utils._intent.sizes import size_in_kib
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 

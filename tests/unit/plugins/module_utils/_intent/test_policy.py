@@ -27,10 +27,13 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
     Request,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds
+from ansible_collections.numa.virt.plugins.module_utils._values.overhead import NONE
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host, PagePool
 
+QEMU = replace(driver_named("qemu"), overhead=NONE)
 SHAPE = Shape("web1", None, "kvm", 2, (), 4096)
 
 
@@ -54,10 +57,10 @@ def test_everything_said() -> None:
     entry = {
         "policy": "mirror", "cells": "0-2", "smt": "isolate", "emulator": "3,4", "iothreads": "5", "cpu_ratio": 1.5,
         "devices": "ignore", "together": "a", "apart": "b", "priority": -3, "width": 2, "own_cpus": True,
-        "cache": "require",
+        "cache": "require", "memory_overhead": "1MiB",
     }  # fmt: skip
     assert wish_of(entry, {}, None, "web1") == PolicyWish(
-        "mirror", cpus("0-2"), "isolate", cpus("3-4"), cpus("5"), 1.5, "ignore", "a", "b", -3, 2, True, "require"
+        "mirror", cpus("0-2"), "isolate", cpus("3-4"), cpus("5"), 1.5, "ignore", "a", "b", -3, 2, True, "require", 1024
     )
 
 
@@ -162,7 +165,7 @@ def test_a_request_has_what_the_definition_needs() -> None:
     needs = GuestNeeds(0, ("0000:01:00.0",), cells, threads=2)
     early = Shape("web1", None, "kvm", 2, (), 4096, binds_early="huge pages")
     wish = PolicyWish("mirror", width=2, priority=3, own_cpus=True, emulator="isolate", cpu_ratio=2.0, cache="require")
-    assert request_of(wish, early, needs, HOST, True) == Request(
+    assert request_of(wish, early, needs, HOST, QEMU) == Request(
         "web1", 2, 4096, "mirror", page_size=2048, binds_early=True, devices=("0000:01:00.0",), cpu_ratio=2.0,
         priority=3, emulator="isolate", own_cpus=True, width=2, cache="require", threads=2,
         guest_cells=tuple(replace(cell, page_size=2048) for cell in cells),
@@ -171,26 +174,26 @@ def test_a_request_has_what_the_definition_needs() -> None:
 
 def test_what_a_host_or_a_policy_has_no_use_for_is_left_out() -> None:
     needs = GuestNeeds(1048576, ("0000:01:00.0",), (GuestCell(cpus("0-1"), 4096, 1048576),))
-    assert request_of(PolicyWish(devices="ignore"), SHAPE, needs, HOST, False) == Request(
+    assert request_of(PolicyWish(devices="ignore"), SHAPE, needs, HOST, replace(QEMU, emulator=False)) == Request(
         "web1", 2, 4096, page_size=1048576, device_rule="ignore", emulator=None
     )
-    assert request_of(PolicyWish(), SHAPE, GuestNeeds(), HOST, True) == Request("web1", 2, 4096)
-    assert request_of(PolicyWish(), SHAPE, GuestNeeds(threads=2), HOST, True, topology=False).threads == 1
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(), HOST, QEMU) == Request("web1", 2, 4096)
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(threads=2), HOST, replace(QEMU, topology=False)).threads == 1
     # Of its cores not all threads are there.
     later = replace(SHAPE, vcpus=4, online=cpus("0,3"))
-    assert request_of(PolicyWish(), later, GuestNeeds(threads=2), HOST, True).threads == 1
+    assert request_of(PolicyWish(), later, GuestNeeds(threads=2), HOST, QEMU).threads == 1
 
 
 def test_memory_in_pages_of_several_sizes_is_asked_for_by_size() -> None:
     dimms = ((1048576, 4096), (64, 1))
     cells = (GuestCell(cpus("0"), 1024, 2048), GuestCell(cpus("1"), 3072, 4, dimms), GuestCell(CpuSet(), 0, 2048))
-    made = request_of(PolicyWish("mirror"), SHAPE, GuestNeeds(2048, (), cells[:2]), HOST, True)
+    made = request_of(PolicyWish("mirror"), SHAPE, GuestNeeds(2048, (), cells[:2]), HOST, QEMU)
     assert made.by_page == {1048576: 4096, None: 3072, 2048: 1024, 64: 1} and made.early
     assert [cell.by_page for cell in made.guest_cells] == [{2048: 1024}, {None: 3072, 1048576: 4096, 64: 1}]
-    made = request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells[::2]), HOST, True)
+    made = request_of(PolicyWish(), SHAPE, GuestNeeds(2048, (), cells[::2]), HOST, QEMU)
     assert made == Request("web1", 2, 4096, page_size=2048)
     ordinary = (GuestCell(cpus("0-1"), 3072, 4, ((None, 1024),)),)
-    assert request_of(PolicyWish(), SHAPE, GuestNeeds(4, (), ordinary), HOST, True) == Request("web1", 2, 4096)
+    assert request_of(PolicyWish(), SHAPE, GuestNeeds(4, (), ordinary), HOST, QEMU) == Request("web1", 2, 4096)
 
 
 def test_io_threads_are_with_the_emulator_or_on_a_set() -> None:
@@ -198,5 +201,26 @@ def test_io_threads_are_with_the_emulator_or_on_a_set() -> None:
     assert wish_of({}, {"iothreads": "3"}, None, "web1") == PolicyWish(iothreads=cpus("3"))
     with pytest.raises(InputError, match=r"domains\[web1\].iothreads: names no CPU; give emulator or a CPU set"):
         wish_of({"iothreads": ""}, {}, None, "web1")
-    assert request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, True).iothreads == cpus("3")
-    assert request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, False).iothreads is None
+    assert request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, QEMU).iothreads == cpus("3")
+    assert (
+        request_of(PolicyWish(iothreads=cpus("3")), SHAPE, GuestNeeds(), HOST, replace(QEMU, emulator=False)).iothreads
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("driver", "page", "said", "overhead"),
+    [
+        ("qemu", None, None, (64 << 10) + 3 * (8 << 10) + 4096 // 256),
+        ("qemu", 2048, None, (64 << 10) + 3 * (8 << 10)),
+        ("xen", None, None, (3 << 10) + 4096 // 128),
+        ("test", None, None, 0),
+        ("qemu", None, 0, 0),
+        ("test", 2048, 77, 77),
+    ],
+)
+def test_what_the_hypervisor_needs(driver: str, page: int | None, said: int | None, overhead: int) -> None:
+    shape, wish = replace(SHAPE, iothreads=(1,)), PolicyWish(memory_overhead=said)
+    asked = request_of(wish, shape, GuestNeeds(page), HOST, driver_named(driver))
+    assert asked.overhead == overhead and asked.by_page == {page: 4096}
+    assert asked.taken == ({None: 4096 + overhead} if page is None else {2048: 4096, None: overhead}) or not overhead

@@ -103,7 +103,7 @@ def there(request: Request, placed: Placed, wish: bool = True) -> Existing:
     """The guest as it is read once the plan has been applied."""
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
     found = Existing.of(shape, placed.placement(), request.page_size, request if wish else None)
-    return replace(found, other_pages=request.other_pages)
+    return replace(found, other_pages=request.other_pages, overhead=request.overhead)
 
 
 def applied(requests: Iterable[Request], plan: Plan) -> list[Existing]:
@@ -193,6 +193,15 @@ def cores_apart(it: Host, request: Request, each: Placed) -> int:
     return sum(len(set(core)) > -(-len(core) // max(len(own) for own in core)) for core in cores)
 
 
+def _beside(request: Request, each: Placed) -> list[tuple[int, int]]:
+    """Pairs (cell, KiB) of what its hypervisor takes, where one can tell."""
+    if each.guest_cells:
+        width = len(each.guest_cells)
+        shares = [request.overhead // width + (at < request.overhead % width) for at in range(width)]
+        return [(mapped.cell, kib) for mapped, kib in zip(each.guest_cells, shares)]
+    return [(cell, request.overhead) for cell in each.memory_cells] if len(each.memory_cells) == 1 else []
+
+
 def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rules) -> None:
     for cell in it.cells:
         pools: dict[int | None, int] = {pool.size: pool.size * pool.total for pool in cell.huge_pools}
@@ -200,6 +209,8 @@ def _verify_memory(it: Host, wanted: dict[str, Request], plan: Plan, rules: Rule
         pools[None] = max(0, cell.memory - sum(pools.values()) - reserved)
         taken: dict[int | None, int] = {}
         for each in plan.placements:
+            at_cell = [beside for at, beside in _beside(wanted[each.name], each) if at == cell.id]
+            taken[None] = taken.get(None, 0) + sum(at_cell)
             for at, size, kib in each.memory_by_page:
                 assert size in wanted[each.name].by_page
                 taken[size] = taken.get(size, 0) + (kib if at == cell.id else 0)

@@ -137,6 +137,7 @@ def odd_request(draw: st.DrawFn, name: str, it: Host) -> Request:
         emulator=draw(st.sampled_from(("share", "isolate"))) if own else "share",
         own_cpus=own and policy == "mirror",
         apart=draw(st.sampled_from((None, None, "a"))),
+        overhead=draw(st.sampled_from((0, 0, 0, 100_000))),
     )
 
 

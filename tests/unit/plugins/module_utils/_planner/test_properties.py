@@ -90,6 +90,7 @@ def request(draw: st.DrawFn, name: str, it: Host) -> Request:
         own_cpus=own and policy == "mirror",
         cache=draw(st.sampled_from(("prefer", "prefer", "ignore", "require"))) if own and it.caches else "prefer",
         threads=draw(st.sampled_from((1, 1, 2, 3, 4))) if own else 1,
+        overhead=draw(st.sampled_from((0, 0, 1, GIB // 3))),
     )
 
 
