@@ -45,7 +45,9 @@ def odd_hosts(draw: st.DrawFn) -> Host:
     memory = draw(st.lists(st.integers(4, 24), min_size=cells, max_size=cells))
     for cell in draw(st.sets(st.integers(1, 3), max_size=2)):
         memory[cell:] = [0, *memory[cell + 1 :]] if cell < cells else []
-    pages = draw(st.sampled_from((0, 0, 3)))
+    # What pools hold is a part of a cell's memory.
+    most = draw(st.sampled_from((0, 0, 3)))
+    pages = [min(most, each) for each in memory]
     it = host(cells, draw(st.integers(1, 3)), threads, memory, pages, [(draw(st.integers(0, cells - 1)), "gpu")])
     offline = draw(st.sets(st.sampled_from(list(it.present)))) - set(it.cells[0].cores[0].cpus)
     it = it.with_cpu_map([cpu not in offline for cpu in it.present])

@@ -99,6 +99,12 @@ def test_a_guest_on_several_cells_takes_of_each_what_it_has() -> None:
     assert not again.changes and again.after == found.after
 
 
+def test_huge_pages_of_a_cell_need_a_cpu_there() -> None:
+    """With one vCPU it cannot have its large pages of cell 0 and its small ones of cell 1."""
+    message = refusal(LOPSIDED, replace(NFV, vcpus=1, policy="dedicated"))
+    assert "(cell 0 has 0 of 2048 pages of 2048 KiB, cell 1 has 0 of 8 pages of 1048576 KiB)" in message
+
+
 def test_guests_that_are_split_at_once_are_cut_by_pool() -> None:
     """Each needs pages that one cell has not: only all together can they be cut to what there is."""
     it = host(3, 4, 1, memory=16, pages=(4, 4, 0), small_pages=(0, 4, 4))
