@@ -106,15 +106,14 @@ options:
     type: float
   memory_overhead:
     description:
-      - How much memory the hypervisor needs on the cells of a guest beside the guest's own, for example V(512MiB). It is
-        ordinary memory whatever pages the guest has.
+      - How much memory the hypervisor needs on the cells of a guest beside the guest's own, for example V(512MiB). It
+        is ordinary memory whatever pages the guest has.
       - Without it that is estimated. For QEMU it is 64 MiB, 8 MiB for each vCPU and IO thread, and a 256th of the
         guest's ordinary memory for page tables; for Xen, as libxl counts, 1 MiB for each vCPU and a 128th of the
         memory.
-      - With V(0), and O(reserved_memory) of nothing, a guest may be as large as its cell. It may then be killed there
+      - With V(0), and nothing in O(reserved_memory), a guest may be as large as its cell. It may then be killed there
         for want of memory.
     type: str
-    version_added: 0.2.0
   devices:
     description:
       - What the devices of the host that a guest is given mean. With V(require) it goes to their cell or nowhere, with

@@ -93,9 +93,8 @@ def test_it_is_counted_and_is_not_the_guests() -> None:
     assert use.memory[0] == 10 * GIB + 800 * MIB
     (rejected,) = found.rejections
     assert rejected.message == (
-        f"c: needs {5 * GIB + 400 * MIB} KiB, {400 * MIB} of them for its hypervisor (memory_overhead may say less), and "
-        f"cell 0 has {6 * GIB - 800 * MIB}; 2 vCPUs with "
-        f"{6 * GIB - 1200 * MIB} KiB would fit on cell 0"
+        f"c: needs {5 * GIB + 400 * MIB} KiB, {400 * MIB} of them for its hypervisor (memory_overhead may say less), "
+        f"and cell 0 has {6 * GIB - 800 * MIB}; 2 vCPUs with {6 * GIB - 1200 * MIB} KiB would fit on cell 0"
     )
 
 
@@ -165,13 +164,13 @@ def test_what_no_cell_has_is_told_with_what_the_hypervisor_takes() -> None:
     with pytest.raises(InputError) as error:
         plan(host(1, pages=12), [Request("b", 2, 13 * GIB, page_size=GIB, overhead=GIB)])
     assert str(error.value) == (
-        f"domains[b].memory: {13 * GIB}: {12 * GIB} KiB are all that guests can have on cell 0; 2 vCPUs with {12 * GIB} "
-        "KiB would fit on cell 0"
+        f"domains[b].memory: {13 * GIB}: {12 * GIB} KiB are all that guests can have on cell 0; "
+        f"2 vCPUs with {12 * GIB} KiB would fit on cell 0"
     )
     with pytest.raises(InputError) as error:
         plan(host(1), [Request("b", 2, 16 * GIB, overhead=GIB)])
     assert str(error.value) == (
-        f"domains[b].memory: {16 * GIB}: needs {17 * GIB} KiB, {GIB} of them for its hypervisor (memory_overhead may say "
-        f"less), and {16 * GIB} KiB are all that guests can have on cell 0; 2 vCPUs with {15 * GIB} KiB would fit on "
-        "cell 0"
+        f"domains[b].memory: {16 * GIB}: needs {17 * GIB} KiB, {GIB} of them for its hypervisor (memory_overhead may "
+        f"say less), and {16 * GIB} KiB are all that guests can have on cell 0; 2 vCPUs with {15 * GIB} KiB would fit "
+        "on cell 0"
     )
