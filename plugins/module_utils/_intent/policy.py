@@ -16,8 +16,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES, OfPolicy
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     CACHE_RULES,
     DEVICE_RULES,
@@ -37,7 +36,7 @@ WITH_EMULATOR = "emulator"
 
 
 @dataclass(frozen=True)
-class PolicyWish:
+class PolicyWish(OfPolicy):
     """A policy and its options, as the planner's Request has them; see there."""
 
     policy: str = "pack"
@@ -53,11 +52,6 @@ class PolicyWish:
     width: int | None = None
     own_cpus: bool = False
     cache: str = "prefer"
-
-    @property
-    def placed_by(self) -> Policy:
-        """The policy itself."""
-        return POLICIES[self.policy]
 
 
 _NAMES = tuple(field.name for field in fields(PolicyWish))
