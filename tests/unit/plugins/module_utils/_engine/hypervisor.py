@@ -457,7 +457,7 @@ class FakeWatch:
 
 
 class FakeDomain:
-    """The interface of _libvirt.connection.Domain."""
+    """The interface of _libvirt.domain.Domain."""
 
     def __init__(self, connection, guest):
         self.connection, self.guest = connection, guest
