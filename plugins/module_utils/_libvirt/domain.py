@@ -11,7 +11,7 @@ This file must not import ansible or lxml.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import LibvirtCallError, UnsupportedError
@@ -105,6 +105,13 @@ class Domain:
                     found.append(f"a block job ({_BLOCK_JOBS.get(info['type'], 'unknown')}) on disk {disk}")
         return found
 
+    def snapshots(self) -> Iterator[str]:
+        """Documents of its snapshots, as far as they can be read."""
+        with contextlib.suppress(UnsupportedError):
+            for each in self._call("list the snapshots", self._domain.listAllSnapshots, 0):
+                with contextlib.suppress(LibvirtCallError):  # it was deleted since it was listed
+                    yield str(self._call("read a snapshot", each.getXMLDesc, 0))
+
     def saved(self) -> bool:
         """Whether its memory is kept in an image, from which the next start goes on."""
         try:
@@ -193,9 +200,14 @@ class Domain:
         """Forget the definition; firmware variables and TPM state that a start may have made stay on disk."""
         try:
             self._call("undefine the domain", self._domain.undefineFlags, 0)
-        except LibvirtCallError:
-            flags = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
-            self._call("undefine the domain", self._domain.undefineFlags, flags)
+        except LibvirtCallError as error:
+            try:
+                flags = libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM
+                self._call("undefine the domain", self._domain.undefineFlags, flags)
+            except LibvirtCallError as second:
+                if second.fields["libvirt_code"] == libvirt.VIR_ERR_INVALID_ARG:
+                    raise error from None  # a driver that does not know the flag
+                raise
 
     def _call(self, action: str, function: Callable[..., T], *arguments: Any) -> T:
         return self._calls._call(action, function, *arguments)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 import yaml
 
@@ -42,7 +42,7 @@ def told(values: Values, where: str = "") -> Iterator[tuple[str, Values]]:
             yield from told(keys, path)
 
 
-def keys_of(value: Values, module: Optional[str] = None) -> Optional[Values]:
+def keys_of(value: Values, module: str | None = None) -> Values | None:
     """The keys of a value, where it is told of or where its description points to; None where nobody tells of them.
 
     ``module`` is whose value it is, which a reference without a module is to.
@@ -58,7 +58,7 @@ def keys_of(value: Values, module: Optional[str] = None) -> Optional[Values]:
     return _at(module, here[1]) if here is not None and module is not None else None
 
 
-def _at(module: str, path: str) -> Optional[Values]:
+def _at(module: str, path: str) -> Values | None:
     values, value = returned(module), {}
     for name in path.replace("[]", "").split("."):
         value = values[name]
