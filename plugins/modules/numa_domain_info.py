@@ -173,6 +173,7 @@ domains:
         - A record that cannot be read counts as none. Of a definition that cannot be read, what can be counts.
       returned: success
       type: str
+      version_added: 0.2.0
       sample: null
     intent:
       description:
@@ -234,6 +235,7 @@ findings:
     - Domains that M(numa.virt.numa_placement) has placed, and nobody has touched since, are in none.
   returned: O(findings=true)
   type: list
+  version_added: 0.2.0
   elements: dict
   contains:
     code:
@@ -307,6 +309,7 @@ summary:
   description: How many findings there are of each severity.
   returned: O(findings=true)
   type: dict
+  version_added: 0.2.0
   contains:
     error:
       description: Findings that are errors.
@@ -328,6 +331,7 @@ reserved_cells:
   description: The cells in O(reserved_cells), for those who draw a map.
   returned: O(findings=true)
   type: list
+  version_added: 0.2.0
   elements: int
   sample: []
 """
