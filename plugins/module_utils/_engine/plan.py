@@ -243,7 +243,7 @@ def _check_images(given: XmlDefinition, known: Known, name: str) -> None:
             "xml", None,
             f"disk {target} of domain {name!r} has another image since a snapshot, and this document the one from "
             "before: all that was written since would be lost",
-            "leave xml out, merge the images (virsh blockcommit), or give the document with the image of now",
+            "leave xml out, give the image of now, or merge the images and delete the snapshot",
         )  # fmt: skip
 
 
