@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import libvirt
 import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, LibvirtCallError
@@ -137,3 +138,28 @@ def test_another_image_is_nobodys_business(qemu, more):
     qemu.place(xml=document(kind="qemu", more=disk(BASE)), state="defined")
     qemu.guests["web1"].snapshots = (snapshot(TOP), snapshot(BASE, "vdc"))
     assert qemu.place(xml=document(kind="qemu", more=more), state="defined")["changed"]
+
+
+def test_the_same_of_libvirt_itself(testdriver):
+    """An external snapshot of the test driver, told to it as virsh tells one to another host."""
+    old = document(more=disk(BASE))
+    testdriver.place(xml=old, cells=[1], state="defined")
+    domain = testdriver.domain()
+    meant = testdriver.definition()
+    native = testdriver.native.defineXML(meant.replace(BASE, TOP))
+    text = snapshot(TOP).replace("<disk name='vdb' snapshot='no'/>", "").replace(
+        "</name>", f"</name><state>shutoff</state><creationTime>1</creationTime><memory snapshot='no'/>{meant}"
+    )  # fmt: skip
+    native.snapshotCreateXML(text, libvirt.VIR_DOMAIN_SNAPSHOT_CREATE_REDEFINE)
+    try:
+        before = testdriver.everything()
+        with pytest.raises(InputError, match="disk vda of domain 'web1' has another image since a snapshot"):
+            testdriver.place(xml=old, cells=[1], state="defined")
+        assert testdriver.everything() == before
+        assert TOP in testdriver.definition()
+    finally:
+        for each in domain.listAllSnapshots():
+            each.delete(0)
+    # Who has deleted it means what the document says.
+    assert testdriver.place(xml=old, cells=[1], state="defined")["changed"]
+    assert BASE in testdriver.definition()

@@ -432,3 +432,21 @@ def test_jobs_that_an_end_would_end(domain):
     ]
     native(domain, jobInfo=lambda: [libvirt.VIR_DOMAIN_JOB_NONE, 0, 0])
     assert domain.jobs([]) == []
+
+
+def test_snapshots_that_are_deleted_meanwhile_or_unknown_to_a_driver(connection):
+    def gone(_flags):
+        raise failure(libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT, "gone")
+
+    def unsupported(_flags):
+        raise failure(libvirt.VIR_ERR_NO_SUPPORT, "no")
+
+    native = Recorder()
+    there = [
+        types.SimpleNamespace(getXMLDesc=gone),
+        types.SimpleNamespace(getXMLDesc=lambda flags: "<domainsnapshot/>"),
+    ]
+    native.listAllSnapshots = lambda flags: there
+    assert list(Domain(connection, native).snapshots()) == ["<domainsnapshot/>"]
+    native.listAllSnapshots = unsupported
+    assert list(Domain(connection, native).snapshots()) == []
