@@ -13,13 +13,12 @@ author:
 description:
   - Gives the CPUs that are in every one of the sets.
 positional: others
+extends_documentation_fragment:
+  - numa.virt._filters.cpuset
 options:
   _input:
     description:
       - The first CPU set.
-      - Text in libvirt's syntax (V(0-3,^2,8)), one integer, or a list of integers. Empty text is the empty set.
-    type: raw
-    required: true
   others:
     description:
       - The other CPU sets, as further arguments.

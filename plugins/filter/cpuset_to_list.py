@@ -12,13 +12,8 @@ author:
   - Contributors to the numa.virt collection (@numa-virt)
 description:
   - Gives the numbers of a CPU set, ascending, each once.
-options:
-  _input:
-    description:
-      - The CPU set.
-      - Text in libvirt's syntax (V(0-3,^2,8)), one integer, or a list of integers. Empty text is the empty set.
-    type: raw
-    required: true
+extends_documentation_fragment:
+  - numa.virt._filters.cpuset
 seealso:
   - plugin: numa.virt.list_to_cpuset
     plugin_type: filter

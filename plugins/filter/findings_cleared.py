@@ -14,20 +14,18 @@ description:
   - Compares what M(numa.virt.numa_domain_info) found before and after something was done. A finding is gone where
     nothing with its code is left about the same domain, or about the same cells of the host.
 positional: after
+extends_documentation_fragment:
+  - numa.virt._filters.findings
 options:
   _input:
     description:
-      - The result of M(numa.virt.numa_domain_info) from before, or the list
+      - What was found before, as M(numa.virt.numa_domain_info) returns it, or the list
         RV(numa.virt.numa_domain_info#module:findings) of it.
-    type: raw
-    required: true
   after:
     description:
       - The same from afterwards.
     type: raw
     required: true
-seealso:
-  - module: numa.virt.numa_domain_info
 """
 
 EXAMPLES = r"""

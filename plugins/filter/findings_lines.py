@@ -13,25 +13,15 @@ author:
 description:
   - Writes each finding in one line, with host, severity, code, domain, message and remedy.
 positional: host, least
+extends_documentation_fragment:
+  - numa.virt._filters.findings
+  - numa.virt._filters.least
 options:
-  _input:
-    description:
-      - The result of M(numa.virt.numa_domain_info), or the list RV(numa.virt.numa_domain_info#module:findings) of it.
-    type: raw
-    required: true
   host:
     description:
       - The name of the host, with which each line begins.
     type: str
     required: true
-  least:
-    description:
-      - Only findings of this severity, or of a worse one. With V(never) there are no lines.
-    type: str
-    choices: [error, warning, info, never]
-    default: info
-seealso:
-  - module: numa.virt.numa_domain_info
 """
 
 EXAMPLES = r"""

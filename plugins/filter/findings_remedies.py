@@ -17,18 +17,14 @@ description:
     it has strayed from it. One that nobody has placed is left alone without O(adopt), but for a CPU set that Xen
     ignores.
 positional: least, adopt
+extends_documentation_fragment:
+  - numa.virt._filters.least
 options:
   _input:
     description:
       - The result of M(numa.virt.numa_domain_info).
     type: dict
     required: true
-  least:
-    description:
-      - Only for findings of this severity, or of a worse one.
-    type: str
-    choices: [error, warning, info, never]
-    default: info
   adopt:
     description:
       - A policy for guests that nobody has placed, V(pack), V(spread) or V(dedicated). Empty leaves them alone.

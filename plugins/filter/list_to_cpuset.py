@@ -13,13 +13,12 @@ author:
 description:
   - Gives the shortest text that means the same CPUs, as libvirt itself writes it.
   - Text that is a CPU set already is given in that form too.
+extends_documentation_fragment:
+  - numa.virt._filters.cpuset
 options:
   _input:
     description:
       - The numbers, in any order.
-      - Text in libvirt's syntax (V(0-3,^2,8)), one integer, or a list of integers. Empty text is the empty set.
-    type: raw
-    required: true
 seealso:
   - plugin: numa.virt.cpuset_to_list
     plugin_type: filter

@@ -85,6 +85,7 @@ cpupools:
   description: Xen's cpupools, the default one first. Empty elsewhere, and where C(xl) cannot be asked.
   returned: success
   type: list
+  version_added: 0.2.0
   elements: dict
   contains:
     name:
@@ -193,6 +194,7 @@ cells:
           of none, as on Xen.
       returned: success
       type: list
+      version_added: 0.2.0
       elements: dict
       contains:
         id:

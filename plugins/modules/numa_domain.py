@@ -205,6 +205,7 @@ state_reason:
   description: Why it is paused.
   returned: when it is paused
   type: str
+  version_added: 0.2.0
   sample: for an I/O error
 placement:
   description: The placement that was asked for, normalised.
@@ -250,11 +251,13 @@ placement:
       description: How the kernel schedules its threads.
       returned: where the definition says so
       type: dict
+      version_added: 0.2.0
       sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
     nodemask:
       description: The cells of memory devices that name some, by device.
       returned: where the definition says so
       type: dict
+      version_added: 0.2.0
       sample: {'0': '1'}
   sample:
     cpuset: 2-3
@@ -306,16 +309,19 @@ intent:
           defaults; V(null) where the place was given by hand.
       returned: success
       type: dict
+      version_added: 0.2.0
       sample: {policy: dedicated, smt: require}
     scheduler:
       description: How the kernel schedules its threads.
       returned: where it was asked for
       type: dict
+      version_added: 0.2.0
       sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
     nodemask:
       description: The cells of memory devices that name some, by device.
       returned: where it was asked for
       type: dict
+      version_added: 0.2.0
       sample: {'0': '1'}
   sample:
     cells: [1]
@@ -447,11 +453,13 @@ overwritten:
   description: As RV(numa.virt.numa_placement#module:domains[].overwritten).
   returned: when that was seen
   type: dict
+  version_added: 0.2.0
   sample: {what: edited, backup_file: null}
 config:
   description: The configuration file, with every secret masked.
   returned: with O(uri=xl)
   type: str
+  version_added: 0.2.0
   sample: |
     name = "web1"
     vcpus = 2

@@ -174,60 +174,14 @@ domains:
         - A record that cannot be read counts as none. Of a definition that cannot be read, what can be counts.
       returned: success
       type: str
+      version_added: 0.2.0
       sample: null
     intent:
-      description: What was asked for, as it is kept in the domain's metadata; V(null) where nothing was.
+      description:
+        - What was asked for, as RV(numa.virt.numa_domain#module:intent). It is kept in the domain's metadata; V(null)
+          where nothing was.
       returned: success
       type: dict
-      contains:
-        cells:
-          description: The cells; V(null) where none were given.
-          returned: success
-          type: list
-          elements: int
-          sample: [1]
-        cpuset:
-          description: The CPU set; V(null) where none was given.
-          returned: success
-          type: str
-          sample: '2-3'
-        memory:
-          description: Mode and cells of the memory; V(null) where they were not given.
-          returned: success
-          type: dict
-          sample: {mode: strict, cells: [1]}
-        vcpu_pins:
-          description: Pins of vCPUs, by vCPU.
-          returned: success
-          type: dict
-          sample: {'0': '2'}
-        emulator_cpuset:
-          description: The pin of the emulator's threads; V(null) where none was given.
-          returned: success
-          type: str
-          sample: '3'
-        iothread_pins:
-          description: Pins of IO threads, by IO thread.
-          returned: success
-          type: dict
-          sample: {}
-        policy:
-          description:
-            - What the place was chosen for by M(numa.virt.numa_placement), with its options as far as they are not the
-              defaults; V(null) where the place was given by hand.
-          returned: success
-          type: dict
-          sample: {policy: dedicated, smt: require}
-        scheduler:
-          description: How the kernel schedules its threads.
-          returned: where it was asked for
-          type: dict
-          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
-        nodemask:
-          description: The cells of memory devices that name some, by device.
-          returned: where it was asked for
-          type: dict
-          sample: {'0': '1'}
       sample:
         cells: [1]
         cpuset:
@@ -237,55 +191,10 @@ domains:
         iothread_pins: {}
         policy:
     configured:
-      description: What its definition says; V(null) for a transient domain.
+      description:
+        - What its definition says, as RV(numa.virt.numa_domain#module:placement); V(null) for a transient domain.
       returned: success
       type: dict
-      contains:
-        cpuset:
-          description: The domain's own CPU set; V(null) where it is not restricted.
-          returned: success
-          type: str
-          sample: 2-3
-        automatic:
-          description: Whether numad chooses the CPUs at each start (C(placement='auto')).
-          returned: success
-          type: bool
-          sample: false
-        vcpu_pins:
-          description: CPU sets of vCPUs that have a pin of their own, by vCPU.
-          returned: success
-          type: dict
-          sample: {'0': '2'}
-        emulator_cpuset:
-          description: The pin of the emulator's threads; V(null) where they use the domain's CPU set.
-          returned: success
-          type: str
-          sample: '3'
-        iothread_pins:
-          description: CPU sets of IO threads that have a pin of their own, by IO thread.
-          returned: success
-          type: dict
-          sample: {'1': '3'}
-        memory:
-          description: The mode and the cells of its memory; V(null) where it is not bound.
-          returned: success
-          type: dict
-          sample: {mode: strict, cells: [1], automatic: false}
-        memnodes:
-          description: The same for single NUMA cells of the guest, by guest cell.
-          returned: success
-          type: dict
-          sample: {}
-        scheduler:
-          description: How the kernel schedules its threads.
-          returned: where the definition says so
-          type: dict
-          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
-        nodemask:
-          description: The cells of memory devices that name some, by device.
-          returned: where the definition says so
-          type: dict
-          sample: {'0': '1'}
       sample:
         cpuset: 2-3
         automatic: false
@@ -295,55 +204,11 @@ domains:
         memory: {mode: strict, cells: [1], automatic: false}
         memnodes: {}
     live:
-      description: What the running guest was given, by libvirt; V(null) where it does not run.
+      description:
+        - What the running guest was given, by libvirt, as RV(numa.virt.numa_domain#module:placement); V(null) where it
+          does not run.
       returned: success
       type: dict
-      contains:
-        cpuset:
-          description: The domain's own CPU set; V(null) where it is not restricted.
-          returned: success
-          type: str
-          sample: 2-3
-        automatic:
-          description: Whether numad chooses the CPUs at each start (C(placement='auto')).
-          returned: success
-          type: bool
-          sample: false
-        vcpu_pins:
-          description: CPU sets of vCPUs that have a pin of their own, by vCPU.
-          returned: success
-          type: dict
-          sample: {'0': '2'}
-        emulator_cpuset:
-          description: The pin of the emulator's threads; V(null) where they use the domain's CPU set.
-          returned: success
-          type: str
-          sample: '3'
-        iothread_pins:
-          description: CPU sets of IO threads that have a pin of their own, by IO thread.
-          returned: success
-          type: dict
-          sample: {'1': '3'}
-        memory:
-          description: The mode and the cells of its memory; V(null) where it is not bound.
-          returned: success
-          type: dict
-          sample: {mode: strict, cells: [1], automatic: false}
-        memnodes:
-          description: The same for single NUMA cells of the guest, by guest cell.
-          returned: success
-          type: dict
-          sample: {}
-        scheduler:
-          description: How the kernel schedules its threads.
-          returned: where the definition says so
-          type: dict
-          sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
-        nodemask:
-          description: The cells of memory devices that name some, by device.
-          returned: where the definition says so
-          type: dict
-          sample: {'0': '1'}
       sample:
         cpuset: 2-3
         automatic: false
@@ -353,48 +218,10 @@ domains:
         memory: {mode: strict, cells: [1], automatic: false}
         memnodes: {}
     actual:
-      description: Where the guest really is; V(null) where it does not run.
+      description:
+        - Where the guest really is, as RV(numa.virt.numa_domain#module:actual); V(null) where it does not run.
       returned: success
       type: dict
-      contains:
-        source:
-          description:
-            - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
-              hypervisor says, through libvirt or xl; V(definition) is all that libvirt's test driver has.
-          returned: success
-          type: str
-          sample: proc
-        vcpus:
-          description: CPUs that each vCPU may use, by vCPU.
-          returned: success
-          type: dict
-          sample: {'0': '2', '1': '2-3'}
-        emulator:
-          description: CPUs that the emulator's threads may use, all together; V(null) where they cannot be seen.
-          returned: success
-          type: str
-          sample: '3'
-        iothreads:
-          description: CPUs that each IO thread may use, by IO thread, where they can be seen.
-          returned: success
-          type: dict
-          sample: {'1': '3'}
-        memory_cells:
-          description: Cells that the guest's threads may take memory from; V(null) where that cannot be seen.
-          returned: success
-          type: str
-          sample: '1'
-        memory_policy:
-          description:
-            - The kernel's memory policy of the guest's largest mapping; V(null) where it is not seen, as on Xen.
-          returned: success
-          type: str
-          sample: bind:1
-        memory:
-          description: KiB of the guest's memory on each cell, by cell; V(null) where it cannot be read.
-          returned: success
-          type: dict
-          sample: {'1': 43008}
       sample:
         source: proc
         vcpus: {'0': '2', '1': '2-3'}
@@ -409,6 +236,7 @@ findings:
     - Domains that M(numa.virt.numa_placement) has placed, and nobody has touched since, are in none.
   returned: O(findings=true)
   type: list
+  version_added: 0.2.0
   elements: dict
   contains:
     code:
@@ -482,6 +310,7 @@ summary:
   description: How many findings there are of each severity.
   returned: O(findings=true)
   type: dict
+  version_added: 0.2.0
   contains:
     error:
       description: Findings that are errors.
@@ -503,6 +332,7 @@ reserved_cells:
   description: The cells in O(reserved_cells), for those who draw a map.
   returned: O(findings=true)
   type: list
+  version_added: 0.2.0
   elements: int
   sample: []
 """

@@ -111,55 +111,9 @@ driver:
   type: str
   sample: qemu
 placement:
-  description: The placement that the domain has with the pins.
+  description: The placement that the domain has with the pins, as RV(numa.virt.numa_domain#module:placement).
   returned: success
   type: dict
-  contains:
-    cpuset:
-      description: The domain's own CPU set; V(null) where it is not restricted.
-      returned: success
-      type: str
-      sample: 2-3
-    automatic:
-      description: Whether numad chooses the CPUs at each start (C(placement='auto')).
-      returned: success
-      type: bool
-      sample: false
-    vcpu_pins:
-      description: CPU sets of vCPUs that have a pin of their own, by vCPU.
-      returned: success
-      type: dict
-      sample: {'0': '2'}
-    emulator_cpuset:
-      description: The pin of the emulator's threads; V(null) where they use the domain's CPU set.
-      returned: success
-      type: str
-      sample: '3'
-    iothread_pins:
-      description: CPU sets of IO threads that have a pin of their own, by IO thread.
-      returned: success
-      type: dict
-      sample: {'1': '3'}
-    memory:
-      description: The mode and the cells of its memory; V(null) where it is not bound.
-      returned: success
-      type: dict
-      sample: {mode: strict, cells: [1], automatic: false}
-    memnodes:
-      description: The same for single NUMA cells of the guest, by guest cell.
-      returned: success
-      type: dict
-      sample: {}
-    scheduler:
-      description: How the kernel schedules its threads.
-      returned: where the definition says so
-      type: dict
-      sample: {vcpus: {'1': {policy: fifo, priority: 1}}, iothreads: {}, emulator: null}
-    nodemask:
-      description: The cells of memory devices that name some, by device.
-      returned: where the definition says so
-      type: dict
-      sample: {'0': '1'}
   sample:
     cpuset: 2-3
     automatic: false
@@ -169,47 +123,11 @@ placement:
     memory: {mode: strict, cells: [1], automatic: false}
     memnodes: {}
 actual:
-  description: Where the guest really is; V(null) where it does not run or only its definition changed.
+  description:
+    - Where the guest really is, as RV(numa.virt.numa_domain#module:actual); V(null) where it does not run or only its
+      definition changed.
   returned: success
   type: dict
-  contains:
-    source:
-      description:
-        - Whose word it is. V(proc) is the kernel's, for a QEMU on the managed node; V(hypervisor) is what the
-          hypervisor says, through libvirt or xl; V(definition) is all that libvirt's test driver has.
-      returned: success
-      type: str
-      sample: proc
-    vcpus:
-      description: CPUs that each vCPU may use, by vCPU.
-      returned: success
-      type: dict
-      sample: {'0': '2', '1': '2-3'}
-    emulator:
-      description: CPUs that the emulator's threads may use, all together; V(null) where they cannot be seen.
-      returned: success
-      type: str
-      sample: '3'
-    iothreads:
-      description: CPUs that each IO thread may use, by IO thread, where they can be seen.
-      returned: success
-      type: dict
-      sample: {'1': '3'}
-    memory_cells:
-      description: Cells that the guest's threads may take memory from; V(null) where that cannot be seen.
-      returned: success
-      type: str
-      sample: '1'
-    memory_policy:
-      description: The kernel's memory policy of the guest's largest mapping; V(null) where it is not seen, as on Xen.
-      returned: success
-      type: str
-      sample: bind:1
-    memory:
-      description: KiB of the guest's memory on each cell, by cell; V(null) where it cannot be read.
-      returned: success
-      type: dict
-      sample: {'1': 43008}
   sample:
     source: proc
     vcpus: {'0': '2', '1': '2-3'}
@@ -219,65 +137,21 @@ actual:
     memory_policy: bind:1
     memory: {'1': 43008}
 changes:
-  description: What was changed, or would be in check mode.
+  description: What was changed, or would be in check mode, as RV(numa.virt.numa_domain#module:changes).
   returned: success
   type: list
   elements: dict
-  contains:
-    element:
-      description:
-        - The element of the definition; V(definition) for the document as a whole, V(state) for the guest's state,
-          V(metadata/intent) for what was asked for.
-      returned: success
-      type: str
-      sample: cputune/vcpupin[@vcpu='0']
-    before:
-      description: What it said; V(null) where it was not there.
-      returned: success
-      type: str
-      sample: '2'
-    after:
-      description: What it says now; V(null) where it is gone.
-      returned: success
-      type: str
-      sample: '3'
-    applied:
-      description: Where, V(config) for the definition, V(live) for the running guest, V(both) for both.
-      returned: success
-      type: str
-      sample: both
-    needs_restart:
-      description: Whether the running guest follows it only after a restart.
-      returned: success
-      type: bool
-      sample: false
-  sample:
-    - element: cputune/vcpupin[@vcpu='0']
-      before: '2'
-      after: '3'
-      applied: both
-      needs_restart: false
+  sample: [{element: "cputune/vcpupin[@vcpu='0']", before: '2', after: '3', applied: both, needs_restart: false}]
 restart_required:
   description: Whether the running guest is other than its definition says, and would follow only after a restart.
   returned: success
   type: bool
   sample: false
 restart_reasons:
-  description: Why, one entry for each element.
+  description: Why, one entry for each element, as RV(numa.virt.numa_domain#module:restart_reasons).
   returned: success
   type: list
   elements: dict
-  contains:
-    element:
-      description: The element of the definition.
-      returned: success
-      type: str
-      sample: numatune/memory
-    reason:
-      description: Why the running guest cannot follow it.
-      returned: success
-      type: str
-      sample: memory in strict mode is bound when the guest starts; only restrictive memory can move while it runs
   sample: []
 backup_file:
   description: The file with the previous definition.

@@ -13,17 +13,12 @@ author:
 description:
   - Is true if every CPU of the set is in the other one. The empty set is inside every set.
 positional: other
+extends_documentation_fragment:
+  - numa.virt._filters.cpuset
 options:
-  _input:
-    description:
-      - The CPU set.
-      - Text in libvirt's syntax (V(0-3,^2,8)), one integer, or a list of integers. Empty text is the empty set.
-    type: raw
-    required: true
   other:
     description:
       - The CPU set that it should lie inside.
-      - Text in libvirt's syntax (V(0-3,^2,8)), one integer, or a list of integers. Empty text is the empty set.
     type: raw
     required: true
 seealso:

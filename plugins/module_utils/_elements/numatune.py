@@ -21,7 +21,6 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
     Running,
 )
 from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
-    as_text,
     keep_sets,
     kept_sets,
     numbered_changes,
@@ -49,6 +48,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     MemoryIntent,
     Placement,
     Shape,
+    as_text,
 )
 
 _TAGS = ("memory", "memnode")

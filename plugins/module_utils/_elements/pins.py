@@ -23,7 +23,6 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
     Running,
 )
 from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
-    as_text,
     keep_sets,
     kept_sets,
     numbered_changes,
@@ -48,6 +47,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     Pins,
     Placement,
     Shape,
+    as_text,
     pins_as_result,
 )
 

@@ -19,7 +19,6 @@ from typing import Any
 from ansible_collections.numa.virt.plugins.module_utils._elements import tree, xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import Knob
 from ansible_collections.numa.virt.plugins.module_utils._elements.words import (
-    as_text,
     check_mapping,
     numbered_changes,
     numbers_in_key,
@@ -37,7 +36,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.observation impo
     Scheduler,
     Thread,
 )
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape, as_text
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 REALTIME = ("fifo", "rr")

@@ -20,12 +20,12 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.element import
     HostParts,
     Running,
 )
-from ansible_collections.numa.virt.plugins.module_utils._elements.words import as_text, set_in, some_set
+from ansible_collections.numa.virt.plugins.module_utils._elements.words import set_in, some_set
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import Misplaced, Observation
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape, as_text
 
 
 class Region(NamedTuple):

@@ -17,7 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etr
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import Pins, pins_of
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Pins, as_text, pins_of
 
 
 def some_set(value: Any, option: str, kind: str) -> CpuSet | None:
@@ -99,10 +99,6 @@ def kept_sets(record: etree._Element, space: str, tag: str, each_tag: str) -> Pi
     """Take them out again."""
     parent = record.find(f"{space}{tag}")
     return sets_in(parent, f"{space}{each_tag}", "id") if parent is not None else None
-
-
-def as_text(value: object) -> str | None:
-    return None if value is None else str(value)
 
 
 def numbered_changes(

@@ -25,6 +25,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.images_xml import replaced_by_snapshot
 from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
 from ansible_collections.numa.virt.plugins.module_utils._values.changes import Change, Restart, written_form_change
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition, Record
@@ -126,7 +127,10 @@ def plan_domain(
         )
     if given is not None and (known is None or _rest_differs(given, known)):
         redefined = True
-        document: Definition = given.completed(_xml_of(known)) if known is not None else given
+        document: Definition = given
+        if known is not None:
+            _check_images(given, known, name)
+            document = given.completed(_xml_of(known))
     else:
         redefined, document = False, required(known).config
     stored = known.record if known is not None else None
@@ -227,6 +231,19 @@ def _check_jobs(known: Known, name: str) -> None:
         raise InputError(
             "restart", "allowed", f"domain {name!r} has {' and '.join(jobs)}, which would end with the guest",
             "wait until that has ended, or cancel it, and run again",
+        )  # fmt: skip
+
+
+def _check_images(given: XmlDefinition, known: Known, name: str) -> None:
+    """Raises InputError for a document that would let a guest run from before one of its snapshots."""
+    live = known.live.root if isinstance(known.live, XmlDefinition) else None
+    target = replaced_by_snapshot(given.root, _xml_of(known).root, live, known.domain.snapshots())
+    if target is not None:
+        raise InputError(
+            "xml", None,
+            f"disk {target} of domain {name!r} has another image since a snapshot, and this document the one from "
+            "before: all that was written since would be lost",
+            "leave xml out, give the image of now, or merge the images and delete the snapshot",
         )  # fmt: skip
 
 

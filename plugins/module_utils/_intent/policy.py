@@ -17,8 +17,7 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._intent.sizes import size_in_kib
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES, OfPolicy
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     CACHE_RULES,
     DEVICE_RULES,
@@ -39,7 +38,7 @@ WITH_EMULATOR = "emulator"
 
 
 @dataclass(frozen=True)
-class PolicyWish:
+class PolicyWish(OfPolicy):
     """A policy and its options, as the planner's Request has them; see there. ``memory_overhead`` is its ``overhead``,
     None for what is usual."""
 
@@ -57,11 +56,6 @@ class PolicyWish:
     own_cpus: bool = False
     cache: str = "prefer"
     memory_overhead: int | None = None
-
-    @property
-    def placed_by(self) -> Policy:
-        """The policy itself."""
-        return POLICIES[self.policy]
 
 
 _NAMES = tuple(field.name for field in fields(PolicyWish))

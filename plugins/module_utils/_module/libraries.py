@@ -13,7 +13,7 @@ from ansible.module_utils.common.respawn import has_respawned, probe_interpreter
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import LXML_IMPORT_ERROR
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import LIBVIRT_IMPORT_ERROR
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.calls import LIBVIRT_IMPORT_ERROR
 
 # Where distributions put the Python that their own packages are for.
 _INTERPRETERS = (

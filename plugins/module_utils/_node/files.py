@@ -73,22 +73,60 @@ def unsafe(there: os.stat_result, owner: int | None = None) -> str | None:
 
     ``owner`` is the user, beside root, whose it may be; without it the one who runs this.
     """
-    if there.st_uid not in (0, os.geteuid() if owner is None else owner):
-        return f"belongs to another user (uid {there.st_uid})"
+    problem = owner_problem(there, owner)
+    if problem is not None:
+        return problem
     if there.st_mode & stat.S_IWOTH and not there.st_mode & stat.S_ISVTX:
         return f"can be written to by everybody (mode {stat.S_IMODE(there.st_mode):04o})"
     return None
 
 
-def read_bytes(name: str, folder: int | None = None, follow: bool = False, own: bool = False, most: int = -1) -> bytes:
-    """What a regular file holds; nothing else is opened for long: a FIFO would never end. Raises OSError.
+def owner_problem(there: os.stat_result, owner: int | None = None) -> str | None:
+    """Whose it is, where that is neither root nor ``owner``, by default who runs this; else None."""
+    if there.st_uid not in (0, os.geteuid() if owner is None else owner):
+        return f"belongs to another user (uid {there.st_uid})"
+    return None
 
-    ``folder`` is an open directory. A link is followed only where told so. ``own`` refuses files of others. ``most`` is
-    how many bytes are read, of a file that may be larger than anything we make of it.
+
+def open_regular(
+    name: str, folder: int | None = None, flags: int = os.O_RDONLY, follow: bool = False
+) -> tuple[int, os.stat_result]:
+    """(handle, what it is) of a file that is there. Raises OSError.
+
+    Anything else is an UnsafeFileError, and is not waited for: a FIFO would never end. ``folder`` is an open directory.
+    A link is followed only where told so.
+    """
+    flags |= os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
+    handle = os.open(name, flags, dir_fd=folder)
+    there = os.fstat(handle)
+    if not stat.S_ISREG(there.st_mode):
+        os.close(handle)
+        raise UnsafeFileError("is not a regular file")
+    return handle, there
+
+
+@contextlib.contextmanager
+def regular_file(
+    name: str, folder: int | None = None, flags: int = os.O_RDONLY, follow: bool = False
+) -> Iterator[tuple[int, os.stat_result]]:
+    """The same, closed at the end."""
+    handle, there = open_regular(name, folder, flags, follow)
+    try:
+        yield handle, there
+    finally:
+        os.close(handle)
+
+
+def read_bytes(name: str, folder: int | None = None, follow: bool = False, own: bool = False, most: int = -1) -> bytes:
+    """What a regular file holds, as open_regular() opens it. Raises OSError, for a link too UnsafeFileError.
+
+    ``own`` refuses files of others. ``most`` is how many bytes are read, of a file that may be larger than anything we
+    make of it.
     """
     text, there = read_owned(name, folder, follow, most)
-    if own and there.st_uid not in (0, os.geteuid()):
-        raise UnsafeFileError(f"belongs to another user (uid {there.st_uid})")
+    problem = owner_problem(there) if own else None
+    if problem is not None:
+        raise UnsafeFileError(problem)
     return text
 
 
@@ -96,21 +134,13 @@ def read_owned(
     name: str, folder: int | None = None, follow: bool = False, most: int = -1
 ) -> tuple[bytes, os.stat_result]:
     """The same, and whose it is."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     try:
-        handle = os.open(name, flags, dir_fd=folder)
+        with regular_file(name, folder, follow=follow) as (handle, there), open(handle, "rb", closefd=False) as file:
+            return file.read(most), there
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise UnsafeFileError("is not a regular file") from None
         raise
-    try:
-        there = os.fstat(handle)
-        if not stat.S_ISREG(there.st_mode):
-            raise UnsafeFileError("is not a regular file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(most), there
-    finally:
-        os.close(handle)
 
 
 def read_text(name: str, folder: int | None = None, follow: bool = False, own: bool = False, most: int = -1) -> str:
@@ -143,14 +173,8 @@ def add_file(folder: int, name: str, mode: int, owner: Owner = None) -> None:
 
 def replace_file(folder: int, name: str, text: str) -> None:
     """Give a file another text, whole or not at all; owner, mode, ACL and label stay. Raises OSError."""
-    handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder)
-    try:
-        there = os.fstat(handle)
-        if not stat.S_ISREG(there.st_mode):
-            raise UnsafeFileError("is not a regular file")
+    with regular_file(name, folder) as (handle, there):
         attributes = _attributes(handle)
-    finally:
-        os.close(handle)
     owner = (there.st_uid, there.st_gid)
     with _whole(folder, text, stat.S_IMODE(there.st_mode), owner, attributes) as temporary:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
@@ -161,15 +185,10 @@ def remove_leftovers(folder: int, ours: bool = True) -> None:
     for name in os.listdir(folder):
         if not _TEMPORARY.fullmatch(name) and not (ours and _OLD_TEMPORARY.fullmatch(name)):
             continue
-        with contextlib.suppress(OSError):
-            handle = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder)
-            try:
-                there = os.fstat(handle)
-                if stat.S_ISREG(there.st_mode) and there.st_uid == os.geteuid():
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while it is being written
-                    os.unlink(name, dir_fd=folder)
-            finally:
-                os.close(handle)
+        with contextlib.suppress(OSError), regular_file(name, folder, os.O_RDWR) as (handle, there):
+            if there.st_uid == os.geteuid():
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails while it is being written
+                os.unlink(name, dir_fd=folder)
 
 
 def room_problem(path: str, needed: int) -> str | None:

@@ -270,13 +270,11 @@ def _open(where: _Place, name: str, make: bool = True) -> int:
 
 
 def _opened(where: _Place, folder: int, name: str) -> int:
-    handle = os.open(name, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    handle, there = files.open_regular(name, folder, os.O_RDWR)
     try:
-        there = os.fstat(handle)
-        if not stat.S_ISREG(there.st_mode) or there.st_nlink > 1:
-            raise files.UnsafeFileError("is not a file of its own")
-        if there.st_uid not in (0, where.owner):
-            raise files.UnsafeFileError(f"belongs to another user (uid {there.st_uid})")
+        problem = "is not a file of its own" if there.st_nlink > 1 else files.owner_problem(there, where.owner)
+        if problem is not None:
+            raise files.UnsafeFileError(problem)
         if os.geteuid() == there.st_uid or os.geteuid() == 0:
             _mend(where, handle, there)
     except BaseException:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
@@ -32,8 +33,9 @@ def plan_partial(
 
     Raises InputError. Every request is in ``Plan.placements`` or in ``Plan.rejections``.
     """
+    around = partial(_around_those_who_stay, host, requests, rules)
     options = replace(options, partial=True)
-    first = made = _around_those_who_stay(host, requests, there, left_out, rules, options)
+    first = made = around(there, left_out, options)
     asked = {request.name: request for request in requests}
     # Each round but the last one places a guest more.
     while made.rejections:
@@ -43,7 +45,7 @@ def plan_partial(
             for name in {**there, **done}
         }
         still = {**left_out, **{name: after[name] for name in done}}
-        again = _around_those_who_stay(host, requests, after, still, rules, replace(options, rebalance=False))
+        again = around(after, still, replace(options, rebalance=False))
         new = [each for each in again.placements if each.name not in done]
         if not new:
             break
@@ -59,9 +61,9 @@ def plan_partial(
 def _around_those_who_stay(
     host: Host,
     requests: Sequence[Request],
+    rules: Rules,
     there: Mapping[str, Existing],
     left_out: Mapping[str, Existing],
-    rules: Rules,
     options: Options,
 ) -> Plan:
     asked = {request.name: request for request in requests}

@@ -13,8 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy import Policy
-from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import OfPolicy
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, InPages
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Placement, Shape
@@ -47,7 +46,7 @@ def check_ratio(ratio: float, option: str) -> None:
 
 
 @dataclass(frozen=True)
-class Request(InPages):
+class Request(OfPolicy, InPages):
     """One guest to place.
 
     ``cells``: the cells that it may use; one cell is a fixed cell. ``page_size``: KiB of the huge pages that hold its
@@ -94,11 +93,6 @@ class Request(InPages):
     pinned_by_user: bool = False
     realtime: bool = False
     overhead: int = 0
-
-    @property
-    def placed_by(self) -> Policy:
-        """The policy itself."""
-        return POLICIES[self.policy]
 
     @property
     def owns_cpus(self) -> bool:

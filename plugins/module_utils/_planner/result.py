@@ -22,6 +22,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     MemoryIntent,
     Pins,
     Placement,
+    as_text,
     pins_as_result,
 )
 
@@ -229,7 +230,7 @@ def _placed_as_result(each: Placed) -> dict[str, Any]:
         "cells": list(each.cells),
         "cpuset": str(each.cpuset),
         "vcpu_pins": pins_as_result(each.vcpu_pins),
-        "emulator_cpuset": None if each.emulator is None else str(each.emulator),
+        "emulator_cpuset": as_text(each.emulator),
         "memory_cells": list(each.memory_cells),
         "memory": {str(cell): size for cell, size in each.memory},
         "guest_cells": [

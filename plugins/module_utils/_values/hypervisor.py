@@ -59,6 +59,9 @@ class Domain(Protocol):
     def jobs(self, disks: Iterable[str]) -> list[str]:
         """What is going on with it, and with these disks (targets), that an end of the guest would end, in words."""
 
+    def snapshots(self) -> Iterable[str]:
+        """Documents of its snapshots, where there are some."""
+
     def saved(self) -> bool:
         """Whether its memory is kept in an image, from which the next start goes on."""
 

@@ -255,6 +255,11 @@ def _absent(kind: str, number: int, there: Collection[int]) -> tuple[str, str] |
     return f"the domain has no {kind} {number}", f"its {kind}s are {CpuSet(there)}" if there else "it has none"
 
 
+def as_text(value: object) -> str | None:
+    """A set or a binding as its text, None where there is none."""
+    return None if value is None else str(value)
+
+
 def pins_as_result(pins: Pins) -> dict[str, str]:
     return {str(number): str(cpus) for number, cpus in pins}
 

@@ -253,6 +253,9 @@ class Domain:
     def jobs(self, _disks: Iterable[str]) -> list[str]:
         return []
 
+    def snapshots(self) -> Iterable[str]:
+        return ()
+
     def saved(self) -> bool:
         """What xl saves is a file of its user's, which no start looks for."""
         return False

@@ -21,6 +21,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     Intent,
     MemoryIntent,
     Pins,
+    as_text,
     intent_within_bounds,
     pins_as_result,
     pins_of,
@@ -35,11 +36,11 @@ def intent_to_json(intent: Intent) -> str:
     memory = intent.memory
     parts: dict[str, Any] = {
         "version": _VERSION,
-        "cells": _text(intent.cells),
-        "cpuset": _text(intent.cpuset),
-        "memory": None if memory is None else {"mode": memory.mode, "cells": _text(memory.cells)},
+        "cells": as_text(intent.cells),
+        "cpuset": as_text(intent.cpuset),
+        "memory": None if memory is None else {"mode": memory.mode, "cells": as_text(memory.cells)},
         "vcpu_pins": None if intent.vcpu_pins is None else pins_as_result(intent.vcpu_pins),
-        "emulator_cpuset": _text(intent.emulator),
+        "emulator_cpuset": as_text(intent.emulator),
         "iothread_pins": None if intent.iothread_pins is None else pins_as_result(intent.iothread_pins),
         "policy": None if intent.policy is None else json.loads(intent.policy),
     }
@@ -84,10 +85,6 @@ def _intent(parts: dict[str, Any]) -> Intent:
         iothread_pins=_pins(parts.get("iothread_pins")),
         policy=None if policy is None else json.dumps(policy, sort_keys=True),
     )
-
-
-def _text(cpus: CpuSet | None) -> str | None:
-    return None if cpus is None else str(cpus)
 
 
 def _set(text: str | None) -> CpuSet | None:

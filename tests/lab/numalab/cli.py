@@ -24,7 +24,7 @@ from numalab.doctor import examine
 from numalab.errors import LabError, UnavailableError
 from numalab.hosts import HOSTS, Host, find_host
 from numalab.images import cache_folder, image_of, is_built, outdated, remove_image
-from numalab.inventory import inventory, inventory_name, to_yaml
+from numalab.inventory import inventory, inventory_name, to_text
 from numalab.machine import Machine, check_name, load_machines, pause, run_folder, take_down, wake
 from numalab.packages import HOST_PACKAGES
 from numalab.recipes import Recipe
@@ -64,7 +64,7 @@ def _running(names: Sequence[str] = ()) -> list[Machine]:
 def _write_inventory(path: Path, machines: Sequence[Machine]) -> None:
     descriptor, draft = tempfile.mkstemp(prefix=".inventory-", dir=path.parent)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write(to_yaml(inventory(machines)))
+        stream.write(to_text(inventory(machines)))
     os.replace(draft, path)
 
 
@@ -161,7 +161,7 @@ def cmd_status(_options: argparse.Namespace) -> int:
 
 def cmd_inventory(options: argparse.Namespace) -> int:
     """Print an Ansible inventory of the machines that are up."""
-    print(to_yaml(inventory(_running(options.name))), end="")
+    print(to_text(inventory(_running(options.name))), end="")
     return 0
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Union
 
 from numalab import ssh
 from numalab.machine import Machine
 from numalab.topology import format_cpu_set
 
-#: A YAML document as far as an inventory needs it: mappings whose leaves JSON can write.
+#: A document as far as an inventory needs it.
 Node = Union[dict[str, "Node"], list[object], str, int, float, bool]
 
 #: The group of all machines of the lab, whatever host they are.
@@ -71,16 +71,6 @@ def inventory(machines: Sequence[Machine]) -> dict[str, Node]:
     return {"all": {"children": {ALL_GROUP: {"children": groups}}}}
 
 
-def to_yaml(document: dict[str, Node]) -> str:
-    """Return a document as YAML: block mappings, with every other value in JSON, which YAML includes."""
-    return "\n".join(_lines(document, 0)) + "\n"
-
-
-def _lines(mapping: dict[str, Node], depth: int) -> Iterator[str]:
-    for key, value in mapping.items():
-        head = f"{'  ' * depth}{key}:"
-        if isinstance(value, dict) and value:
-            yield head
-            yield from _lines(value, depth + 1)
-        else:
-            yield f"{head} {json.dumps(value)}"
+def to_text(document: dict[str, Node]) -> str:
+    """Return a document as JSON, which YAML includes."""
+    return json.dumps(document, indent=2) + "\n"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_a_package_is_missing_when_its_command_is() -> None:
 def test_an_empty_lab_has_an_empty_inventory(tmp_path: Path) -> None:
     done = lab(tmp_path, "inventory")
     assert done.returncode == 0
-    assert "children: {}" in done.stdout
+    assert json.loads(done.stdout) == {"all": {"children": {"lab": {"children": {}}}}}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every policy, by its name, in the order in which they are told of."""
+"""Every policy, by its name, in the order in which they are told of; and what has the name of one."""
 
 from __future__ import annotations
 
@@ -13,3 +13,14 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.policies.policy
 from ansible_collections.numa.virt.plugins.module_utils._planner.policies.spread import Spread
 
 POLICIES: dict[str, Policy] = {policy.name: policy for policy in (Pack(), Spread(), Dedicated(), Mirror())}
+
+
+class OfPolicy:
+    """What names the policy by which a guest is placed."""
+
+    policy: str
+
+    @property
+    def placed_by(self) -> Policy:
+        """The policy itself."""
+        return POLICIES[self.policy]

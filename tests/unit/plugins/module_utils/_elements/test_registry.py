@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import Cp
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, Host
+from ansible_collections.numa.virt.tests.unit.plugins.modules.returns import returned
 
 PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 EACH = pytest.mark.parametrize("element", registry.ELEMENTS, ids=lambda each: each.name)
@@ -63,21 +63,10 @@ def test_each_option_of_a_knob_is_documented():
         assert set(documented[name].get("suboptions", {})) == set(argument.get("options", {}))
 
 
-@pytest.mark.parametrize("module", ["numa_domain", "numa_domain_info", "vcpu_pin"])
-def test_each_knob_is_documented_where_placements_are_shown(module):
-    text = (PLUGINS / "modules" / f"{module}.py").read_text(encoding="utf-8")
-    found = yaml.safe_load(re.search('RETURN = r"""\n(.*?)"""', text, re.DOTALL)[1])
-    for shown in _placements(found):
-        assert {each.name for each in registry.KNOBS} <= set(shown)
-
-
-def _placements(documented):
-    for value in documented.values():
-        if isinstance(value, dict):
-            inside = value.get("contains", {})
-            if "emulator_cpuset" in inside:
-                yield inside
-            yield from _placements(inside)
+@pytest.mark.parametrize("value", ["placement", "intent"])
+def test_each_knob_is_documented_where_placements_are_told_of(value):
+    """Other modules point there."""
+    assert {each.name for each in registry.KNOBS} <= set(returned("numa_domain")[value]["contains"])
 
 
 class Title(Knob):

@@ -208,6 +208,7 @@ class Guest:
     by_user: bool = True
     why: str = "for an error or a migration"
     jobs: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()  # their documents
     image: str | None = None  # the document of a managed save image, where there is one
     where: dict[int, CpuSet] = field(default_factory=dict)
 
@@ -457,7 +458,7 @@ class FakeWatch:
 
 
 class FakeDomain:
-    """The interface of _libvirt.connection.Domain."""
+    """The interface of _libvirt.domain.Domain."""
 
     def __init__(self, connection, guest):
         self.connection, self.guest = connection, guest
@@ -499,6 +500,9 @@ class FakeDomain:
 
     def jobs(self, disks):
         return self._read([*self.guest.jobs])
+
+    def snapshots(self):
+        yield from self._read(self.guest.snapshots)
 
     def saved(self):
         return self._read(self.guest.image is not None)

@@ -20,7 +20,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     GuestsFailedError,
     LibvirtCallError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._libvirt import connection as libvirt_connection
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.domain import Domain
 from ansible_collections.numa.virt.plugins.module_utils._module import run as module_run
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import union
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
@@ -494,7 +494,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
     if task == "release":
         testdriver.place_all("a", state="defined")
     before = testdriver.definition("a")
-    real = libvirt_connection.Domain.redefine
+    real = Domain.redefine
 
     def redefine(self, xml):
         theirs = testdriver.definition("a").replace("<memory", THEIRS + "<memory", 1)
@@ -504,7 +504,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
             testdriver.domain("a").undefine()
         return real(self, xml)
 
-    monkeypatch.setattr(libvirt_connection.Domain, "redefine", redefine)
+    monkeypatch.setattr(Domain, "redefine", redefine)
     if task == "place":
         done = testdriver.place("a", cells=[1], state="defined")
         said = done["overwritten"]
@@ -519,7 +519,7 @@ def test_what_was_overwritten_in_the_last_moment_is_said(testdriver, monkeypatch
         f"domain 'a' was {what} by somebody else in the moment before it was defined here, and that is overwritten; "
         f"what it was before is in {said['backup_file']}: ask who did it"
     )
-    monkeypatch.setattr(libvirt_connection.Domain, "redefine", real)
+    monkeypatch.setattr(Domain, "redefine", real)
     again = testdriver.release("a") if task == "release" else testdriver.place_all("a", state="defined")
     assert "overwritten" not in again["domains"][0]
     assert again["warnings"] == []

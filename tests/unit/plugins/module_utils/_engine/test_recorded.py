@@ -5,7 +5,8 @@
 """Definitions that earlier releases have written keep their intent, and nothing is to be done for them.
 
 Recorded with the modules of the release 0.1.0, and of 0.2.0 as it was before elements were classes, on libvirt's test
-driver: beside each definition the options, and what the module said of intent and placement.
+driver: beside each definition the options, and what the module said of intent and placement. Files of xl, which 0.1.0
+did not know, are of 0.2.0 as it was before module_utils had folders, on the stand-in for a Xen host.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.plan import Requ
 from ansible_collections.numa.virt.plugins.module_utils._intent.options import intent_from_options
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import XenHost
 
 FOLDER = Path(__file__).resolve().parents[3] / "fixtures" / "recorded"
 RECORDED = sorted(path.relative_to(FOLDER).with_suffix("") for path in FOLDER.glob("*/*.xml"))
 EACH = pytest.mark.parametrize("case", RECORDED, ids=str)
+XL = FOLDER / "0.2.0-xl"
+EACH_OF_XL = pytest.mark.parametrize("case", sorted(path.stem for path in XL.glob("*.cfg")))
 
 
 @pytest.fixture(name="connection")
@@ -77,3 +81,40 @@ def test_a_run_changes_nothing(connection, case, again):
     )
     assert (result["changed"], result["changes"]) == (False, [])
     assert domain.definition() == before
+
+
+@pytest.fixture(name="xl")
+def _xl(tmp_path):
+    return XenHost(tmp_path)
+
+
+def _recorded_of_xl(case, xl):
+    text = (XL / f"{case}.cfg").read_text(encoding="utf-8")
+    xl.file(case, text)
+    return text, json.loads((XL / f"{case}.json").read_text(encoding="utf-8"))
+
+
+@EACH_OF_XL
+def test_a_file_of_xl_is_read_as_it_was_meant(xl, case):
+    _text, said = _recorded_of_xl(case, xl)
+    (guest,) = xl.info(case)
+    assert guest["trouble"] is None
+    # A file of xl says nothing of memory: it follows the CPUs.
+    assert {**guest["configured"], "memory": None} == {**said["placement"], "memory": None}
+    if "intent" in said:
+        assert guest["intent"] == said["intent"]
+    else:
+        assert guest["intent"]["policy"].items() <= said["options"].items()
+
+
+@EACH_OF_XL
+@pytest.mark.parametrize("again", ["as asked for", "by name"])
+def test_a_run_changes_nothing_of_a_file_of_xl(xl, case, again):
+    text, said = _recorded_of_xl(case, xl)
+    options = said["options"] if again == "as asked for" else {}
+    if "policy" in said["options"]:
+        done = xl.place_all(case, state="defined", **options)
+    else:
+        done = xl.place(case, state="defined", **options)
+    assert not done["changed"]
+    assert xl.text(case) == text

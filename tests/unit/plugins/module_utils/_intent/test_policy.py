@@ -19,10 +19,10 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
     wish_of,
     wish_to_json,
 )
+from ansible_collections.numa.virt.plugins.module_utils._planner.policies.registry import POLICIES
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import (
     CACHE_RULES,
     DEVICE_RULES,
-    POLICIES,
     SMT,
     Request,
 )

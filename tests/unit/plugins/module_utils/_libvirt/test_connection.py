@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import connection as libvirt_connection
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.connection import Connection
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.domain import Domain
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 
 URI = "test:///default"
@@ -298,7 +299,7 @@ class Recorder:
 
 def test_calls_that_the_test_driver_has_not(connection):
     native = Recorder()
-    domain = libvirt_connection.Domain(connection, native)
+    domain = Domain(connection, native)
     domain.start(paused=True)
     domain.pin_vcpu(1, CpuSet.parse("0,3"), with_flags=True)
     domain.pin_iothread(2, CpuSet.parse("1"))
@@ -311,7 +312,7 @@ def test_calls_that_the_test_driver_has_not(connection):
 
 def test_undefine_keeps_firmware_variables_where_there_are_some(connection):
     native = Recorder(refuses=[("undefineFlags", 0)])
-    libvirt_connection.Domain(connection, native).undefine()
+    Domain(connection, native).undefine()
     assert native.asked == [("undefineFlags", 0), ("undefineFlags", libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM)]
 
 
@@ -328,7 +329,7 @@ def test_undefine_keeps_firmware_variables_where_there_are_some(connection):
 def test_who_paused_it(connection, reason, harmless):
     native = Recorder()
     native.state = lambda: [libvirt.VIR_DOMAIN_PAUSED, reason]
-    assert libvirt_connection.Domain(connection, native).paused_by_user() is harmless
+    assert Domain(connection, native).paused_by_user() is harmless
 
 
 def test_closing_a_lost_connection_is_no_error():
@@ -431,3 +432,21 @@ def test_jobs_that_an_end_would_end(domain):
     ]
     native(domain, jobInfo=lambda: [libvirt.VIR_DOMAIN_JOB_NONE, 0, 0])
     assert domain.jobs([]) == []
+
+
+def test_snapshots_that_are_deleted_meanwhile_or_unknown_to_a_driver(connection):
+    def gone(_flags):
+        raise failure(libvirt.VIR_ERR_NO_DOMAIN_SNAPSHOT, "gone")
+
+    def unsupported(_flags):
+        raise failure(libvirt.VIR_ERR_NO_SUPPORT, "no")
+
+    native = Recorder()
+    there = [
+        types.SimpleNamespace(getXMLDesc=gone),
+        types.SimpleNamespace(getXMLDesc=lambda flags: "<domainsnapshot/>"),
+    ]
+    native.listAllSnapshots = lambda flags: there
+    assert list(Domain(connection, native).snapshots()) == ["<domainsnapshot/>"]
+    native.listAllSnapshots = unsupported
+    assert list(Domain(connection, native).snapshots()) == []

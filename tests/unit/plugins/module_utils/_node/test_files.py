@@ -87,6 +87,18 @@ def test_files_of_others_are_not_read_as_ours(tmp_path, folder, monkeypatch):
         read_text("file", folder, own=True)
 
 
+def test_what_looks_like_a_leftover_and_is_somebody_elses_stays(tmp_path, folder, monkeypatch):
+    path = tmp_path / ".numa.virt-abcdef12.tmp"
+    path.write_text("half")
+    real = os.fstat
+    monkeypatch.setattr(os, "fstat", lambda handle: os.stat_result([*real(handle)[:4], 54321, *real(handle)[5:]]))
+    remove_leftovers(folder)
+    assert path.read_text() == "half"
+    monkeypatch.undo()
+    remove_leftovers(folder)
+    assert not path.exists()
+
+
 def test_a_replaced_file_stays_its_owners(tmp_path, folder, monkeypatch):
     path = tmp_path / "web1.cfg"
     path.write_text("old")

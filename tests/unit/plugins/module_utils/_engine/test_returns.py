@@ -1,0 +1,62 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Results have the keys that their modules document, and no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
+from ansible_collections.numa.virt.tests.unit.plugins.modules.returns import keys_of, returned
+
+#: What Ansible itself knows of any result.
+COMMON = {"changed", "diff", "warnings"}
+
+
+def compare(result, documented, module, where=""):
+    """Every key of a result is told of, however deep."""
+    assert set(result) <= set(documented), where
+    for name, value in result.items():
+        keys = keys_of(documented[name], module)
+        for each in value if isinstance(value, list) else [value]:
+            if keys is not None and isinstance(each, dict):
+                compare(each, keys, module, f"{where}.{name}")
+
+
+def place(host):
+    return host.place(
+        xml=document(tune="<iothreads>1</iothreads>"),
+        vcpu_pins={"0": "2"},
+        cells=[1],
+        emulator_cpuset="3",
+        iothread_pins={"1": "3"},
+        scheduler={"vcpus": {"0": {"policy": "batch"}}},
+        state="running",
+    )
+
+
+def of_placed(task):
+    def work(host):
+        place(host)
+        return task(host)
+
+    return work
+
+
+RUNS = {
+    "numa_domain": place,
+    "vcpu_pin": of_placed(lambda host: host.pin(pins={"1": "3"})),
+    "numa_domain_info": of_placed(lambda host: host.findings()),
+    "numa_placement": of_placed(lambda host: host.place_all("web1", policy="spread")),
+    "numa_release": of_placed(lambda host: host.release("web1")),
+    "numa_cell_info": lambda host: host.cells(),
+}
+
+
+@pytest.mark.parametrize("module", RUNS)
+def test_every_key_is_documented(qemu, module):
+    result = RUNS[module](qemu)
+    assert len(result) > 2
+    compare({name: value for name, value in result.items() if name not in COMMON}, returned(module), module)
