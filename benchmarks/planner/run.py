@@ -4,7 +4,7 @@
 
 """How good the planner's plans are, and how fast they are made.
 
-    python3 benchmarks/planner/run.py            every table, about a minute
+    python3 benchmarks/planner/run.py            every table, some minutes
     python3 benchmarks/planner/run.py --quick    fewer seeds, smaller sizes: what `make check S=benchmarks` runs
 
 Needs nothing but Python: neither Ansible nor libvirt. Nothing here passes or fails by its time. It fails where the
