@@ -370,7 +370,7 @@ def benchmarks(session: nox.Session) -> None:
 
 
 #: Campaigns in tests/campaigns; its other files are what they share.
-CAMPAIGNS = ("kill", "daemon", "others", "together", "metadata", "fuzz", "growth")
+CAMPAIGNS = ("kill", "daemon", "others", "together", "metadata", "planted", "fuzz", "growth")
 
 
 @nox.session(tags=["second"])

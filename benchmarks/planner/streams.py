@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional
 
 import workloads
@@ -35,8 +35,11 @@ class Stream:
     events: tuple[Event, ...]
 
 
-def stream(seed: int) -> Stream:
-    """Guests of 1 to 16 vCPUs come until they are half as many again as fit; in every other stream some leave."""
+def stream(seed: int, one_cell: bool = False) -> Stream:
+    """Guests of 1 to 16 vCPUs come until they are half as many again as fit; in every other stream some leave.
+
+    ``one_cell``: none of them may be split over several cells, as with Nova.
+    """
     chance = random.Random(seed)
     cells, cpus = SHAPES[seed % len(SHAPES)]
     use = USES[seed // len(SHAPES) % len(USES)]
@@ -53,6 +56,8 @@ def stream(seed: int) -> Stream:
         each = {"cpu": chance.uniform(0.5, 2.5), "both": chance.uniform(1, 8), "memory": chance.uniform(4, 8)}[use]
         memory = min(int(each * vcpus * 4) * workloads.GIB // 4, cpus * 4 * workloads.GIB)
         request = Request(f"guest-{len(events):04d}", vcpus, max(memory, workloads.GIB // 4), "dedicated")
+        if one_cell:
+            request = replace(request, policy="mirror", own_cpus=True, width=1)
         events.append((request, request.name))
         alive.append(request.name)
         asked += vcpus * (0.6 if leaving else 1.0)
@@ -88,6 +93,33 @@ class Planner:
 
     def leave(self, name: str) -> None:
         self.there.pop(name, None)
+
+
+class WholeHost:
+    """The host as if it had no cells: the first who comes is served, and whoever has room anywhere is placed.
+
+    No fitter that turns nobody away who has room can place others than these.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self.cpus, self.kib = len(host.online), sum(cell.memory for cell in host.cells)
+        self.there: dict[str, Request] = {}
+
+    def arrive(self, request: Request) -> bool:
+        """Whether it is placed."""
+        if self.cpus < request.vcpus or self.kib < request.memory:
+            return False
+        self._take(request)
+        self.there[request.name] = request
+        return True
+
+    def leave(self, name: str) -> None:
+        if name in self.there:
+            self._take(self.there.pop(name), -1)
+
+    def _take(self, request: Request, sign: int = 1) -> None:
+        self.cpus -= sign * request.vcpus
+        self.kib -= sign * request.memory
 
 
 def odd_host(chance: random.Random) -> Host:

@@ -26,7 +26,7 @@ _NAMES = (
     r"|(?:api|access|private|ssh|master|host|shared|encryption|product|licen[cs]e)[-_ ]?key"
     r"|(?<![a-z])(?:psk|otp|chap)(?![a-z])"
     # What hands secrets over to a guest.
-    r"|no-?cloud|cidata|cloud[-_]?(?:init|config)|ignition|user[-_]?data|(?<![a-z])seed"
+    r"|no[-_]?cloud|cidata|cloud[-_]?(?:init|config)|ignition|user[-_]?data|(?<![a-z])seed"
 )
 _SUSPECT_NAME = re.compile(_NAMES, re.IGNORECASE)
 _SUSPECT = re.compile(

@@ -32,7 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.subsets import 
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import LOCAL_DISTANCE
 
 # Where cells are out of proportion: steps of what a guest needs more of the rest of one resource than of the other.
-_STEP = UNIT // 6
+_STEP = UNIT // 12
 
 
 def preference(board: Board, guest: Guest, cell: int, need: int, mem: int) -> tuple[int, ...]:

@@ -54,7 +54,7 @@ def test_what_does_not(text):
 
 
 def test_names_and_attributes():
-    assert suspect_name("VNC_PASSWORD") and not suspect_name("LANG")
+    assert suspect_name("VNC_PASSWORD") and suspect_name("no_cloud") and not suspect_name("LANG")
     assert suspect_attribute("passwd", "x") and suspect_attribute("value", "token=x")
     assert not suspect_attribute("secret", "token") and not suspect_attribute("name", "token-1")
     assert suspect_attribute("name", "a/token=1")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import (
@@ -203,3 +203,23 @@ def test_rebalancing_twice_moves_nothing_more(case: Case, policy: str) -> None:
     found = plan(it, requests, applied(requests, plan(it, requests, rules=rules)), rules, Options(rebalance=True))
     again = plan(it, requests, applied(requests, found), rules, Options(rebalance=True))
     assert {each.name for each in again.changes} <= {each.name for each in found.rejections}, actions(again)
+
+
+@EXAMPLES
+@given(st.data())
+def test_who_comes_alone_is_placed_while_the_host_as_a_whole_has_room(data: st.DataObject) -> None:
+    """Wherever those before were put: their cells decide who is split, and nobody who is admitted."""
+    it = host(data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6)), data.draw(st.sampled_from((1, 2))), 8)
+    cpus, memory = len(it.online), 8 * len(it.cells)
+    there: list[Existing] = []
+    for number in range(data.draw(st.integers(1, 12))):
+        if there and data.draw(st.integers(0, 3)) == 0:
+            gone = there.pop(data.draw(st.integers(0, len(there) - 1)))
+            cpus, memory = cpus + len(gone.vcpu_cpus), memory + gone.memory // GIB
+        guest = Request(f"g{number}", data.draw(st.integers(1, 9)), data.draw(st.integers(1, 12)) * GIB, "dedicated")
+        made = plan(it, [guest], there, options=Options(partial=True))
+        has_room = guest.vcpus <= cpus and guest.memory <= memory * GIB
+        assert [each.name for each in made.placements] == ([guest.name] if has_room else [])
+        if made.placements:
+            there += applied([guest], made)
+            cpus, memory = cpus - guest.vcpus, memory - guest.memory // GIB
