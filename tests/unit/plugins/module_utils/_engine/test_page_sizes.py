@@ -17,6 +17,14 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.test_placement import quartet, refused
 
 MIB = 1024
+
+
+@pytest.fixture(autouse=True)
+def _guests_alone(monkeypatch):
+    """What QEMU takes beside its guests is told of in test_overhead.py."""
+    monkeypatch.setattr("ansible_collections.numa.virt.plugins.module_utils._values.drivers.Overhead.of", lambda *_: 0)
+
+
 TWO, GIANT = 2048, 1048576
 #: As the format's own example has it: pages of 2 MiB for cell 0, of 1 GiB for cell 1
 TWO_SIZES = (
