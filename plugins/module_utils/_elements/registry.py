@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import (
@@ -59,9 +60,15 @@ _SAID = sorted(ELEMENTS, key=lambda each: each.said)
 
 def read_placement(root: etree._Element) -> Placement:
     """The placement that a definition says, under libvirt's rules (virDomainVcpuParse, virDomainNumatuneParseXML)."""
+    return _placement_of(tuple(element.read(root) for element in ELEMENTS))
+
+
+@lru_cache(maxsize=256)
+def _placement_of(values: tuple[Any, ...]) -> Placement:
+    """The placement of a value of each element: many guests of a host say the same."""
     placement = Placement()
-    for element in ELEMENTS:
-        placement = _put(element, placement, element.read(root))
+    for element, value in zip(ELEMENTS, values):
+        placement = _put(element, placement, value)
     return _completed(placement)
 
 

@@ -24,6 +24,9 @@ from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
 
+_COUNT = re.compile(r"\s*[0-9]{1,6}\s*")
+_UUID = re.compile("[0-9a-f]{32}")
+_NOT_IN_UUID = re.compile(r"[\s-]")
 _NO_NAME = re.compile(r"[\r\n/]")
 
 # Of these libvirt takes the first or the sum: it could not be told what a second one means.
@@ -42,11 +45,10 @@ def checked(root: etree._Element, option: str) -> etree._Element:
         name = xml.local_name(root.tag)
         raise XmlError(option, f"the document is a <{name}>{where}", "give a libvirt <domain>", xml.line_of(root))
     seen = set()
-    for each in root:
+    for each in root.iterchildren(*_ONCE):
         if each.tag in seen:
             raise XmlError(option, f"<{each.tag}> stands there twice", "put them into one", xml.line_of(each))
-        if each.tag in _ONCE:
-            seen.add(each.tag)
+        seen.add(each.tag)
     name = _text(root, "name")
     if not name.strip(" \t\r\n") and ("\n" in name or not name):
         raise XmlError(option, "the domain has no <name>", "add one", xml.line_of(root.find("name")))
@@ -57,8 +59,8 @@ def checked(root: etree._Element, option: str) -> etree._Element:
         said = "a /" if wrong[0] == "/" else "a line break"
         raise XmlError(option, f"<name> holds {said}", "give a name without", xml.line_of(root.find("name")))
     for path in ("vcpu", "iothreads"):
-        element = root.find(path)
-        if element is not None and not re.fullmatch(r"\s*[0-9]{1,6}\s*", xml.text_of(element)):
+        element = xml.child(root, path)
+        if element is not None and not _COUNT.fullmatch(xml.text_of(element)):
             raise XmlError(option, f"<{path}> is not a number", None, xml.line_of(element))
         if element is not None and path == "vcpu" and int(xml.text_of(element)) > MAX_CPUS:
             raise XmlError(option, f"<vcpu> is more than {MAX_CPUS}", "no hypervisor has as many", xml.line_of(element))
@@ -70,7 +72,7 @@ def checked(root: etree._Element, option: str) -> etree._Element:
 
 def shape(root: etree._Element) -> Shape:
     """What of a definition a placement depends on."""
-    backing = root.find("memoryBacking")
+    backing = xml.child(root, "memoryBacking")
     early = None
     if backing is not None and backing.find("hugepages") is not None:
         early = "huge pages"
@@ -92,10 +94,10 @@ def shape(root: etree._Element) -> Shape:
 
 def uuid(root: etree._Element) -> str | None:
     """The UUID in libvirt's form, or None where the document has none."""
-    text = re.sub(r"[\s-]", "", _text(root, "uuid")).lower()
+    text = _NOT_IN_UUID.sub("", _text(root, "uuid")).lower()
     if not text:
         return None
-    if not re.fullmatch("[0-9a-f]{32}", text):
+    if not _UUID.fullmatch(text):
         raise XmlError(
             "xml", "<uuid> is not a UUID", "leave it out to let libvirt make one", xml.line_of(root.find("uuid"))
         )
@@ -211,20 +213,22 @@ def _disk_key(disk: etree._Element) -> tuple[str, str]:
 
 
 def _current(root: etree._Element) -> int | None:
-    vcpu = root.find("vcpu")
+    vcpu = xml.child(root, "vcpu")
     return xml.number(vcpu, "current") if vcpu is not None and vcpu.get("current") is not None else None
 
 
 def _online(root: etree._Element) -> CpuSet | None:
     """The vCPUs that <vcpus> says are there; None without it. Raises XmlError."""
-    said = {xml.number(each, "id"): each.get("enabled") == "yes" for each in root.iterfind("vcpus/vcpu")}
+    said = {xml.number(each, "id"): each.get("enabled") == "yes" for each in xml.below(root, "vcpus", "vcpu")}
+    if not said:
+        return None
     found = CpuSet(vcpu for vcpu, there in said.items() if there and vcpu < MAX_CPUS)
     return found or None
 
 
 def _iothreads(root: etree._Element) -> tuple[int, ...]:
     """Ids of the IO threads: those listed, then the lowest free ones up to the count (virDomainDefPostParse)."""
-    ids = {xml.number(each, "id") for each in root.iterfind("iothreadids/iothread")}
+    ids = {xml.number(each, "id") for each in xml.below(root, "iothreadids", "iothread")}
     count = int(_text(root, "iothreads") or "0")
     candidate = 1
     while len(ids) < count:
@@ -233,9 +237,9 @@ def _iothreads(root: etree._Element) -> tuple[int, ...]:
     return tuple(sorted(ids))
 
 
-def _text(root: etree._Element, path: str) -> str:
+def _text(root: etree._Element, tag: str) -> str:
     """The text of a child, or nothing."""
-    element = root.find(path)
+    element = xml.child(root, tag)
     return xml.text_of(element) if element is not None else ""
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -265,6 +265,7 @@ def all_pinned(pins: Pins, count: int) -> CpuSet | None:
     return union(own.values()) if len(own) == count else None
 
 
+@lru_cache(maxsize=256)
 def json_line(text: str | None) -> str | None:
     """A JSON object in its one written form, by which two are compared; None for anything else."""
     try:
