@@ -62,7 +62,7 @@ def place(**chosen):
         with Connection(uri) as connection:
             request = placement.PlacementRequest(
                 task={"policy": "spread", "cpu_ratio": 4096.0} if "entries" in chosen else {}, state="defined",
-                backup=False, rules=rules_of({}), **{"entries": None, "select": None, **chosen},
+                backup=False, rules=rules_of({}), diff=False, **{"entries": None, "select": None, **chosen},
             )
             return placement.place_domains(connection, request)
     return work

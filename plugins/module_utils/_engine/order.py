@@ -49,6 +49,12 @@ class Move:
     anywhere: bool = False
 
     @cached_property
+    def leaves(self) -> bool:
+        """Whether anybody can wait for what it leaves."""
+        cpus = (self.before - self.after) or (self.before_own - self.after_own)
+        return bool(cpus) or any(self.frees(pool) for pool in self.memory_before)
+
+    @cached_property
     def newly_own(self) -> CpuSet:
         """CPUs that become its own."""
         return self.after_own - (self.before_own if self.runs else EMPTY)
@@ -97,6 +103,7 @@ class Order:
         # Who may run on every CPU is in everybody's way.
         ordered = sorted(moves, key=lambda move: (not move.anywhere, move.name))
         self._waiting = {move.name: move for move in ordered}
+        self._leaving = {move.name: move for move in ordered if move.leaves}
         self._room = dict(room)
         self._kept: list[_Kept] = []
 
@@ -119,7 +126,7 @@ class Order:
             for move in self._waiting.values():
                 # A guest that does not run is on no CPU: where all wait for each other, it is passed over.
                 if not self._waits_for(move, only_running):
-                    del self._waiting[move.name]
+                    self._has_its_turn(move)
                     return move.name, ()
         for move in self._waiting.values():
             return self._not_moved(move, tuple(self._waits_for(move, True)))
@@ -136,8 +143,12 @@ class Order:
     def failed(self, move: Move) -> None:
         self._kept.append(_Kept(move, FAILED, move.before, True))
 
-    def _not_moved(self, move: Move, waits: tuple[Wait, ...]) -> tuple[str, tuple[Wait, ...]]:
+    def _has_its_turn(self, move: Move) -> None:
         del self._waiting[move.name]
+        self._leaving.pop(move.name, None)
+
+    def _not_moved(self, move: Move, waits: tuple[Wait, ...]) -> tuple[str, tuple[Wait, ...]]:
+        self._has_its_turn(move)
         self._kept.append(_Kept(move, NOT_MOVED, move.before, True))
         return move.name, waits
 
@@ -149,7 +160,7 @@ class Order:
             if cpus:
                 found.append(Wait(kept.move.name, f"CPUs {cpus}", kept.why))
         for pool in self._short(move):
-            if any(each is not move and each.frees(pool) and not each.memory_stays for each in self._waiting.values()):
+            if any(each is not move and each.frees(pool) and not each.memory_stays for each in self._leaving.values()):
                 continue
             found += [
                 Wait(kept.move.name, _memory(pool), kept.why)
@@ -164,7 +175,7 @@ class Order:
         short = self._short(move)
         if not move.newly_own and not move.new and not short:
             return []
-        for other in self._waiting.values():
+        for other in self._leaving.values():
             if other is move or (only_running and not other.runs):
                 continue
             cpus = move.cpus_from(other)

@@ -14,13 +14,14 @@ import copy
 import hashlib
 import re
 from collections import deque
+from collections.abc import Iterator
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import strip_owned
-from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, path_of
+from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import holds_none, masked
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
 
@@ -109,13 +110,9 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
 
     Raises InputError where the document has another UUID.
     """
-    wanted, there = uuid(given), uuid(existing)
-    if wanted is not None and wanted != there:
-        raise InputError(
-            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
-            f"leave <uuid> out or write {there}",
-        )  # fmt: skip
-    if wanted is None:
+    check_uuid(given, existing)
+    there = uuid(existing)
+    if uuid(given) is None:
         element = given.find("uuid")
         if element is None:
             element = etree.Element("uuid")
@@ -137,12 +134,28 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
             source.append(copy.deepcopy(known))
 
 
+def check_uuid(given: etree._Element, existing: etree._Element) -> None:
+    """Raises InputError where a user's document has another UUID than the domain that it is for."""
+    wanted, there = uuid(given), uuid(existing)
+    if wanted is not None and wanted != there:
+        raise InputError(
+            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
+            f"leave <uuid> out or write {there}",
+        )  # fmt: skip
+
+
 def digest(masked_root: etree._Element) -> str:
     """A digest of the rest of a document, without owned elements, white space and secrets.
 
     Secrets are left out so that nothing can be guessed from a digest that anyone may read.
     """
     return hashlib.sha256(_canonical(masked_root)).hexdigest()
+
+
+def plain_digest(root: etree._Element) -> str | None:
+    """The same of a document that surely holds no secret; None where that is not sure."""
+    canonical = _canonical(root)
+    return hashlib.sha256(canonical).hexdigest() if holds_none(canonical.decode("utf-8")) else None
 
 
 def same_rest(one: etree._Element, other: etree._Element) -> bool:
@@ -163,16 +176,25 @@ def rest_text(root: etree._Element) -> str:
 
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
     """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
-    kept = {path_of(each) for each in stored.iter(etree.Element)}
+    kept = set(_paths(stored))
+    if kept.issuperset(_paths(given)):
+        return []
     lost: dict[str, None] = {}
     rest = copy.deepcopy(given)
     strip_owned(rest)
-    for each in rest.iter(etree.Element):
-        path = path_of(each)
-        parent = each.getparent()
-        if path not in kept and path not in lost and (parent is None or path_of(parent) in kept):
+    for path in _paths(rest):
+        parent = path.rpartition("/")[0]
+        if path not in kept and (not parent or parent in kept):
             lost[path] = None
     return list(lost)
+
+
+def _paths(element: etree._Element, above: str = "") -> Iterator[str]:
+    """path_of() an element and all below it."""
+    path = above + xml.local_name(element.tag)
+    yield path
+    for each in element.iterchildren(etree.Element):
+        yield from _paths(each, path + "/")
 
 
 def _canonical(root: etree._Element) -> bytes:
@@ -245,7 +267,8 @@ def _text(root: etree._Element, tag: str) -> str:
 
 def _drop_blank_text(root: etree._Element) -> None:
     for each in root.iter():
-        if each.text is not None and not each.text.strip() and len(each):
+        text, tail = each.text, each.tail
+        if text is not None and not text.strip() and len(each):
             each.text = None
-        if each.tail is not None and not each.tail.strip():
+        if tail is not None and not tail.strip():
             each.tail = None
