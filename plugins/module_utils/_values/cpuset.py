@@ -185,7 +185,7 @@ class CpuSet:
         return isinstance(other, CpuSet) and self._mask == other._mask
 
     def __hash__(self) -> int:
-        return hash(("CpuSet", self._mask))
+        return hash(self._mask)
 
     def __or__(self, other: CpuSet) -> CpuSet:
         return CpuSet.from_mask(self._mask | other._mask)

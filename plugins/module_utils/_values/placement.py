@@ -226,6 +226,14 @@ class Shape:
     memory_devices: tuple[int | None, ...] = ()
     online: CpuSet | None = None
 
+    @cached_property
+    def kind(self) -> tuple[Any, ...]:
+        """All of it but what tells one guest from another like it: its name and its UUID."""
+        return (
+            *(self.type, self.vcpus, self.iothreads, self.memory, self.binds_early, self.current, self.pool),
+            *(self.memory_cells, self.memory_devices, self.online),
+        )
+
     def vcpu_absent(self, number: int) -> tuple[str, str] | None:
         """(problem, what would be right) where it has no vCPU of that number."""
         return _absent("vCPU", number, range(self.vcpus))
