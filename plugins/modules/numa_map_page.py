@@ -66,7 +66,6 @@ options:
         is replaced where it differs.
       - Names consist of letters, digits, C(.), C(_) and C(-), begin with none of the dots, and do not end in C(.html).
     type: dict
-    version_added: 0.3.0
   title:
     description:
       - The title of the overview.
