@@ -62,7 +62,7 @@ def place(**chosen):
         with Connection(uri) as connection:
             request = placement.PlacementRequest(
                 task={"policy": "spread", "cpu_ratio": 4096.0} if "entries" in chosen else {}, state="defined",
-                backup=False, rules=rules_of({}), **{"entries": None, "select": None, **chosen},
+                backup=False, rules=rules_of({}), diff=False, **{"entries": None, "select": None, **chosen},
             )
             return placement.place_domains(connection, request)
     return work
@@ -110,7 +110,7 @@ def compare(quick: bool) -> None:
     """Print a line for each. All of one round are run by turns, and the smallest of each counts."""
     guests, rounds = (FEW, 1) if quick else (GUESTS, 3)
     with testd.TestDaemon() as daemon:
-        first, _size, changed = _measured(daemon.uri, guests, "documents")
+        first, first_size, changed = _measured(daemon.uri, guests, "documents")
         if not changed:
             sys.exit("benchmarks/modules.py: the first run changed nothing")
         best: dict[str, float] = {}
@@ -126,7 +126,8 @@ def compare(quick: bool) -> None:
     for each in _COSTS:
         size = sizes[each.what] / guests
         print(f"{best[each.what] / bare:6.1f}  {each.aim:6.1f}  {each.title} ({size:.0f} bytes of result a guest)")
-    print(f"{first / bare:6.1f}  {15.0:6.1f}  numa_placement by documents, the first run")
+    size = first_size / guests
+    print(f"{first / bare:6.1f}  {15.0:6.1f}  numa_placement by documents, the first run ({size:.0f} bytes a guest)")
 
 
 if __name__ == "__main__":

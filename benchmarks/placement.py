@@ -115,7 +115,7 @@ def compare(timed: Callable[..., float], folder: str, rounds: int) -> None:
         whole = start + each * GUESTS
         _row(
             whole / one, whole, one, f"{GUESTS} guests defined, started and pinned by a loop with virsh "
-            f"({each:.2f} s each, of {LOOPED}) / by one numa_placement; the aim is 20 at least",
+            f"({each:.2f} s each, of {LOOPED}) / by one numa_placement; the aim is 60 at least",
         )  # fmt: skip
     else:
         print(f"{GUESTS} guests defined and placed by one numa_placement: {one:.2f} s; {PEER} cannot be had to compare")

@@ -26,6 +26,8 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd"), str(REPO / "benchmarks")]
+import audit as role_audit
+import growth
 import machine
 import modules
 import placement
@@ -193,7 +195,7 @@ def ratios(uri: str, folder: str) -> list[Ratio]:
             f"a play of {TASKS} numa_domain that change nothing / of {TASKS} ping",
             play(folder, "place", place),
             ping,
-            1.5,
+            1.3,
         ),
         Ratio(
             f"numa_domain_info without findings over {DOMAINS} domains / a script that lists, dumps and parses them",
@@ -271,8 +273,10 @@ def main() -> int:
             one, other = (min(times) for times in zip(*pairs))
             print(f"{one / other:6.2f}  {ratio.at_most:6.2f}  {one:7.2f} s  {other:7.2f} s  {ratio.title}")
     audit(rounds)
+    role_audit.compare(1 if options.quick else 3)
     processes()
     modules.compare(options.quick)
+    growth.compare(options.quick)
     with tempfile.TemporaryDirectory() as folder:
         placement.compare(timed, folder, 1 if rounds == 1 else 3)
     printed = subprocess.run(

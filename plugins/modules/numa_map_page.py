@@ -29,7 +29,8 @@ extends_documentation_fragment:
 options:
   hosts:
     description:
-      - The hosts to draw, in any order.
+      - The hosts to draw, in any order. The list may be empty where there are O(files) to write; no overview is then
+        drawn.
     type: list
     elements: dict
     required: true
@@ -59,6 +60,12 @@ options:
         is no longer given stays, and the overview no longer leads to it.
     type: path
     required: true
+  files:
+    description:
+      - Other files for the same directory, text by file name, such as what a report is made of. Whatever a file holds
+        is replaced where it differs.
+      - Names consist of letters, digits, C(.), C(_) and C(-), begin with none of the dots, and do not end in C(.html).
+    type: dict
   title:
     description:
       - The title of the overview.
@@ -129,9 +136,28 @@ EXAMPLES = r"""
 RETURN = r"""
 index:
   description: The path of the overview.
-  returned: success
+  returned: success, where there is a host
   type: str
   sample: /srv/www/numa/index.html
+files:
+  description: The files of O(files), in their order.
+  returned: success, where there are some
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The path of the file.
+      returned: success
+      type: str
+      sample: /srv/www/numa/fleet.json
+    changed:
+      description: Whether the file was written, or would be in check mode.
+      returned: success
+      type: bool
+      sample: true
+  sample:
+    - path: /srv/www/numa/fleet.json
+      changed: true
 pages:
   description: The page of each host, by name.
   returned: success
@@ -178,11 +204,12 @@ def main():
                 ),
             ),
             dest=dict(type="path", required=True),
+            files=dict(type="dict"),
             title=dict(type="str", default="NUMA map"),
             time=dict(type="str"),
         ),
         supports_check_mode=True,
-        opaque=("cells", "guests", "title"),  # a title may have any text, and pages escape it
+        opaque=("cells", "guests", "files", "title"),  # a title may have any text, and pages escape it
     )
     request = MapRequest(check_mode=module.check_mode, diff=module._diff, **module.params)
     result = run(lambda: map_pages(request), alone=True)

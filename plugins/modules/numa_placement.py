@@ -571,6 +571,7 @@ def main():
             backup_dir=params["backup_dir"] or default_directory(),
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
+            diff=module._diff,
             lock_timeout=params["lock_timeout"],
         )
         with connect(params["uri"], None, module.run_command) as connection:

@@ -150,6 +150,7 @@ def main():
             backup_dir=params["backup_dir"] or default_directory(),
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
+            diff=module._diff,
         )
         with connect(params["uri"], None, module.run_command) as connection:
             return release_domains(connection, request)

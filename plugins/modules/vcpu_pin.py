@@ -203,6 +203,7 @@ def main():
             backup_dir=params["backup_dir"] or default_directory(),
             check_mode=module.check_mode,
             lock_dir=lock_directory(),
+            diff=module._diff,
         )
         with connect(params["uri"], params["config"], module.run_command) as connection:
             return pin_domain(connection, request)

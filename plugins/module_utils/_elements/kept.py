@@ -31,7 +31,7 @@ def read_kept(root: etree._Element) -> tuple[Kept, ...]:
     return tuple(
         each
         for tag, child, kind in _NAMING
-        for tune in root.iterfind(f"cputune/{tag}")
+        for tune in xml.below(root, "cputune", tag)
         for each in _of_tune(tune, child, kind)
     )
 

@@ -165,4 +165,4 @@ class Nodemask(Knob):
 
 
 def _devices(root: etree._Element) -> list[etree._Element]:
-    return root.findall("devices/memory")
+    return list(xml.below(root, "devices", "memory"))

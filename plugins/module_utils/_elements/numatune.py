@@ -162,7 +162,7 @@ class Numatune(Element):
         keep_sets(intent.memnodes, record, space, "cells", "cell")
 
     def kept(self, record: etree._Element, space: str) -> Mapping[str, Any]:
-        memory = record.find(f"{space}memory")
+        memory = xml.child(record, f"{space}memory")
         mode = memory.get("mode", "strict") if memory is not None else "none"
         if mode not in (*MEMORY_MODES, "none"):
             raise XmlError("definition", "an intent with an unknown mode")

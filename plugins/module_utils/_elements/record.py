@@ -28,6 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 NAMESPACE = "urn:numa.virt:intent:1"
 PREFIX = "numa"
 _SPACE = f"{{{NAMESPACE}}}"
+_INTENT, _SOURCE = f"{_SPACE}intent", f"{_SPACE}source"
 _OTHER_FORMAT = re.compile(r"\{urn:numa\.virt:intent:([0-9]{1,9})\}")
 _MADE_CELLS = "cpu/numa"
 
@@ -39,11 +40,13 @@ def read_record(root: etree._Element) -> Record | None:
 
 def record_or_trouble(root: etree._Element) -> tuple[Record | None, Trouble | None]:
     """The record, or what is wrong with what should be one. Never raises."""
-    newer = _newer_format(root)
+    metadata = xml.child(root, "metadata")
+    if metadata is None:
+        return None, None
+    newer = _newer_format(metadata)
     if newer is not None:
         return None, Trouble(NEWER, f"a newer release of numa.virt has placed it (records of format {newer})")
-    metadata = xml.child(root, "metadata")
-    element = xml.child(metadata, f"{_SPACE}intent") if metadata is not None else None
+    element = xml.child(metadata, _INTENT)
     if element is None:
         return None, None
     try:
@@ -52,9 +55,8 @@ def record_or_trouble(root: etree._Element) -> tuple[Record | None, Trouble | No
         return None, Trouble(RECORD, error.message)
 
 
-def _newer_format(root: etree._Element) -> str | None:
-    metadata = xml.child(root, "metadata")
-    for each in metadata.iterchildren(tag=etree.Element) if metadata is not None else ():
+def _newer_format(metadata: etree._Element) -> str | None:
+    for each in metadata.iterchildren(tag=etree.Element):
         match = _OTHER_FORMAT.match(str(each.tag))
         if match is not None and match[1] != "1":
             return match[1]
@@ -62,7 +64,7 @@ def _newer_format(root: etree._Element) -> str | None:
 
 
 def _read_record(element: etree._Element) -> Record:
-    source = element.find(f"{_SPACE}source")
+    source = xml.child(element, _SOURCE)
     return Record(
         _read_intent(element),
         source.get("given") if source is not None else None,
@@ -71,7 +73,24 @@ def _read_record(element: etree._Element) -> Record:
     )
 
 
+# The guests of a host were asked for in few ways: each is read once.
+_READ: dict[tuple[object, ...], Intent] = {}
+_MOST_READ = 256
+
+
 def _read_intent(element: etree._Element) -> Intent:
+    said = [(name, value) for name, value in element.items() if name != "made"]
+    key = (*said, *(etree.tostring(each, with_tail=False) for each in element if each.tag != _SOURCE))
+    intent = _READ.get(key)
+    if intent is None:
+        intent = _read_anew(element)
+        if len(_READ) >= _MOST_READ:
+            _READ.clear()
+        _READ[key] = intent
+    return intent
+
+
+def _read_anew(element: etree._Element) -> Intent:
     policy = json_line(element.get("policy"))
     if policy is None and "policy" in element.attrib:
         raise InputError("policy", element.get("policy"), "is no JSON that numa.virt has written")

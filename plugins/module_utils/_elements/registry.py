@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.element import (
@@ -59,15 +60,22 @@ _SAID = sorted(ELEMENTS, key=lambda each: each.said)
 
 def read_placement(root: etree._Element) -> Placement:
     """The placement that a definition says, under libvirt's rules (virDomainVcpuParse, virDomainNumatuneParseXML)."""
+    return _placement_of(tuple(element.read(root) for element in ELEMENTS))
+
+
+@lru_cache(maxsize=256)
+def _placement_of(values: tuple[Any, ...]) -> Placement:
+    """The placement of a value of each element: many guests of a host say the same."""
     placement = Placement()
-    for element in ELEMENTS:
-        placement = _put(element, placement, element.read(root))
+    for element, value in zip(ELEMENTS, values):
+        placement = _put(element, placement, value)
     return _completed(placement)
 
 
 def _put(element: Element, placement: Placement, value: Any) -> Placement:
     """Most elements of most guests say nothing, or stay: no copy is made for them."""
-    return placement if value == element.of(placement) else element.put(placement, value)
+    there = element.of(placement)
+    return placement if value is there or value == there else element.put(placement, value)
 
 
 def _completed(placement: Placement) -> Placement:
@@ -127,6 +135,8 @@ def knob_changes(before: Placement, after: Placement, driver: Driver) -> list[Ch
 
 
 def _differences(elements: Iterable[Element], before: Placement, after: Placement) -> list[Change]:
+    if before is after or before == after:
+        return []
     return [change for each in elements for change in each.differences(each.of(before), each.of(after))]
 
 
@@ -166,11 +176,13 @@ def kept_parts(record: etree._Element, space: str) -> dict[str, Any]:
     return _with_knobs(each.kept(record, space) for each in ELEMENTS)
 
 
+@lru_cache(maxsize=256)
 def named_parts(placement: Placement) -> HostParts:
     """All parts of the host that a placement names."""
     return _all_parts(each.host_parts(each.of(placement)) for each in ELEMENTS)
 
 
+@lru_cache(maxsize=256)
 def asked_parts(intent: Intent) -> HostParts:
     """All parts of the host that a user named."""
     return _all_parts(each.asked_parts(intent) for each in ELEMENTS)

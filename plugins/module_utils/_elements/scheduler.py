@@ -144,7 +144,7 @@ class ThreadSchedulers(Knob):
             parent.extend(_elements(asked, space, "policy"))
 
     def kept(self, record: etree._Element, space: str) -> Mapping[str, Any]:
-        parent = record.find(f"{space}{self.name}")
+        parent = xml.child(record, f"{space}{self.name}")
         return {} if parent is None else {self.name: _read(parent, "policy", _of_record, space)}
 
     def refused(self, driver: Driver) -> str | None:
@@ -213,9 +213,11 @@ def _read(
     space: str = "",
 ) -> Schedulers:
     """What elements say; ``scheduler`` reads one of its policy and its priority. Raises InputError."""
+    if parent is None:
+        return _NOTHING
     numbered: dict[str, dict[int, Scheduler]] = {"vcpu": {}, "iothread": {}, "emulator": {}}
     for kind, (tag, numbered_by) in _KINDS.items():
-        for each in parent.iterchildren(f"{space}{tag}") if parent is not None else ():
+        for each in parent.iterchildren(f"{space}{tag}"):
             numbers = set_in(each.get(numbered_by), f"{tag}/@{numbered_by}") if numbered_by else CpuSet([0])
             found = scheduler(each.get(attribute, ""), each.get("priority"), tag)
             numbered[kind].update(dict.fromkeys(numbers or (), found))

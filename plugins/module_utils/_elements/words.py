@@ -79,7 +79,9 @@ def set_in(text: str | None, option: str) -> CpuSet | None:
 def sets_in(parent: etree._Element | None, tag: str, key: str) -> Pins:
     """The sets of a parent's children, by the number in an attribute."""
     found: dict[int, CpuSet] = {}
-    for each in parent.iterchildren(tag) if parent is not None else ():
+    if parent is None:
+        return ()
+    for each in parent.iterchildren(tag):
         cpus = set_in(each.get("cpuset"), tag)
         if cpus is not None:
             found[xml.number(each, key)] = cpus
@@ -97,7 +99,7 @@ def keep_sets(sets: Pins | None, record: etree._Element, space: str, tag: str, e
 
 def kept_sets(record: etree._Element, space: str, tag: str, each_tag: str) -> Pins | None:
     """Take them out again."""
-    parent = record.find(f"{space}{tag}")
+    parent = xml.child(record, f"{space}{tag}")
     return sets_in(parent, f"{space}{each_tag}", "id") if parent is not None else None
 
 

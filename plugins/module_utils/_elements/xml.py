@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import re
 import traceback
+from collections.abc import Iterator
 from typing import Optional, cast
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import XmlError
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 
 __all__ = [
-    "LXML_IMPORT_ERROR", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize",
+    "LXML_IMPORT_ERROR", "below", "child", "etree", "line_of", "local_name", "number", "parse", "path_of", "serialize",
     "text_of",
 ]  # fmt: skip
 
@@ -97,9 +98,10 @@ def parse(text: str, option: str = "xml", lenient: bool = False) -> etree._Eleme
             ) from None
         # Well-formed all the same: nothing is there to recover, but without this lxml refuses.
         root = etree.fromstring(encoded, _parser(recover=True))
-    if root.getroottree().docinfo.internalDTD is not None:
+    if "<!DOCTYPE" in body and root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(option, "has a document type declaration", "remove <!DOCTYPE …>: entities and DTDs are refused")
-    for each in root.iter(etree.Element):
+    # Each has a sign of its own, so that most documents need not be walked.
+    for each in root.iter(etree.Element) if body.count("=") > MAX_ATTRIBUTES else ():
         # lxml looks at all of them for each of them.
         if len(each.attrib) > MAX_ATTRIBUTES:
             raise XmlError(option, f"an element has more than {MAX_ATTRIBUTES} attributes", None, line_of(each))
@@ -131,7 +133,15 @@ def serialize(element: etree._Element) -> str:
 
 def child(parent: etree._Element, tag: str) -> etree._Element | None:
     """The first child element of that name."""
-    return next((each for each in parent.iterchildren(tag=etree.Element) if each.tag == tag), None)
+    return next(parent.iterchildren(tag), None)
+
+
+def below(parent: etree._Element, *path: str) -> Iterator[etree._Element]:
+    """Every element at the end of a path of names: findall(), which reads its path anew each time, at a third of the
+    cost."""
+    if len(path) == 1:
+        return iter(parent.iterchildren(path[0]))
+    return (found for each in parent.iterchildren(path[0]) for found in below(each, *path[1:]))
 
 
 def path_of(element: etree._Element) -> str:

@@ -32,7 +32,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.plan import (
     name_of,
     plan_domain,
 )
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, with_warnings
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_if, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
     Session,
@@ -134,12 +134,12 @@ def carry_out(
     if plan.acts:
         look_again(session, attempt.name, known, plan.state_before, bool(plan.live and plan.live.steps))
     try:
-        domain = _define(session, plan, known, attempt)
+        domain, made = _define(session, request, plan, known, attempt)
         lost = overwritten(session, known, domain, attempt.backup_file) if plan.redefines else None
         if plan.saved is not None:
             attempt.rewrite_image(domain, plan.saved)
         observation = _bring_to_state(session, request, plan, domain, attempt)
-        stored = _stored(session, plan, known, domain)
+        stored = made if made is not None else _stored(session, plan, required(known), domain)
         state = domain.state() if plan.acts else plan.state_before
         if request.state == "running" and state not in RUNNING:
             raise _not_running(plan, attempt, domain, state)
@@ -153,25 +153,33 @@ def carry_out(
     if lost is not None:
         result["overwritten"] = lost
         result.setdefault("warnings", []).append(overwritten_warning(domain.name, lost))
-    if given is not None and isinstance(stored, XmlDefinition):
+    # What it did not keep of a document it said when it was given that.
+    if given is not None and plan.redefines and isinstance(stored, XmlDefinition):
         dropped = given.dropped_elements(stored)
         if dropped:
             result.setdefault("warnings", []).append(f"libvirt did not keep these elements of xml: {few(dropped, 10)}")
     return result
 
 
-def _define(session: Session, plan: Plan, known: Known | None, attempt: Attempt) -> Domain:
-    """Write the definition where it changes. A definition that libvirt refuses leaves the old one as it was."""
+def _define(
+    session: Session, request: Request, plan: Plan, known: Known | None, attempt: Attempt
+) -> tuple[Domain, Definition | None]:
+    """Write the definition where it changes, and read what became of it: None where it does not.
+
+    A definition that libvirt refuses leaves the old one as it was.
+    """
     if not plan.redefines:
-        return required(known).domain
+        return required(known).domain, None
     domain = attempt.define(plan.document.text)
     made = session.definition(domain)
     record = plan.record
     if record is not None and record.source is not None and record.stored is None and isinstance(made, XmlDefinition):
         store_record(domain, replace(record, stored=made.digest), live=False)
-        made = session.definition(domain)
+        attempt.written = domain.definition()
+        # It differs in the record, which only the text of a result would show.
+        return domain, XmlDefinition.read(attempt.written, domain.name) if request.shows else made
     attempt.written = made.text
-    return domain
+    return domain, made
 
 
 def _bring_to_state(
@@ -213,12 +221,11 @@ def _held_to(plan: Plan) -> Placement | None:
     return held_while(plan.target.placement, {restart.element for restart in plan.restarts})
 
 
-def _stored(session: Session, plan: Plan, known: Known | None, domain: Domain) -> Definition:
-    """The definition after the run, of a transient domain the live one; read again only where it changed."""
-    lasting = known is None or known.persistent
-    if known is not None and not plan.redefines and (lasting or plan.live is None or not plan.live.steps):
+def _stored(session: Session, plan: Plan, known: Known, domain: Domain) -> Definition:
+    """The definition that was not written, of a transient domain the live one; read again only where that changed."""
+    if known.persistent or plan.live is None or not plan.live.steps:
         return known.config
-    return session.definition(domain) if lasting else session.live(domain)
+    return session.live(domain)
 
 
 def _result(
@@ -242,6 +249,7 @@ def _result(
         changes.append(Change("state", before, "running", "live"))
     elif plan.restarts_now:
         changes.append(Change("state", plan.state_before, "restarted", "live"))
+    shown = plan.document if plan.redefines or plan.before is None else plan.before
     result: dict[str, Any] = {
         "changed": bool(changes),
         "name": plan.document.shape.name,
@@ -254,7 +262,7 @@ def _result(
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "diff": diff_of(plan.before, plan.document if plan.redefines or plan.before is None else plan.before, changes),
+        **diff_if(request.diff, plan.before, shown, changes),
     }
     if request.shows:
         result[document.shown_as] = document.masked_text

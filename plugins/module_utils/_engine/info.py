@@ -30,6 +30,7 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.finding import
     finding_as_result,
     summary_of,
 )
+from ansible_collections.numa.virt.plugins.module_utils._findings.view import View
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
@@ -169,11 +170,13 @@ def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[F
     if devices:
         host = session.devices.on(host, devices)
     facts = Facts(host, session.driver, guests, rules)
-    if wants_free(facts):
+    view = View(facts)
+    if wants_free(facts, view):
         free = {cell.id: cell for cell in session.host_with_free().cells}
         cells = tuple(replace(cell, free=free[cell.id].free, pools=free[cell.id].pools) for cell in host.cells)
         facts = replace(facts, host=replace(host, cells=cells))
-    return find(facts)
+        view = View(facts)
+    return find(facts, view)
 
 
 def _facts(session: Session, each: _Read) -> GuestFacts:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 
 # (cell, KiB of a huge page), None for ordinary memory.
 Pool = tuple[int, "int | None"]
@@ -49,13 +49,31 @@ class Move:
     anywhere: bool = False
 
     @cached_property
+    def left(self) -> CpuSet:
+        """CPUs that it leaves."""
+        return self.before - self.after
+
+    @cached_property
+    def own_left(self) -> CpuSet:
+        """CPUs of its own that it gives up."""
+        return self.before_own - self.after_own
+
+    @cached_property
+    def frees_memory(self) -> bool:
+        return any(self.frees(pool) for pool in self.memory_before)
+
+    @cached_property
+    def gets_memory(self) -> bool:
+        return any(self.gets(pool) for pool in self.memory_after)
+
+    @cached_property
     def newly_own(self) -> CpuSet:
         """CPUs that become its own."""
         return self.after_own - (self.before_own if self.runs else EMPTY)
 
     def cpus_from(self, other: Move) -> CpuSet:
         """CPUs that it gets once the other has left them: of its own, or those that were the other's own."""
-        return (self.newly_own & (other.before - other.after)) | (self.new & (other.before_own - other.after_own))
+        return (self.newly_own & other.left) | (self.new & other.own_left)
 
     def gets(self, pool: Pool) -> int:
         """KiB that it takes now."""
@@ -97,6 +115,12 @@ class Order:
         # Who may run on every CPU is in everybody's way.
         ordered = sorted(moves, key=lambda move: (not move.anywhere, move.name))
         self._waiting = {move.name: move for move in ordered}
+        self._leaving = {move.name: move for move in ordered if move.left or move.own_left or move.frees_memory}
+        left = union(move.left for move in ordered)
+        own_left = union(move.own_left for move in ordered)
+        # Whoever gets nothing that anybody leaves waits for nobody, whatever comes: mostly that is everybody.
+        self._after_cpus = {move.name for move in ordered if move.newly_own & left or move.new & own_left}
+        self._wanting = {move.name: move for move in ordered if move.name in self._after_cpus or move.gets_memory}
         self._room = dict(room)
         self._kept: list[_Kept] = []
 
@@ -111,7 +135,7 @@ class Order:
         Whoever was taken with nothing to wait for must be told of with left() or failed() before the next one.
         """
         # Nobody waits in vain before somebody has kept something.
-        for move in self._waiting.values() if self._kept else ():
+        for move in self._wanting.values() if self._kept else ():
             waits = self._in_vain(move)
             if waits:
                 return self._not_moved(move, waits)
@@ -119,7 +143,7 @@ class Order:
             for move in self._waiting.values():
                 # A guest that does not run is on no CPU: where all wait for each other, it is passed over.
                 if not self._waits_for(move, only_running):
-                    del self._waiting[move.name]
+                    self._has_its_turn(move)
                     return move.name, ()
         for move in self._waiting.values():
             return self._not_moved(move, tuple(self._waits_for(move, True)))
@@ -130,26 +154,30 @@ class Order:
         if not move.memory_stays:
             for pool in {*move.memory_before, *move.memory_after}:
                 self._room[pool] = self._room.get(pool, 0) + move.frees(pool) - move.gets(pool)
-        if cpus or move.memory_stays:
+        if cpus or (move.memory_stays and move.frees_memory):
             self._kept.append(_Kept(move, AFTER_RESTART, cpus, move.memory_stays))
 
     def failed(self, move: Move) -> None:
         self._kept.append(_Kept(move, FAILED, move.before, True))
 
+    def _has_its_turn(self, move: Move) -> None:
+        for moves in (self._waiting, self._leaving, self._wanting):
+            moves.pop(move.name, None)
+
     def _not_moved(self, move: Move, waits: tuple[Wait, ...]) -> tuple[str, tuple[Wait, ...]]:
-        del self._waiting[move.name]
+        self._has_its_turn(move)
         self._kept.append(_Kept(move, NOT_MOVED, move.before, True))
         return move.name, waits
 
     def _in_vain(self, move: Move) -> tuple[Wait, ...]:
         """What it waits for that nobody leaves any more in this run."""
         found = []
-        for kept in self._kept:
+        for kept in self._kept if move.name in self._after_cpus else ():
             cpus = move.cpus_from(kept.move) & kept.cpus
             if cpus:
                 found.append(Wait(kept.move.name, f"CPUs {cpus}", kept.why))
         for pool in self._short(move):
-            if any(each is not move and each.frees(pool) and not each.memory_stays for each in self._waiting.values()):
+            if any(each is not move and each.frees(pool) and not each.memory_stays for each in self._leaving.values()):
                 continue
             found += [
                 Wait(kept.move.name, _memory(pool), kept.why)
@@ -161,10 +189,12 @@ class Order:
     def _waits_for(self, move: Move, only_running: bool) -> list[Wait]:
         """What others will leave that have not had their turn."""
         found = []
-        short = self._short(move)
-        if not move.newly_own and not move.new and not short:
+        if move.name not in self._wanting:
             return []
-        for other in self._waiting.values():
+        short = self._short(move)
+        if move.name not in self._after_cpus and not short:
+            return []
+        for other in self._leaving.values():
             if other is move or (only_running and not other.runs):
                 continue
             cpus = move.cpus_from(other)

@@ -24,7 +24,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, apply_live, plan_live
 from ansible_collections.numa.virt.plugins.module_utils._engine.plan import name_of
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of, kept_warnings, with_warnings
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_if, kept_warnings, with_warnings
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_image, read_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -79,6 +79,7 @@ class PinRequest:
     backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
+    diff: bool = True
 
 
 def pin_domain(connection: Connection, request: PinRequest) -> dict[str, Any]:
@@ -157,7 +158,7 @@ def _pin(session: Session, request: PinRequest, name: str) -> dict[str, Any]:
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "diff": diff_of(known.config, document if to_config else known.config, changes),
+        **diff_if(request.diff, known.config, document if to_config else known.config, changes),
     }
     if attempt.backup_file is not None:
         result["backup_file"] = attempt.backup_file

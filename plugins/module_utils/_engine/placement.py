@@ -114,7 +114,7 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     _check_room(request, jobs)
     _carry_out(session, request, jobs, room_of(made), tally)
     tally.done.sort(key=lambda done: done[0].name)
-    result = result_of(session, made, tally.done, placement_warnings(session, request, guests, known))
+    result = result_of(session, made, tally.done, request.diff, placement_warnings(session, request, guests, known))
     tally.raise_failures(result)
     if result["changed"] and not request.check_mode:
         _hold_against_host(session, request, made, there.values(), result)
@@ -285,6 +285,7 @@ def _job(
         lock_dir=request.lock_dir,
         made_cells=made_cells,
         shows=False,
+        diff=request.diff,
     )
     planned = one.plan_domain(session, own, given, guest.known, guest.name)
     return _Job(

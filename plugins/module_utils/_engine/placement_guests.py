@@ -71,6 +71,7 @@ class PlacementRequest:
     check_mode: bool = False
     lock_dir: str | None = None
     lock_timeout: float = 300.0
+    diff: bool = True
 
     @property
     def wanted_state(self) -> str:

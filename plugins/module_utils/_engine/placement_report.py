@@ -59,9 +59,13 @@ def _from_somewhere(change: Change) -> bool:
 
 
 def result_of(
-    session: Session, plan: Plan, done: Sequence[tuple[Placed, dict[str, Any]]], warnings: Iterable[str] = ()
+    session: Session,
+    plan: Plan,
+    done: Sequence[tuple[Placed, dict[str, Any]]],
+    diff: bool,
+    warnings: Iterable[str] = (),
 ) -> dict[str, Any]:
-    """What numa_placement documents. ``done`` are placements with numa_domain's result for each."""
+    """What numa_placement documents. ``done`` are placements with numa_domain's result for each, with a diff or not."""
     domains = [
         {
             **{name: result[name] for name in _KEPT},
@@ -72,13 +76,14 @@ def result_of(
         for placed, result in done
     ]
     changed = any(each["changed"] for each in domains)
-    return {
+    whole = plan_as_result(plan)
+    result = {
         "changed": changed,
         "driver": session.driver.name,
-        "plan": plan_as_result(plan),
+        "plan": whole,
         "domains": domains,
         "moves": list(plan.moves),
-        "rejections": plan_as_result(plan)["rejections"],
+        "rejections": whole["rejections"],
         "restart_required": any(each["restart_required"] for each in domains),
         "warnings": [
             *warnings,
@@ -86,11 +91,13 @@ def result_of(
             *(note.message for note in plan.notes),
             *(warning for _placed, result in done for warning in result.get("warnings", ())),
         ],
-        "diff": {
+    }
+    if diff:
+        result["diff"] = {
             "before": _use_text(plan.before) + _texts(done, "before"),
             "after": _use_text(plan.after) + _texts(done, "after"),
-        },
-    }
+        }
+    return result
 
 
 def _use_text(cells: Sequence[CellUse]) -> str:

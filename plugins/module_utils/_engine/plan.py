@@ -48,7 +48,7 @@ class Request:
     """Options of numa_domain, read. ``state`` is "defined" or "running"; ``shutdown_timeout`` is in seconds.
 
     ``made_cells`` says that the guest's own cells in ``xml`` are not its user's; ``shows`` that the result has the
-    definition.
+    definition, ``diff`` that it has a diff.
     """
 
     name: str | None
@@ -64,6 +64,7 @@ class Request:
     lock_dir: str | None = None
     made_cells: bool = False
     shows: bool = True
+    diff: bool = True
 
 
 @dataclass
@@ -253,12 +254,7 @@ def _rest_differs(given: XmlDefinition, known: Known) -> bool:
     It does not where both say the same, or where the definition is just what libvirt once made of this very document.
     """
     existing = _xml_of(known)
-    completed = given.completed(existing)
-    record = known.record
-    as_made = record is not None and (record.source, record.stored) == (given.digest, existing.digest)
-    if as_made and completed.same_secrets(existing):
-        return False
-    return not completed.same_rest(existing)
+    return not given.made_into(existing, known.record) and not given.completed(existing).same_rest(existing)
 
 
 def _xml_of(known: Known) -> XmlDefinition:

@@ -27,7 +27,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.guard import (
     read_present,
 )
 from ansible_collections.numa.virt.plugins.module_utils._engine.live import LivePlan, apply_live, plan_live
-from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_of
+from ansible_collections.numa.virt.plugins.module_utils._engine.report import diff_if
 from ansible_collections.numa.virt.plugins.module_utils._engine.saved import SavedPlan, plan_saved
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import (
     Known,
@@ -74,6 +74,7 @@ class ReleaseRequest:
     backup_dir: str = field(default_factory=node_backup.default_directory)
     check_mode: bool = False
     lock_dir: str | None = None
+    diff: bool = True
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ def release_domains(connection: Connection, request: ReleaseRequest) -> dict[str
         def turn(name: str) -> None:
             job = jobs[name]
             with one_guest(session, tally, name, job.known, request.backup_dir if request.backup else None):
-                tally.done.append(_result(job, *(_release(session, request, job) if not request.check_mode else ())))
+                done = _release(session, request, job) if not request.check_mode else ()
+                tally.done.append(_result(job, request.diff, *done))
 
         take_turns(list(jobs), tally, turn)
         result = _whole(session, request, tally.done, [*warnings, *said])
@@ -144,17 +146,19 @@ def _whole(
     session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]], warnings: Sequence[str]
 ) -> dict[str, Any]:
     changed = [each for each in results if each["changed"]]
-    return {
+    whole: dict[str, Any] = {
         "changed": bool(changed),
         "driver": session.driver.name,
         "domains": [{name: each[name] for name in each if name != "diff"} for each in results],
         "restart_required": any(each["restart_required"] for each in results),
         "warnings": [*_warnings(session, request, results), *warnings],
-        "diff": {
+    }
+    if request.diff:
+        whole["diff"] = {
             side: "".join(f"domain {each['name']}:\n{each['diff'][side]}\n" for each in changed)
             for side in ("before", "after")
-        },
-    }
+        }
+    return whole
 
 
 def _warnings(session: Session, request: ReleaseRequest, results: Sequence[dict[str, Any]]) -> list[str]:
@@ -262,7 +266,9 @@ def _release(session: Session, request: ReleaseRequest, job: _Job) -> tuple[str 
     return attempt.backup_file, lost
 
 
-def _result(job: _Job, backup_file: str | None = None, lost: dict[str, Any] | None = None) -> dict[str, Any]:
+def _result(
+    job: _Job, diff: bool, backup_file: str | None = None, lost: dict[str, Any] | None = None
+) -> dict[str, Any]:
     restarts = list(job.live.restarts) if job.live is not None else []
     if job.saved is not None and job.changes:
         restarts += _kept_cells(job.saved.before)
@@ -279,5 +285,5 @@ def _result(job: _Job, backup_file: str | None = None, lost: dict[str, Any] | No
         "changes": changes_as_result(changes),
         "restart_required": bool(restarts),
         "restart_reasons": restarts_as_result(restarts),
-        "diff": diff_of(job.known.config, shown, changes),
+        **diff_if(diff, job.known.config, shown, changes),
     }

@@ -20,6 +20,11 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
 
+def diff_if(wanted: bool, before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, Any]:
+    """The key of a result that holds the diff, where Ansible was asked for one: nobody else would look at it."""
+    return {"diff": diff_of(before, after, changes)} if wanted else {}
+
+
 def diff_of(before: Definition | None, after: Definition, changes: Iterable[Change]) -> dict[str, str]:
     """Shape: Ansible's ``{"before": text, "after": text}``. Never a secret."""
     changes = list(changes)
@@ -50,6 +55,8 @@ def with_warnings(result: dict[str, Any], said: Sequence[str]) -> dict[str, Any]
 
 def kept_warnings(host: Host, definition: Definition, placement: Placement) -> list[str]:
     """A line for each part of the host that a guest would be given by number where it is not, once it is placed so."""
+    if not definition.kept:
+        return []
     sets = {vcpu: placement.of_vcpu(vcpu) for vcpu in definition.shape.present}
     name = shown(definition.shape.name)
     return [f"domain {name}: {each}: {each.mend}" for each in away(definition.kept, host, sets)]

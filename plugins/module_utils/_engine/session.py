@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     UnreadableError,
     shown,
 )
-from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target, resolve
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Resolver, Target
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import (
     NAMESPACE,
     PREFIX,
@@ -86,13 +86,14 @@ class Session:
         if self.driver.pools:
             self.xen = connection.xen_tools()
             self.host = host.with_pools(self.xen.pools() if self.xen is not None else ())
+        self._resolver = Resolver(self.driver)
         self._map_length: int | None = None
 
     def resolve(
         self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, shape: Shape
     ) -> Target:
         """_intent.resolve.resolve() on this host."""
-        return resolve(wish, stored, current, settled, self.host_for(shape), self.driver, shape)
+        return self._resolver(wish, stored, current, settled, self.host_for(shape), shape)
 
     def check_definable(self, placement: Placement) -> None:
         """Raises InputError for a placement that this version of libvirt would refuse to define."""

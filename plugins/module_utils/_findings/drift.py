@@ -20,7 +20,6 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.facts import S
 from ansible_collections.numa.virt.plugins.module_utils._findings.finding import Finding, finding
 from ansible_collections.numa.virt.plugins.module_utils._findings.mending import REFUSED, placed_again, refusal
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, placed_by
-from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import resolve
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
@@ -52,6 +51,8 @@ class Difference:
 
 def differences(view: View, host: Host, one: Said, other: Said) -> list[Difference]:
     """What two documents of one guest mean differently, for what both have."""
+    if one.placement == other.placement and one.shape == other.shape:
+        return []
     found = []
     vcpus = sorted({*one.shape.present} & {*other.shape.present})
     automatic = one.placement.automatic, other.placement.automatic
@@ -147,7 +148,7 @@ def _wanted(view: View, seen: Seen, config: Said, intent: Intent) -> Placement:
     """What the definition would say if the modules were asked for nothing new, which they do not refuse."""
     shape, current = config.shape, config.placement
     if intent.names_region:
-        return resolve(_NOTHING, intent, current, current.cpuset, seen.host, view.driver, shape).encoded
+        return view.resolve(_NOTHING, intent, current, current.cpuset, seen.host, shape).encoded
     # Pins alone say nothing of the rest.
     pins = {**dict(current.vcpu_pins), **dict(intent.vcpu_pins or ())}
     threads = {**dict(current.iothread_pins), **dict(intent.iothread_pins or ())}

@@ -28,9 +28,12 @@ from ansible_collections.numa.virt.plugins.module_utils._findings.view import Vi
 _NAMES_MISSING = ("cpu_missing", "cpu_offline", "cell_missing")
 
 
-def find(facts: Facts) -> tuple[Finding, ...]:
-    """All findings, the worst first; the same facts give the same ones, in whatever order the guests come."""
-    view = View(facts)
+def find(facts: Facts, view: View | None = None) -> tuple[Finding, ...]:
+    """All findings, the worst first; the same facts give the same ones, in whatever order the guests come.
+
+    ``view`` is that of the facts, where the caller has it already.
+    """
+    view = view if view is not None else View(facts)
     missing = list(find_missing(view))
     faulty = frozenset(each.domain for each in missing if each.domain is not None and each.code in _NAMES_MISSING)
     return in_order(
@@ -48,9 +51,9 @@ def find(facts: Facts) -> tuple[Finding, ...]:
     )
 
 
-def wants_free(facts: Facts) -> bool:
+def wants_free(facts: Facts, view: View | None = None) -> bool:
     """Whether a finding depends on the free memory of cells: a guest may be on too many of them, or has devices."""
-    view = View(facts)
+    view = view if view is not None else View(facts)
     return any(
         seen.settled and (seen.said.needs.devices or (len(seen.meant_cells) > 1 and spanning_matters(view, seen)))
         for seen in view.guests

@@ -18,7 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtE
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Said
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View
-from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target, resolve
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Target
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
     BINDING_MODES,
@@ -105,7 +105,7 @@ def _target(view: View, seen: Seen, wish: Intent) -> Target:
     """Raises NumaVirtError."""
     said = _document(seen)
     now = said.placement
-    return resolve(wish, seen.facts.intent, now, now.cpuset, seen.host, view.driver, said.shape)
+    return view.resolve(wish, seen.facts.intent, now, now.cpuset, seen.host, said.shape)
 
 
 def _held_to(view: View, seen: Seen, wish: Intent) -> Placement | None:

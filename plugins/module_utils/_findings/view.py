@@ -30,6 +30,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import InputErro
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Resolver
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     Capacity,
     either,
@@ -153,6 +154,7 @@ class View:
         self.driver = facts.driver
         self.host = facts.host
         self.capacity = Capacity(facts.host, facts.rules)
+        self.resolve = Resolver(facts.driver)
         self._pools: dict[str | None, Host] = {}
         guests = sorted(facts.guests, key=lambda each: each.name)
         self.guests = tuple(self._seen(each) for each in guests if each.name != facts.driver.control_domain)
@@ -175,7 +177,8 @@ class View:
         return said and replace(said, placement=self.driver.obeyed(said.placement))
 
     def _seen(self, guest: GuestFacts) -> Seen:
-        guest = replace(guest, config=self._obeyed(guest.config), live=self._obeyed(guest.live))
+        if not self.driver.numatune:
+            guest = replace(guest, config=self._obeyed(guest.config), live=self._obeyed(guest.live))
         said = guest.live if guest.live is not None else guest.config
         if said is None:
             raise ValueError(f"{guest.name!r} has no definition at all")

@@ -13,6 +13,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -80,6 +81,8 @@ def wish_of(entry: Mapping[str, Any], task: Mapping[str, Any], stored: str | Non
     return before if before is not None else PolicyWish(**said)
 
 
+# The guests of a host were asked for in few ways: each is read, and written, once.
+@lru_cache(maxsize=256)
 def wish_to_json(wish: PolicyWish) -> str:
     """One line, in one written form; what is as by default is left out, but for the policy."""
     parts = {
@@ -91,6 +94,7 @@ def wish_to_json(wish: PolicyWish) -> str:
     return json.dumps(parts, sort_keys=True)
 
 
+@lru_cache(maxsize=256)
 def wish_from_json(text: str) -> PolicyWish | None:
     """None for text that wish_to_json() cannot have written."""
     try:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Optional
+from typing import Any, Optional
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import (
     check_knobs,
@@ -146,6 +146,26 @@ def resolve(
         knobs=knobs_said,
     )
     return Target(placement, driver.encode(placement, shape.starting_vcpus), intent)
+
+
+class Resolver:
+    """resolve() on one host, of whose guests many are asked alike: what only their names tell apart is answered once.
+
+    ``host`` is the host as a guest of that shape sees it, which its cpupool alone decides.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._answers: dict[tuple[Any, ...], Target] = {}
+
+    def __call__(
+        self, wish: Intent, stored: Intent | None, current: Placement, settled: CpuSet | None, host: Host, shape: Shape
+    ) -> Target:
+        key = (wish, stored, current, settled, shape.kind)
+        target = self._answers.get(key)
+        if target is None:
+            target = self._answers[key] = resolve(wish, stored, current, settled, host, self._driver, shape)
+        return target
 
 
 def check_cpus(cpus: CpuSet, host: Host, option: str) -> None:

@@ -29,6 +29,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
 
 # What libvirt is to keep our record by, where that alone is stored.
 NAMESPACE, PREFIX = record_xml.NAMESPACE, record_xml.PREFIX
+# What is read once of a document, and no owned element has a part in.
+_OF_THE_REST = frozenset({"shape", "needs", "kept"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +155,13 @@ class XmlDefinition:
         registry.write_placement(root, placement)
         if record is not None:
             record_xml.write_record(root, record)
-        return XmlDefinition(root)
+        return self._with_the_same_rest(root)
+
+    def _with_the_same_rest(self, root: etree._Element) -> XmlDefinition:
+        """A document in which only what is owned may differ: what of the rest is known already stays so."""
+        new = XmlDefinition(root)
+        new.__dict__.update({name: self.__dict__[name] for name in _OF_THE_REST & self.__dict__.keys()})
+        return new
 
     def released(self) -> XmlDefinition:
         return self.without_made_cells().unplaced()
@@ -195,7 +203,12 @@ class XmlDefinition:
     @cached_property
     def digest(self) -> str:
         """Of the rest, without secrets."""
-        return domain_xml.digest(self._masked[0])
+        plain = self._plain_digest
+        return plain if plain is not None else domain_xml.digest(self._masked[0])
+
+    @cached_property
+    def _plain_digest(self) -> str | None:
+        return domain_xml.plain_digest(self.root)
 
     def completed(self, existing: XmlDefinition) -> XmlDefinition:
         """This document of a user as a redefinition of a domain: its UUID, and secrets that a dump leaves out.
@@ -205,6 +218,18 @@ class XmlDefinition:
         root = copy.deepcopy(self.root)
         domain_xml.complete(root, existing.root)
         return XmlDefinition(root)
+
+    def made_into(self, existing: XmlDefinition, record: Record | None) -> bool:
+        """Whether a domain is just what libvirt once made of this very document of its user, by the domain's record.
+
+        Raises InputError where this document has another UUID.
+        """
+        domain_xml.check_uuid(self.root, existing.root)
+        if record is None or (record.source, record.stored) != (self.digest, existing.digest):
+            return False
+        if self._plain_digest is not None and existing._plain_digest is not None:
+            return True  # where none are there is nothing more to compare
+        return self.completed(existing).same_secrets(existing)
 
     def same_rest(self, other: XmlDefinition) -> bool:
         return domain_xml.same_rest(self.root, other.root)

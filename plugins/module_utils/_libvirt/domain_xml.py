@@ -14,16 +14,20 @@ import copy
 import hashlib
 import re
 from collections import deque
+from collections.abc import Iterator
 
 from ansible_collections.numa.virt.plugins.module_utils._elements import xml
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import strip_owned
-from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree, path_of
+from ansible_collections.numa.virt.plugins.module_utils._elements.xml import etree
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, XmlError, required
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import memory_xml
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import holds_none, masked
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS, Shape
 
+_COUNT = re.compile(r"\s*[0-9]{1,6}\s*")
+_UUID = re.compile("[0-9a-f]{32}")
+_NOT_IN_UUID = re.compile(r"[\s-]")
 _NO_NAME = re.compile(r"[\r\n/]")
 
 # Of these libvirt takes the first or the sum: it could not be told what a second one means.
@@ -42,11 +46,10 @@ def checked(root: etree._Element, option: str) -> etree._Element:
         name = xml.local_name(root.tag)
         raise XmlError(option, f"the document is a <{name}>{where}", "give a libvirt <domain>", xml.line_of(root))
     seen = set()
-    for each in root:
+    for each in root.iterchildren(*_ONCE):
         if each.tag in seen:
             raise XmlError(option, f"<{each.tag}> stands there twice", "put them into one", xml.line_of(each))
-        if each.tag in _ONCE:
-            seen.add(each.tag)
+        seen.add(each.tag)
     name = _text(root, "name")
     if not name.strip(" \t\r\n") and ("\n" in name or not name):
         raise XmlError(option, "the domain has no <name>", "add one", xml.line_of(root.find("name")))
@@ -57,8 +60,8 @@ def checked(root: etree._Element, option: str) -> etree._Element:
         said = "a /" if wrong[0] == "/" else "a line break"
         raise XmlError(option, f"<name> holds {said}", "give a name without", xml.line_of(root.find("name")))
     for path in ("vcpu", "iothreads"):
-        element = root.find(path)
-        if element is not None and not re.fullmatch(r"\s*[0-9]{1,6}\s*", xml.text_of(element)):
+        element = xml.child(root, path)
+        if element is not None and not _COUNT.fullmatch(xml.text_of(element)):
             raise XmlError(option, f"<{path}> is not a number", None, xml.line_of(element))
         if element is not None and path == "vcpu" and int(xml.text_of(element)) > MAX_CPUS:
             raise XmlError(option, f"<vcpu> is more than {MAX_CPUS}", "no hypervisor has as many", xml.line_of(element))
@@ -70,7 +73,7 @@ def checked(root: etree._Element, option: str) -> etree._Element:
 
 def shape(root: etree._Element) -> Shape:
     """What of a definition a placement depends on."""
-    backing = root.find("memoryBacking")
+    backing = xml.child(root, "memoryBacking")
     early = None
     if backing is not None and backing.find("hugepages") is not None:
         early = "huge pages"
@@ -92,10 +95,10 @@ def shape(root: etree._Element) -> Shape:
 
 def uuid(root: etree._Element) -> str | None:
     """The UUID in libvirt's form, or None where the document has none."""
-    text = re.sub(r"[\s-]", "", _text(root, "uuid")).lower()
+    text = _NOT_IN_UUID.sub("", _text(root, "uuid")).lower()
     if not text:
         return None
-    if not re.fullmatch("[0-9a-f]{32}", text):
+    if not _UUID.fullmatch(text):
         raise XmlError(
             "xml", "<uuid> is not a UUID", "leave it out to let libvirt make one", xml.line_of(root.find("uuid"))
         )
@@ -107,13 +110,9 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
 
     Raises InputError where the document has another UUID.
     """
-    wanted, there = uuid(given), uuid(existing)
-    if wanted is not None and wanted != there:
-        raise InputError(
-            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
-            f"leave <uuid> out or write {there}",
-        )  # fmt: skip
-    if wanted is None:
+    check_uuid(given, existing)
+    there = uuid(existing)
+    if uuid(given) is None:
         element = given.find("uuid")
         if element is None:
             element = etree.Element("uuid")
@@ -135,12 +134,28 @@ def complete(given: etree._Element, existing: etree._Element) -> None:
             source.append(copy.deepcopy(known))
 
 
+def check_uuid(given: etree._Element, existing: etree._Element) -> None:
+    """Raises InputError where a user's document has another UUID than the domain that it is for."""
+    wanted, there = uuid(given), uuid(existing)
+    if wanted is not None and wanted != there:
+        raise InputError(
+            "xml", wanted, f"is not the UUID of the existing domain {_text(existing, 'name')!r}",
+            f"leave <uuid> out or write {there}",
+        )  # fmt: skip
+
+
 def digest(masked_root: etree._Element) -> str:
     """A digest of the rest of a document, without owned elements, white space and secrets.
 
     Secrets are left out so that nothing can be guessed from a digest that anyone may read.
     """
     return hashlib.sha256(_canonical(masked_root)).hexdigest()
+
+
+def plain_digest(root: etree._Element) -> str | None:
+    """The same of a document that surely holds no secret; None where that is not sure."""
+    canonical = _canonical(root)
+    return hashlib.sha256(canonical).hexdigest() if holds_none(canonical.decode("utf-8")) else None
 
 
 def same_rest(one: etree._Element, other: etree._Element) -> bool:
@@ -161,16 +176,25 @@ def rest_text(root: etree._Element) -> str:
 
 def dropped_elements(given: etree._Element, stored: etree._Element) -> list[str]:
     """Paths of elements that a user wrote and that libvirt did not keep. Owned ones are not libvirt's to keep."""
-    kept = {path_of(each) for each in stored.iter(etree.Element)}
+    kept = set(_paths(stored))
+    if kept.issuperset(_paths(given)):
+        return []
     lost: dict[str, None] = {}
     rest = copy.deepcopy(given)
     strip_owned(rest)
-    for each in rest.iter(etree.Element):
-        path = path_of(each)
-        parent = each.getparent()
-        if path not in kept and path not in lost and (parent is None or path_of(parent) in kept):
+    for path in _paths(rest):
+        parent = path.rpartition("/")[0]
+        if path not in kept and (not parent or parent in kept):
             lost[path] = None
     return list(lost)
+
+
+def _paths(element: etree._Element, above: str = "") -> Iterator[str]:
+    """path_of() an element and all below it."""
+    path = above + xml.local_name(element.tag)
+    yield path
+    for each in element.iterchildren(etree.Element):
+        yield from _paths(each, path + "/")
 
 
 def _canonical(root: etree._Element) -> bytes:
@@ -211,20 +235,22 @@ def _disk_key(disk: etree._Element) -> tuple[str, str]:
 
 
 def _current(root: etree._Element) -> int | None:
-    vcpu = root.find("vcpu")
+    vcpu = xml.child(root, "vcpu")
     return xml.number(vcpu, "current") if vcpu is not None and vcpu.get("current") is not None else None
 
 
 def _online(root: etree._Element) -> CpuSet | None:
     """The vCPUs that <vcpus> says are there; None without it. Raises XmlError."""
-    said = {xml.number(each, "id"): each.get("enabled") == "yes" for each in root.iterfind("vcpus/vcpu")}
+    said = {xml.number(each, "id"): each.get("enabled") == "yes" for each in xml.below(root, "vcpus", "vcpu")}
+    if not said:
+        return None
     found = CpuSet(vcpu for vcpu, there in said.items() if there and vcpu < MAX_CPUS)
     return found or None
 
 
 def _iothreads(root: etree._Element) -> tuple[int, ...]:
     """Ids of the IO threads: those listed, then the lowest free ones up to the count (virDomainDefPostParse)."""
-    ids = {xml.number(each, "id") for each in root.iterfind("iothreadids/iothread")}
+    ids = {xml.number(each, "id") for each in xml.below(root, "iothreadids", "iothread")}
     count = int(_text(root, "iothreads") or "0")
     candidate = 1
     while len(ids) < count:
@@ -233,15 +259,16 @@ def _iothreads(root: etree._Element) -> tuple[int, ...]:
     return tuple(sorted(ids))
 
 
-def _text(root: etree._Element, path: str) -> str:
+def _text(root: etree._Element, tag: str) -> str:
     """The text of a child, or nothing."""
-    element = root.find(path)
+    element = xml.child(root, tag)
     return xml.text_of(element) if element is not None else ""
 
 
 def _drop_blank_text(root: etree._Element) -> None:
     for each in root.iter():
-        if each.text is not None and not each.text.strip() and len(each):
+        text, tail = each.text, each.tail
+        if text is not None and not text.strip() and len(each):
             each.text = None
-        if each.tail is not None and not each.tail.strip():
+        if tail is not None and not tail.strip():
             each.tail = None

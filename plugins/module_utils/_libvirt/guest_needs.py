@@ -23,14 +23,11 @@ from ansible_collections.numa.virt.plugins.module_utils._values.devices import M
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell, GuestNeeds, MappedCell
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import MAX_CPUS
 
-# (the guest's device, type of it or of one of its parts) -> what it is called by: a PCI address where that is empty.
+# The guest's device -> type of it or of one of its parts -> what it is called by: a PCI address where that is empty.
 _GIVES = {
-    ("hostdev", "pci"): "",
-    ("hostdev", "mdev"): MDEV,
-    ("interface", "hostdev"): "",
-    ("interface", "vdpa"): VDPA,
-    ("disk", "nvme"): "",
-    ("disk", "vhostvdpa"): VDPA,
+    "hostdev": {"pci": "", "mdev": MDEV},
+    "interface": {"hostdev": "", "vdpa": VDPA},
+    "disk": {"nvme": "", "vhostvdpa": VDPA},
 }
 
 
@@ -61,7 +58,7 @@ def with_guest_cells(document: etree._Element, cells: Iterable[MappedCell]) -> e
 
 def _page_size(root: etree._Element) -> int | None:
     """Where cells of the guest differ, that of the first page that is not for some of them alone, else of the first."""
-    hugepages = root.find("memoryBacking/hugepages")
+    hugepages = next(xml.below(root, "memoryBacking", "hugepages"), None)
     if hugepages is None:
         return None
     pages = hugepages.findall("page")
@@ -71,7 +68,7 @@ def _page_size(root: etree._Element) -> int | None:
 
 def _page_sizes(root: etree._Element, cells: int) -> list[int | None]:
     """The pages of each of the guest's own cells: those for its number, else those for any, else ordinary memory."""
-    hugepages = root.find("memoryBacking/hugepages")
+    hugepages = next(xml.below(root, "memoryBacking", "hugepages"), None)
     if hugepages is None:
         return [None] * cells
     pages = hugepages.findall("page")
@@ -88,23 +85,21 @@ def _page_sizes(root: etree._Element, cells: int) -> list[int | None]:
 def _devices(root: etree._Element) -> tuple[str, ...]:
     """In the order of the document, whatever elements they are in; what each is called says _values.devices."""
     found: list[str] = []
-    for each in root.iterfind("devices/*"):
-        if each.tag == "disk":
-            # A layer below an image, or the other side of a mirror, may be a device too.
-            parts = list(each.iter("*"))
-        else:
-            # libvirt itself shows what it took out of a pool as the interface; its own files have it in <actual>.
-            parts = [each, *each.iterfind("actual")]
+    for each in (each for devices in root.iterchildren("devices") for each in devices.iterchildren(*_GIVES)):
+        tag = str(each.tag)
+        kinds = _GIVES[tag]
+        # A layer below an image, or the other side of a mirror, may be a device too. libvirt itself shows what it took
+        # out of a pool as the interface; its own files have it in <actual>.
+        parts = each.iter("*") if tag == "disk" else (each, *each.iterchildren("actual"))
         for part in parts:
-            found += _given(str(each.tag), part)
+            kind = kinds.get(part.get("type", ""))
+            if kind is not None:
+                found += _given(tag, kind, part)
     return tuple(dict.fromkeys(found))
 
 
-def _given(tag: str, part: etree._Element) -> Iterator[str]:
+def _given(tag: str, kind: str, part: etree._Element) -> Iterator[str]:
     """The host's devices that an element gives the guest; ``tag`` is that of the guest's own device."""
-    kind = _GIVES.get((tag, part.get("type", "")))
-    if kind is None:
-        return
     found = False
     for source in part.iterfind("source" if kind == VDPA else "source/address"):
         name = _name(kind, source)
@@ -126,12 +121,13 @@ def _name(kind: str, source: etree._Element) -> str:
 
 
 def _networks(root: etree._Element) -> tuple[str, ...]:
-    sources = root.iterfind("devices/interface[@type='network']/source")
+    interfaces = (each for each in xml.below(root, "devices", "interface") if each.get("type") == "network")
+    sources = (source for each in interfaces for source in each.iterchildren("source"))
     return tuple(dict.fromkeys(name for name in (each.get("network") for each in sources) if name))
 
 
 def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
-    cells = root.findall("cpu/numa/cell")
+    cells = list(xml.below(root, "cpu", "numa", "cell"))
     if not cells:
         return ()
     numbers = [xml.number(each, "id") if "id" in each.attrib else rank for rank, each in enumerate(cells)]
@@ -155,13 +151,13 @@ def _guest_cells(root: etree._Element) -> tuple[GuestCell, ...]:
 
 def _everyone(root: etree._Element) -> CpuSet:
     """All vCPUs that the guest may have."""
-    vcpu = root.find("vcpu")
+    vcpu = xml.child(root, "vcpu")
     return CpuSet(range(int(xml.text_of(vcpu)) if vcpu is not None else 1))
 
 
 def _threads(root: etree._Element) -> int:
     """libvirt counts vCPUs by thread, then core, die and socket."""
-    topology = root.find("cpu/topology")
+    topology = next(xml.below(root, "cpu", "topology"), None)
     return max(1, xml.number(topology, "threads")) if topology is not None and topology.get("threads") else 1
 
 

@@ -36,6 +36,8 @@ class MemoryDevice:
 
 def size(element: etree._Element, text: str, option: str, example: str | None = None) -> int:
     """A size of an element, in its @unit, as KiB rounded up as libvirt does. Raises XmlError."""
+    if element.get("unit") == "KiB" and text.isdecimal() and text.isascii() and len(text) < 20:
+        return int(text)  # as libvirt itself writes all of them
     unit = _UNIT.fullmatch(element.get("unit") or "KiB")
     if not re.fullmatch("[0-9]{1,20}", text) or unit is None:
         wrong = "unit is unknown" if unit is None else "is not a number"
@@ -53,7 +55,7 @@ def memory(root: etree._Element, option: str) -> int:
     <memory> is the sum of the guest's own cells and of memory devices, as libvirt completes it: where it is missing,
     and for QEMU's driver wherever the guest has cells of its own (virDomainDefPostParseMemory).
     """
-    element = root.find("memory")
+    element = xml.child(root, "memory")
     said = 0
     if element is not None:
         example = "write <memory unit='KiB'>1048576</memory>"
@@ -66,14 +68,14 @@ def memory(root: etree._Element, option: str) -> int:
 
 def cell_sizes(root: etree._Element, option: str) -> list[int]:
     """KiB of each of the guest's own cells, in the order of the document, without memory devices. Raises XmlError."""
-    cells = root.findall("cpu/numa/cell")
+    cells = xml.below(root, "cpu", "numa", "cell")
     return [size(each, each.get("memory", ""), option, "write <cell memory='1048576' unit='KiB'>") for each in cells]
 
 
 def memory_devices(root: etree._Element, option: str) -> list[MemoryDevice]:
     """The memory devices, in the order of the document. Raises XmlError."""
     found = []
-    for device in root.findall("devices/memory"):
+    for device in xml.below(root, "devices", "memory"):
         amount, node, page = (device.find(path) for path in ("target/size", "target/node", "source/pagesize"))
         kib = 0
         if amount is not None and device.get("model") not in _NOT_COUNTED:

@@ -10,6 +10,7 @@ What a secret is says _secrets. This file must not import ansible or libvirt.
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -25,6 +26,13 @@ _PASSTHROUGH = "{http://libvirt.org/schemas/domain/"
 # Of the domain itself, and no secrets whatever they are.
 _NAMES = ("name", "uuid", "genid")
 
+
+# Comments, instructions, and what is secret by where it stands and not by itself.
+_BY_THEIR_PLACE = (
+    *("<!", "<?", _PASSTHROUGH.lstrip("{"), "fwcfg", "identity", "initarg", _secrets.LAUNCH, "oemStrings", "query"),
+)
+# Text that an element precedes or follows; where that is in doubt (an attribute may hold a >) too.
+_BESIDE_ELEMENTS = re.compile("</[^>]*>[^<]|>[^<]+<[^/]")
 
 # Where secrets are -> those that are there, in order
 Secrets = dict[str, list[str]]
@@ -58,6 +66,31 @@ def masked_and_secrets(root: etree._Element) -> tuple[etree._Element, Secrets]:
         if _secrets.suspect(note.text or ""):
             note.text = MASK
     return result, secrets
+
+
+def holds_none(canonical: str) -> bool:
+    """Whether a document in canonical form surely holds no secret, nor anything that would be masked.
+
+    To look for each secret takes longer than all else, and most documents have none: what cannot be told by the pieces
+    of the text alone is not sure.
+    """
+    if any(each in canonical for each in _BY_THEIR_PLACE) or _BESIDE_ELEMENTS.search(canonical):
+        return False
+    if not _secrets.may_be_suspect(canonical):
+        return True
+    # Markup and values by turns; a quote that stands in a text would turn them round.
+    pieces = canonical.split('"')
+    markup = pieces[::2]
+    if not all(each.endswith("=") for each in markup[:-1]) or any(each[0] not in " >" for each in markup[1:]):
+        return False
+    # The sign that would follow a piece, as that follows which stands in front of a value, makes a name suspect.
+    return not any(_secrets.suspect(f"{_plain(each)}=") for each in set(pieces) if _secrets.may_be_suspect(each))
+
+
+def _plain(piece: str) -> str:
+    for written, character in (("&quot;", '"'), ("&lt;", "<"), ("&gt;", ">"), ("&amp;", "&")):
+        piece = piece.replace(written, character)
+    return piece
 
 
 def secrets_of(text: str) -> list[str]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._node import files
@@ -38,14 +39,17 @@ class PageFile:
         return self.before != self.after
 
 
-def look(directory: str, pages: Mapping[str, str], mark: str) -> list[PageFile]:
+def look(
+    directory: str, pages: Mapping[str, str], mark: str, beside: Mapping[str, str] = MappingProxyType({})
+) -> list[PageFile]:
     """What is in the files of these pages (text by file name), in their order. Changes nothing.
 
-    Raises InputError where the directory could not be written to, or a file there is not one of ours: those hold
-    ``mark`` near their beginning.
+    Raises InputError where the directory could not be written to, or the file of a page is not one of ours: those hold
+    ``mark`` near their beginning. Files ``beside`` them, which follow, may hold anything.
     """
     check_directory(directory, "dest")
     found = [PageFile(path, _text(path, mark), text) for path, text in _placed(directory, pages)]
+    found += [PageFile(path, _text(path, ""), text) for path, text in _placed(directory, beside)]
     check_directory(
         directory, "dest", sum(len(page.after.encode("utf-8", "surrogateescape")) for page in found if page.changed)
     )

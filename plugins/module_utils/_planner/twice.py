@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Placed
-from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet, union
 
 
 @dataclass(frozen=True)
@@ -44,18 +44,26 @@ def given_twice(
 ) -> tuple[GivenTwice, ...]:
     """What guests of ``ours`` share now, and should not, and the plan could not know. In the order of names."""
     guests = sorted(now, key=lambda each: each.name)
+    # Of an owner what its vCPUs run on; its other threads may share.
+    has = [_alone(each) if _owns(each) else _used(each, online) for each in guests]
+    owners = [at for at, each in enumerate(guests) if _owns(each)]
+    owned = union(has[at] for at in owners)
+    of_cpu: dict[int, list[int]] = {}
+    for at, cpus in enumerate(has):
+        for cpu in cpus & owned:
+            of_cpu.setdefault(cpu, []).append(at)
+    # Pairs of guests, an owner among them, that meet on a CPU: few, where all others do not have to be compared.
+    pairs = {
+        (min(at, other), max(at, other)) for at in owners for cpu in has[at] for other in of_cpu[cpu] if other != at
+    }
     found = []
-    for at, one in enumerate(guests):
-        for other in guests[at + 1 :]:
-            if (one.name not in ours and other.name not in ours) or not (_owns(one) or _owns(other)):
-                continue
-            # Of an owner what its vCPUs run on; its other threads may share.
-            cpus = (_alone(one) if _owns(one) else _used(one, online)) & (
-                _alone(other) if _owns(other) else _used(other, online)
-            )
-            cpus = cpus - (known.get(one.name, EMPTY) & known.get(other.name, EMPTY))
-            if cpus:
-                found.append(GivenTwice((one.name, other.name) if _owns(one) else (other.name, one.name), cpus))
+    for first, second in sorted(pairs):
+        one, other = guests[first], guests[second]
+        if one.name not in ours and other.name not in ours:
+            continue
+        cpus = (has[first] & has[second]) - (known.get(one.name, EMPTY) & known.get(other.name, EMPTY))
+        if cpus:
+            found.append(GivenTwice((one.name, other.name) if _owns(one) else (other.name, one.name), cpus))
     return tuple(found)
 
 

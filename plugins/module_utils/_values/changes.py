@@ -10,7 +10,7 @@ This file must not import ansible, libvirt or lxml, and must not know how a chan
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 CONFIG = "config"
@@ -82,15 +82,27 @@ def merge(config: Iterable[Change], live: Iterable[Change]) -> list[Change]:
 def mark_restarts(changes: Iterable[Change], restarts: Iterable[Restart]) -> list[Change]:
     """Say of each change to the definition whether the running guest needs a restart to follow it."""
     waiting = {restart.element for restart in restarts}
-    return [replace(each, needs_restart=each.applied == CONFIG and each.element in waiting) for each in changes]
+    return [
+        replace(each, needs_restart=True) if each.applied == CONFIG and each.element in waiting else each
+        for each in changes
+    ]
 
 
 def changes_as_result(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    return [asdict(change) for change in changes]
+    return [
+        {
+            "element": each.element,
+            "before": each.before,
+            "after": each.after,
+            "applied": each.applied,
+            "needs_restart": each.needs_restart,
+        }
+        for each in changes
+    ]
 
 
 def restarts_as_result(restarts: Iterable[Restart]) -> list[dict[str, Any]]:
-    return [asdict(restart) for restart in restarts]
+    return [{"element": each.element, "reason": each.reason} for each in restarts]
 
 
 def pin_element(kind: str, number: int) -> str:

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import CpuSetSyntaxError, InputError
@@ -40,6 +41,8 @@ _ELEMENT = re.compile(
 _RUN = re.compile("1+")
 # A text of so many characters names few ranges.
 _SHORT = 64
+# Up to so many CPUs a mask costs next to nothing, whatever is done with it.
+_FEW = 1024
 
 
 class CpuSet:
@@ -56,14 +59,21 @@ class CpuSet:
 
     def __init__(self, cpus: Iterable[int] = ()) -> None:
         numbers = list(cpus)
-        if any(number < 0 for number in numbers):
+        last = max(numbers, default=-1)
+        if numbers and min(numbers) < 0:
             raise ValueError("CPU numbers are not negative")
-        if any(number > MAX_CPU for number in numbers):
+        if last > MAX_CPU:
             raise ValueError(f"CPU numbers are not larger than {MAX_CPU}")
-        bits = bytearray(b"0") * (max(numbers, default=-1) + 1)
-        for number in numbers:
-            bits[number] = 0x31
-        object.__setattr__(self, "_mask", _mask_of(bits))
+        mask = 0
+        if last < _FEW:
+            for number in numbers:
+                mask |= 1 << number
+        else:
+            bits = bytearray(b"0") * (last + 1)
+            for number in numbers:
+                bits[number] = 0x31
+            mask = _mask_of(bits)
+        object.__setattr__(self, "_mask", mask)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a CpuSet is immutable")
@@ -88,6 +98,11 @@ class CpuSet:
     @classmethod
     def parse(cls, text: str, option: str = "cpuset") -> CpuSet:
         """Read libvirt's syntax. Raises CpuSetSyntaxError with the position of the first character that is wrong."""
+        # Documents of many guests say the same few sets again and again.
+        return _short_set(text, option) if len(text) <= _SHORT else cls._parsed(text, option)
+
+    @classmethod
+    def _parsed(cls, text: str, option: str) -> CpuSet:
         position = _after_spaces(text, 0)
         if position == len(text):
             raise CpuSetSyntaxError(option, text, position, "a CPU number is missing")
@@ -139,11 +154,7 @@ class CpuSet:
 
     def ranges(self) -> list[tuple[int, int]]:
         """Runs of neighbours, ascending: ``[(first, last), ...]``."""
-        if not self._mask:
-            return []
-        first = (self._mask & -self._mask).bit_length() - 1  # nothing is looked at below it
-        digits = f"{self._mask >> first:b}"[::-1]
-        return [(first + run.start(), first + run.end() - 1) for run in _RUN.finditer(digits)]
+        return list(_ranges_of(self._mask))
 
     def to_map(self, length: int) -> tuple[bool, ...]:
         """libvirt's Python form for a host with ``length`` CPUs. A CPU beyond it is an error, never cut off."""
@@ -152,13 +163,13 @@ class CpuSet:
         return tuple(digit == "1" for digit in f"{self._mask:0{length}b}"[::-1]) if length else ()
 
     def __str__(self) -> str:
-        return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in self.ranges())
+        return _short_text(self._mask) if self._mask >> _FEW == 0 else _text_of(self._mask)
 
     def __repr__(self) -> str:
         return f"CpuSet({str(self)!r})"
 
     def __iter__(self) -> Iterator[int]:
-        for first, last in self.ranges():
+        for first, last in _ranges_of(self._mask):
             yield from range(first, last + 1)
 
     def __len__(self) -> int:
@@ -174,7 +185,7 @@ class CpuSet:
         return isinstance(other, CpuSet) and self._mask == other._mask
 
     def __hash__(self) -> int:
-        return hash(("CpuSet", self._mask))
+        return hash(self._mask)
 
     def __or__(self, other: CpuSet) -> CpuSet:
         return CpuSet.from_mask(self._mask | other._mask)
@@ -201,6 +212,28 @@ def union(sets: Iterable[CpuSet]) -> CpuSet:
 def _mask_of(bits: bytearray) -> int:
     # int(text, 2) is linear, where setting single bits of a long integer would be quadratic.
     return int(bytes(bits[::-1]), 2) if bits else 0
+
+
+def _ranges_of(mask: int) -> list[tuple[int, int]]:
+    if not mask:
+        return []
+    first = (mask & -mask).bit_length() - 1  # nothing is looked at below it
+    run = mask >> first
+    if run & (run + 1) == 0:
+        return [(first, first + run.bit_length() - 1)]
+    return [(first + run.start(), first + run.end() - 1) for run in _RUN.finditer(f"{run:b}"[::-1])]
+
+
+def _text_of(mask: int) -> str:
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in _ranges_of(mask))
+
+
+_short_text = lru_cache(maxsize=1024)(_text_of)
+
+
+@lru_cache(maxsize=1024)
+def _short_set(text: str, option: str) -> CpuSet:
+    return CpuSet._parsed(text, option)
 
 
 class _Bits:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
@@ -226,6 +226,14 @@ class Shape:
     memory_devices: tuple[int | None, ...] = ()
     online: CpuSet | None = None
 
+    @cached_property
+    def kind(self) -> tuple[Any, ...]:
+        """All of it but what tells one guest from another like it: its name and its UUID."""
+        return (
+            *(self.type, self.vcpus, self.iothreads, self.memory, self.binds_early, self.current, self.pool),
+            *(self.memory_cells, self.memory_devices, self.online),
+        )
+
     def vcpu_absent(self, number: int) -> tuple[str, str] | None:
         """(problem, what would be right) where it has no vCPU of that number."""
         return _absent("vCPU", number, range(self.vcpus))
@@ -270,6 +278,7 @@ def all_pinned(pins: Pins, count: int) -> CpuSet | None:
     return union(own.values()) if len(own) == count else None
 
 
+@lru_cache(maxsize=256)
 def json_line(text: str | None) -> str | None:
     """A JSON object in its one written form, by which two are compared; None for anything else."""
     try:

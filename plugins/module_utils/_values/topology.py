@@ -225,7 +225,7 @@ class Host:
         """The control groups that have some of its CPUs for themselves; none where that is not known."""
         return self.kernel.partitions if self.kernel is not None else ()
 
-    @property
+    @cached_property
     def cell_ids(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells)
 
@@ -239,14 +239,22 @@ class Host:
 
     def cells_touched(self, cpus: CpuSet) -> CpuSet:
         """The cells that hold at least one of the CPUs."""
-        return CpuSet(cell.id for cell in self.cells if cell.cpus & cpus)
+        cells = self._touched.get(cpus)
+        if cells is None:
+            cells = self._touched[cpus] = CpuSet(cell.id for cell in self.cells if cell.cpus & cpus)
+        return cells
 
-    @property
+    @cached_property
+    def _touched(self) -> dict[CpuSet, CpuSet]:
+        """The answers so far: it is asked of each guest, and most have one of a few sets of CPUs."""
+        return {}
+
+    @cached_property
     def cells_with_cpus(self) -> CpuSet:
         """Those that have a CPU online."""
         return self.cells_touched(self.online)
 
-    @property
+    @cached_property
     def cells_with_memory(self) -> CpuSet:
         return CpuSet(cell.id for cell in self.cells if cell.memory > 0)
 
@@ -285,9 +293,11 @@ class Host:
         than ``kib``, the next nearest too. ``page`` is KiB of huge pages, 0 for any size, None for ordinary memory.
         Where nobody tells of such memory at all, these cells.
         """
-        wanted = CpuSet(cells)
+        wanted = cells if isinstance(cells, CpuSet) else CpuSet(cells)
         has = {cell.id: amount for cell in self.cells for amount in (_amount(cell, page),) if amount > 0}
         found = wanted & CpuSet(has)
+        if found == wanted and sum(has[cell] for cell in wanted) >= kib:
+            return wanted
         for cell in wanted - found:
             for nearest in self._rings(CpuSet([cell]), has)[:1]:
                 found |= (nearest & wanted) or nearest

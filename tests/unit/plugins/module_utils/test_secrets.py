@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._secrets import (
     is_for_qemu,
     masked_message,
     masked_uri,
+    may_be_suspect,
     secret_argument,
     suspect,
     suspect_attribute,
@@ -51,6 +52,20 @@ def test_what_looks_like_a_secret(text):
 )  # fmt: skip
 def test_what_does_not(text):
     assert not suspect(text)
+
+
+PIECES = st.sampled_from(
+    [
+        *("pass", "wd", "pw", "KEY", "key", " ", "=", ":", '"', "'", "\0", "a", "data", "sig", "json", "://", "@"),
+        *("ſecret", "\u212aey", "cred", "s", "no-cloud", "seed", "user", "_", "otp", "chap", "auth", "or", "by", "?"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=20), st.text(max_size=5), st.text(max_size=5))
+def test_what_is_told_without_looking_closely_is_true_of_every_part(text, before, after):
+    if not may_be_suspect(before + text + after):
+        assert not suspect(text) and not suspect_name(text) and not may_be_suspect(text)
 
 
 def test_names_and_attributes():

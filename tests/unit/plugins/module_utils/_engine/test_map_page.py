@@ -71,6 +71,50 @@ def test_only_what_differs_is_written_and_nothing_is_removed(tmp_path):
     assert (tmp_path / "host-b-3e23e81600.html").exists()
 
 
+def test_other_files_are_written_with_them(tmp_path):
+    folder = tmp_path / "map"
+    wanted = request_for(folder, host("a"), files={"fleet.json": "{}\n", "host-a.prom": "# EOF\n"})
+    checked = map_pages(replace(wanted, check_mode=True, diff=True))
+    assert not folder.exists()
+    assert checked["diff"][2] == {
+        "before": "", "after": "{}\n", "before_header": "fleet.json (absent)", "after_header": "fleet.json",
+    }  # fmt: skip
+    made = map_pages(wanted)
+    assert [page["host"] for page in made["pages"]] == ["a"] and made["changed"]
+    assert made["files"] == [
+        {"path": str(folder / "fleet.json"), "changed": True},
+        {"path": str(folder / "host-a.prom"), "changed": True},
+    ]
+    assert (folder / "fleet.json").read_text(encoding="utf-8") == "{}\n"
+    assert (folder / "fleet.json").stat().st_mode & 0o777 == 0o640
+    assert not map_pages(wanted)["changed"]
+    # What holds no mark of a page is replaced all the same, and alone where nothing else differs.
+    (folder / "fleet.json").write_text("mine", encoding="utf-8")
+    again = map_pages(replace(wanted, diff=True))
+    assert [file["changed"] for file in again["files"]] == [True, False] and not again["pages"][0]["changed"]
+    assert [each["before"] for each in again["diff"]] == ["mine"]
+
+
+def test_files_alone(tmp_path):
+    made = map_pages(request_for(tmp_path, files={"fleet.json": "{}\n"}))
+    assert made == {"changed": True, "pages": [], "files": [{"path": str(tmp_path / "fleet.json"), "changed": True}]}
+    assert [each.name for each in tmp_path.iterdir()] == ["fleet.json"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "", ".hidden", "index.html", "host-a-ca978112ca.html", "a\n", "x" * 251]
+)
+def test_names_of_files_that_are_none(tmp_path, name):
+    with pytest.raises(InputError, match="is no name of such a file"):
+        map_pages(request_for(tmp_path, host("a"), files={name: "x"}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_no_text(tmp_path):
+    with pytest.raises(InputError, match="is no text"):
+        map_pages(request_for(tmp_path, host("a"), files={"x.json": {"a": 1}}))
+
+
 def test_results_may_be_the_lists_in_them(tmp_path):
     whole = host("a")
     lists = {"name": "a", "cells": whole["cells"]["cells"], "guests": whole["guests"]["domains"]}

@@ -5,13 +5,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pytest.importorskip("lxml")
 
+from ansible_collections.numa.virt.plugins.module_utils._elements.record import strip_owned
 from ansible_collections.numa.virt.plugins.module_utils._elements.xml import parse, path_of, serialize
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import secrets as xml_secrets
-from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import masked, masked_and_secrets, secrets_of
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.domain_xml import plain_digest
+from ansible_collections.numa.virt.plugins.module_utils._libvirt.secrets import (
+    masked,
+    masked_and_secrets,
+    secrets_of,
+)
 from ansible_collections.numa.virt.plugins.module_utils._secrets import MASK
 
 SECRET = "hunter2X"
@@ -63,6 +73,88 @@ PLACES = {
     "name of an argument": f"<q:commandline {QEMU}><q:env name='a token={SECRET}'/></q:commandline>",
     "text of an argument": f"<q:commandline {QEMU}><q:arg>token={SECRET}</q:arg></q:commandline>",
 }
+
+
+def sure(text):
+    return plain_digest(parse(text, lenient=True)) is not None
+
+
+def masks(text):
+    """Whether a look at each place finds something to mask in what is no owned element."""
+    root = parse(text, lenient=True)
+    strip_owned(root)
+    shown, secrets = masked_and_secrets(root)
+    return bool(secrets) or serialize(shown) != serialize(root)
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_no_secret_is_passed_over(kind):
+    assert not sure(document(PLACES[kind]))
+
+
+FOLDER = Path(__file__).resolve().parents[3] / "fixtures" / "domains"
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.xml")), ids=lambda path: path.stem)
+def test_recorded_documents_that_hold_none(path):
+    text = path.read_text(encoding="utf-8")
+    assert not sure(text) or not masks(text)
+
+
+def test_what_every_guest_has_is_no_reason_to_look_closely():
+    text = document(
+        "<metadata><libosinfo:libosinfo xmlns:libosinfo='http://libosinfo.org/xmlns/libvirt/domain/1.0'>"
+        "<libosinfo:os id='http://debian.org/debian/12'/></libosinfo:libosinfo></metadata>"
+        "<cpu mode='host-passthrough'/><devices><input type='keyboard' bus='ps2'/><graphics keymap='de'/></devices>"
+    )
+    assert sure(text) and sure(text.replace("12'", "ü'"))
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        '<d>{"key": 1}</d>', '<d>a="key" = 1</d>', '<d>://u="x"@h</d>', "<d k='{&quot;key&quot;:1}'/>",
+        "<d>x &lt;pw></d>",
+    ],
+)  # fmt: skip
+def test_quotes_and_entities_hide_nothing(inside):
+    assert masks(document(inside)) and not sure(document(inside))
+
+
+NAMES = st.sampled_from(
+    ["source", "query", "auth", "username", "identity", "name", "value", "type", "entry", "cookie", "initarg", "secret",
+     "usage", "launchSecurity", "oemStrings", "key", "data", "p:data", "p:x", "q:arg", "q:env", "file", "passwd", "sig"]
+)  # fmt: skip
+VALUES = st.sampled_from(
+    [
+        "",
+        "fwcfg",
+        "x",
+        "PASSWORD",
+        "host-passthrough",
+        "http://h/x",
+        "http://u@h/x",
+        "a?b=c",
+        "token",
+        "key",
+        "key=",
+        " ",
+    ]
+)
+LEAF = st.tuples(NAMES, st.dictionaries(NAMES, VALUES, max_size=3), VALUES, VALUES)
+
+
+def written(tree):
+    (name, attributes, text, tail), children = tree if isinstance(tree[0], tuple) else (tree, [])
+    said = "".join(f" {key}='{value}'" for key, value in attributes.items())
+    return f"<{name}{said}>{text}{''.join(map(written, children))}</{name}>{tail if tail == ' ' else ''}"
+
+
+@given(st.recursive(LEAF, lambda inner: st.tuples(LEAF, st.lists(inner, max_size=3)), max_leaves=6), st.booleans())
+def test_documents_that_hold_none(tree, of_an_app):
+    inside = f"xmlns:p='u:v' {QEMU}>{written(tree)}"
+    text = document(f"<metadata><p:x {inside}</p:x></metadata>" if of_an_app else f"<x {inside}</x>")
+    assert not sure(text) or not masks(text)
 
 
 @pytest.mark.parametrize("kind", PLACES)
