@@ -104,13 +104,15 @@ class Room:
         return weight(len(seen.present), ratio if ratio is not None else self.view.capacity.rules.cpu_ratio)
 
     def _memory_of(self, seen: Seen, held: bool) -> dict[tuple[int, int], int]:
-        capacity, needs = self.view.capacity, self.view.capacity.in_pools(seen.memory_by_page.items())
+        capacity = self.view.capacity
+        needs = capacity.in_pools(self.view.taken(seen).items())
         if self.view.driver.numatune and seen.nodeset:
             cells = capacity.indices(seen.nodeset)
         elif seen.memory_on is not None:
             index = capacity.index
             there = [(index[cell], kib) for cell, kib in seen.memory_on.items() if kib and cell in index]
-            return {(pool, cell): capacity.amount(pool, kib) for pool, _amount in needs for cell, kib in there}
+            own = capacity.in_pools(seen.memory_by_page.items())
+            return {(pool, cell): capacity.amount(pool, kib) for pool, _amount in own for cell, kib in there}
         else:
             cells = capacity.cells_of(seen.reach) if held else 0
         return {(pool, cell): amount for pool, amount in needs for cell in bits(cells)}
@@ -142,9 +144,9 @@ class Room:
     def _memory_fits(self, seen: Seen, share: _Share, cell: int) -> bool:
         """By what was promised, and by what is really free."""
         capacity = self.view.capacity
-        there, needs = capacity.cells[cell], capacity.in_pools(seen.memory_by_page.items())
+        there, needs = capacity.cells[cell], capacity.in_pools(self.view.taken(seen).items())
         # Of several sizes nobody says what lies there.
-        lies = (seen.memory_on or {}).get(there.id, 0) if len(needs) == 1 else 0
+        lies = (seen.memory_on or {}).get(there.id, 0) if len(seen.memory_by_page) == 1 else 0
         for pool, need in needs:
             others = self._memory[pool][cell] - share.memory.get((pool, cell), 0)
             if capacity.memory[pool][cell] - others < need:

@@ -29,7 +29,12 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.registry impor
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
-from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
+    PolicyWish,
+    overhead_of,
+    request_of,
+    wish_from_json,
+)
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Resolver
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     Capacity,
@@ -236,6 +241,14 @@ class View:
         if seen.wish.emulator == "isolate" and emulator is not None:
             cpus |= emulator.mask
         return replace(seen, dedicated=cpus, owned=owned)
+
+    def taken(self, seen: Seen) -> Mapping[int | None, int]:
+        """KiB by the size of pages that a guest takes, with what its hypervisor needs."""
+        if seen.wish is not None:
+            return seen.wish.taken
+        found, said = dict(seen.memory_by_page), seen.said
+        found[None] = found.get(None, 0) + overhead_of(None, said.shape, said.needs, self.host, self.driver)
+        return {size: kib for size, kib in found.items() if kib}
 
     def memory_near(self, seen: Seen, cells: CpuSet) -> CpuSet:
         """Where a guest's memory can be as near to these cells as the host allows."""

@@ -14,6 +14,8 @@ from typing import Optional
 
 # Steps of the exact search: enough for every choice of 2 cells among 64 and of 4 among 16, a few milliseconds.
 STEPS = 3000
+# What it costs to ask whether a choice fits, in such steps.
+_ASKED = 100
 
 Fits = Optional[Callable[[int], bool]]
 Extra = Optional[Callable[[int], int]]
@@ -100,9 +102,11 @@ class _Search:
             length += self.added(mask)
         if self.best is not None and length >= self.least:
             return
-        if all(sum(room[cell] for cell in chosen) >= need for room, need in zip(self.rooms, self.needs)) and (
-            self.fits is None or self.fits(mask)
-        ):
+        if all(sum(room[cell] for cell in chosen) >= need for room, need in zip(self.rooms, self.needs)):
+            if self.fits is not None:
+                self.steps -= _ASKED
+                if not self.fits(mask):
+                    return
             self.best, self.least = mask, length
 
     def grow(self, seed: int) -> None:

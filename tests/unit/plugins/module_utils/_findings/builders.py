@@ -155,6 +155,7 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         width=request.width,
         own_cpus=request.own_cpus,
         cache=request.cache,
+        memory_overhead=request.overhead,
     )
     it = driver_named(driver)
     intent = replace(

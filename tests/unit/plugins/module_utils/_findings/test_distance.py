@@ -467,6 +467,25 @@ def test_a_cell_that_guests_are_kept_out_of_is_no_room() -> None:
     assert codes(HOST, asked, *full, rules=Rules(reserved_cells=CpuSet([3]))) == ["spans_needlessly"]
 
 
+@pytest.fixture
+def _guests_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hypervisor that takes nothing beside them."""
+    monkeypatch.setattr("ansible_collections.numa.virt.plugins.module_utils._values.drivers.Overhead.of", lambda *_: 0)
+
+
+def test_room_for_what_the_hypervisor_needs() -> None:
+    own = (64 << 10) + 4 * (8 << 10) + (15 * GIB) // 256
+    parts: dict[str, Any] = {"cpuset": "6-9", "vcpus": 4, "gib": 15}
+    for kept, there in ((GIB - own, ["spans_needlessly"]), (GIB - own + 1, [])):
+        rules = Rules(reserved_memory=tuple((cell, kept) for cell in range(4)))
+        assert codes(HOST, guest("a", **parts), rules=rules) == there
+    said = guest("a", intent=policy("pack", memory_overhead=GIB + 1), **parts)
+    assert "spans_needlessly" not in codes(HOST, said)
+    others = [guest(f"b{cell}", cpuset=f"{8 * cell}-{8 * cell + 7}", gib=1) for cell in range(4)]
+    assert codes(HOST, guest("a", **parts), *others) == []
+
+
+@pytest.mark.usefixtures("_guests_alone")
 def test_room_for_memory() -> None:
     big = guest("a", cpuset="6-9", gib=10)
     assert codes(HOST, big) == ["spans_needlessly"]
@@ -482,6 +501,7 @@ def test_room_for_memory() -> None:
     assert codes(HOST, big, rules=rules) == []
 
 
+@pytest.mark.usefixtures("_guests_alone")
 def test_memory_of_others_that_was_seen() -> None:
     others = [guest(f"b{cell}", source="hypervisor", kib={cell: 7 * GIB}, gib=7) for cell in range(4)]
     assert codes(HOST, guest("a", cpuset="6-9", gib=10), *others) == []
@@ -500,6 +520,7 @@ def test_room_in_huge_pages() -> None:
     assert codes(replace(it, cells=cells), guest("a", **parts)) == []
 
 
+@pytest.mark.usefixtures("_guests_alone")
 def test_room_in_pages_of_every_size() -> None:
     """4 GiB in pages of 1 GiB has cell 1; 2 GiB of them and a DIMM of 2 GiB in ordinary memory has cell 2."""
     it = host(4, memory=4, pages=(0, 4, 2, 1))
