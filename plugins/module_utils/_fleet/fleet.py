@@ -1,0 +1,229 @@
+# Copyright: Contributors to the numa.virt collection
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A fleet as it fills up: one guest more, one less, without planning all anew.
+
+Of the hosts that a guest may be on it gets the one where the fleet loses the least (worth.py); ties go to the first
+host by name, then to the first cell. Guests that are there are not moved.
+This file must not import ansible, libvirt or lxml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from ansible_collections.numa.virt.plugins.module_utils._fleet.host import (
+    HostBoard,
+    Offer,
+    Rod,
+    moved,
+    one_cell_anywhere,
+    rod_of,
+)
+from ansible_collections.numa.virt.plugins.module_utils._fleet.market import Market
+from ansible_collections.numa.virt.plugins.module_utils._fleet.request import IN, FleetHost, FleetOptions, FleetRequest
+from ansible_collections.numa.virt.plugins.module_utils._fleet.states import guests_of, state_of
+from ansible_collections.numa.virt.plugins.module_utils._fleet.where import Where
+from ansible_collections.numa.virt.plugins.module_utils._planner.board import Part, Spot
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
+    ISOLATE,
+    PREFER,
+    REQUIRE,
+    SHARED,
+    Capacity,
+    weight,
+)
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
+
+# Kinds of guests of which it is remembered where they would go.
+_REMEMBERED = 64
+_KINDS = {"prefer": PREFER, "require": REQUIRE, "isolate": ISOLATE}
+
+
+class Place(NamedTuple):
+    """Where a guest is, or would be: number of the host, and the spot in its planner's numbers."""
+
+    host: int
+    spot: Spot
+
+
+class Fleet:
+    """``hosts`` are all of them by name, ``boards`` those that are planned on to, by number."""
+
+    def __init__(self, hosts: Iterable[FleetHost], options: FleetOptions | None = None) -> None:
+        options = options or FleetOptions()
+        self.hosts = sorted(hosts, key=lambda each: each.name)
+        self.number = {each.name: number for number, each in enumerate(self.hosts)}
+        self.where = Where(self.hosts)
+        self.states = [state_of(each, options) for each in self.hosts]
+        self.guests = [guests_of(each, options.now) for each in self.hosts]
+        self.boards: dict[int, HostBoard] = {}
+        capacities: dict[tuple[Host, Rules], Capacity] = {}
+        for number, each in enumerate(self.hosts):
+            if each.host is not None and self.states[number][0] == IN:
+                key = (each.host, each.rules)
+                if key not in capacities:
+                    capacities[key] = Capacity(*key)
+                self.boards[number] = HostBoard(each.name, capacities[key], self.guests[number])
+        self.capacities = list(capacities.values())
+        #: name -> numbers of the hosts that have a guest of that name; no host can have two
+        self.named: dict[str, tuple[int, ...]] = {}
+        for number, guests in enumerate(self.guests):
+            for name in guests:
+                self.named[name] = (*self.named.get(name, ()), number)
+        self._groups: dict[tuple[int, str], FleetRequest] = {}
+        self._rods: dict[tuple[int, int | None], Rod] = {}
+        self._markets: dict[tuple[int, int | None], dict[float, Market]] = {}
+        self._offers: dict[Request, dict[int, tuple[int, Offer | None]]] = {}
+        self._possible: dict[tuple[int, Request], bool] = {}
+
+    # One more, one less
+
+    def arrive(self, request: FleetRequest, hosts: frozenset[int] | None = None) -> Place | None:
+        """Give a guest the best place of those that it may have, or of ``hosts``; None where there is none."""
+        place = self.find(request, hosts)
+        if place is not None:
+            self.put(request, place)
+        return place
+
+    def put(self, request: FleetRequest, place: Place) -> None:
+        """The guest gets that place."""
+        board = self.boards[place.host]
+        board.put(board.guest(moved(request.guest)), place.spot)
+        self.named[request.name] = (*self.named.get(request.name, ()), place.host)
+        if request.groups:
+            self.join(request, place.host)
+        self._changed(place.host)
+
+    def join(self, request: FleetRequest, number: int) -> None:
+        """Count the guest in its groups, on a host where it is."""
+        self._groups[number, request.name] = request
+        self.where.join(request.groups, number)
+
+    def leave(self, name: str, number: int) -> None:
+        """The guest is on that host no more, which is one that is planned on to."""
+        self.boards[number].lift(name)
+        self.forget(name, number)
+        self._changed(number)
+
+    def forget(self, name: str, number: int) -> None:
+        """A host has no guest of that name any more; what is free is not counted anew."""
+        left = tuple(each for each in self.named[name] if each != number)
+        if left:
+            self.named[name] = left
+        else:
+            del self.named[name]
+        member = self._groups.pop((number, name), None)
+        if member is not None:
+            self.where.join(member.groups, number, -1)
+
+    def replace(self, number: int, guests: Sequence[Existing]) -> None:
+        """Guests of a host are now like this."""
+        self.boards[number].replace(guests)
+        self._changed(number)
+
+    # The best place
+
+    def find(self, request: FleetRequest, hosts: frozenset[int] | None = None) -> Place | None:
+        """Where arrive() would put the guest. ``hosts``: only these, instead of those that its groups leave."""
+        allowed = self.where.open_to(request) if hosts is None else hosts
+        wish = moved(request.guest)
+        namesakes = self.named.get(request.name, ())
+        if one_cell_anywhere(wish):
+            place = self._single(wish, allowed, namesakes)
+            if place is not None or wish.width == 1:
+                return place
+        found: tuple[tuple[int, ...], int] | None = None
+        chosen: Offer | None = None
+        for number, offer in self.offers(wish, allowed).items():
+            if number not in namesakes and (found is None or (offer.key, number) < found):
+                found, chosen = (offer.key, number), offer
+        return Place(found[1], chosen.spot) if found is not None and chosen is not None else None
+
+    def _single(self, wish: Request, allowed: frozenset[int] | None, namesakes: tuple[int, ...]) -> Place | None:
+        kind, size = kind_and_size(wish)
+        rod = self.rod(kind, size)
+
+        def admits(number: int, cell: int) -> bool:
+            if number in namesakes or (allowed is not None and number not in allowed):
+                return False
+            board = self.boards[number].board
+            return board.room(cell, kind) >= need and board.mem[board.capacity.pool(size)][cell] >= mem
+
+        found: tuple[int, int, int] | None = None
+        mem = -(-wish.memory // (size or 1))
+        for ratio, market in self._market(kind, size).items():
+            need = weight(wish.vcpus, wish.cpu_ratio or ratio) if kind == SHARED else wish.cpus_needed
+            best = market.best(need / rod.cpu, mem / rod.mem, admits)
+            if best is not None and (found is None or best < found):
+                found = best
+        if found is None:
+            return None
+        _loss, number, cell = found
+        host = self.boards[number]
+        guest = host.guest(wish)
+        return Place(number, host.board.spot(guest, [Part(cell, guest.need, guest.mem)]))
+
+    def offers(self, wish: Request, allowed: frozenset[int] | None = None) -> Mapping[int, Offer]:
+        """What each host offers now. It is remembered for the kinds of guests that came last."""
+        shape = replace(wish, name="", priority=0)
+        known = self._offers.pop(shape, None)
+        if known is None:
+            known = {}
+            if len(self._offers) >= _REMEMBERED:
+                del self._offers[next(iter(self._offers))]
+        self._offers[shape] = known
+        kind, size = kind_and_size(wish)
+        rod = self.rod(kind, size)
+        found = {}
+        for number in sorted(allowed & self.boards.keys()) if allowed is not None else self.boards:
+            host = self.boards[number]
+            version, offer = known.get(number, (-1, None))
+            if version != host.version:
+                offer = host.offer(host.guest(shape), rod) if self.possible(number, shape) else None
+                known[number] = (host.version, offer)
+            if offer is not None:
+                found[number] = offer
+        return found
+
+    def possible(self, number: int, wish: Request) -> bool:
+        """Whether a host has what such a guest needs at all."""
+        key = (id(self.boards[number].capacity), wish)
+        if key not in self._possible:
+            self._possible[key] = self.boards[number].could_hold(wish)
+        return self._possible[key]
+
+    # Shares
+
+    def rod(self, kind: int, size: int | None) -> Rod:
+        """What shares of CPUs of a kind and of pages of a size are measured with."""
+        if (kind, size) not in self._rods:
+            self._rods[kind, size] = rod_of(self.capacities, kind, size)
+        return self._rods[kind, size]
+
+    def _market(self, kind: int, size: int | None) -> dict[float, Market]:
+        """Markets by the ratio of shared vCPUs to CPUs that holds where a guest says none."""
+        if (kind, size) not in self._markets:
+            rod = self.rod(kind, size)
+            rows: dict[float, list[tuple[int, list[tuple[int, float, float]]]]] = {}
+            for number, host in self.boards.items():
+                if size is None or size in host.capacity.sizes:
+                    rows.setdefault(host.capacity.rules.cpu_ratio, []).append((number, host.free(kind, size, rod)))
+            self._markets[kind, size] = {ratio: Market(cells) for ratio, cells in rows.items()}
+        return self._markets[kind, size]
+
+    def _changed(self, number: int) -> None:
+        host = self.boards[number]
+        for (kind, size), markets in self._markets.items():
+            market = markets.get(host.capacity.rules.cpu_ratio)
+            if market is not None and (size is None or size in host.capacity.sizes):
+                market.set(number, host.free(kind, size, self.rod(kind, size)))
+
+
+def kind_and_size(request: Request) -> tuple[int, int | None]:
+    """The kind of CPUs that a guest needs, and KiB of its huge pages."""
+    return _KINDS[request.smt] if request.owns_cpus else SHARED, request.page_size
