@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.host import (
+    Gone,
     HostBoard,
     Offer,
     Rod,
@@ -49,6 +50,15 @@ class Place(NamedTuple):
 
     host: int
     spot: Spot
+
+
+class Left(NamedTuple):
+    """A guest that has left a host, and what it takes to undo that."""
+
+    name: str
+    host: int
+    gone: Gone | None
+    member: FleetRequest | None
 
 
 class Fleet:
@@ -104,22 +114,32 @@ class Fleet:
         self._groups[number, request.name] = request
         self.where.join(request.groups, number)
 
-    def leave(self, name: str, number: int) -> None:
-        """The guest is on that host no more, which is one that is planned on to."""
-        self.boards[number].lift(name)
-        self.forget(name, number)
-        self._changed(number)
+    def unjoin(self, name: str, number: int) -> FleetRequest | None:
+        """Count it out of them again. Returns what join() was told, None where that was nothing."""
+        member = self._groups.pop((number, name), None)
+        if member is not None:
+            self.where.join(member.groups, number, -1)
+        return member
 
-    def forget(self, name: str, number: int) -> None:
-        """A host has no guest of that name any more; what is free is not counted anew."""
+    def leave(self, name: str, number: int) -> Left:
+        """The guest is on that host no more. Of a host that is not planned on to nothing is free by that."""
+        gone = self.boards[number].lift(name) if number in self.boards else None
         left = tuple(each for each in self.named[name] if each != number)
         if left:
             self.named[name] = left
         else:
             del self.named[name]
-        member = self._groups.pop((number, name), None)
-        if member is not None:
-            self.where.join(member.groups, number, -1)
+        self._changed(number)
+        return Left(name, number, gone, self.unjoin(name, number))
+
+    def back(self, left: Left) -> None:
+        """Undo a leave()."""
+        if left.gone is not None:
+            self.boards[left.host].back(left.gone)
+        self.named[left.name] = (*self.named.get(left.name, ()), left.host)
+        if left.member is not None:
+            self.join(left.member, left.host)
+        self._changed(left.host)
 
     def replace(self, number: int, guests: Sequence[Existing]) -> None:
         """Guests of a host are now like this."""
@@ -217,7 +237,9 @@ class Fleet:
         return self._markets[kind, size]
 
     def _changed(self, number: int) -> None:
-        host = self.boards[number]
+        host = self.boards.get(number)
+        if host is None:
+            return
         for (kind, size), markets in self._markets.items():
             market = markets.get(host.capacity.rules.cpu_ratio)
             if market is not None and (size is None or size in host.capacity.sizes):

@@ -47,6 +47,14 @@ class Offer(NamedTuple):
     spot: Spot
 
 
+class Gone(NamedTuple):
+    """A guest that has left: what was there from the start, or the guest and the spot that it was given."""
+
+    existing: Existing | None
+    guest: Guest | None
+    spot: Spot | None
+
+
 class HostBoard:
     """``existing`` are guests by name that were there from the start, ``placed`` those that came by put()."""
 
@@ -76,14 +84,23 @@ class HostBoard:
         self.placed[guest.name] = (guest, spot)
         self.version += 1
 
-    def lift(self, name: str) -> None:
+    def lift(self, name: str) -> Gone:
         """A guest leaves. One that came by put() is just counted out; else all that is left is counted anew."""
-        if name in self.placed:
-            self.board.take(*self.placed.pop(name), -1)
-        else:
-            del self.existing[name]
-            self.board = self._count()
         self.version += 1
+        if name in self.placed:
+            guest, spot = self.placed.pop(name)
+            self.board.take(guest, spot, -1)
+            return Gone(None, guest, spot)
+        gone = Gone(self.existing.pop(name), None, None)
+        self.board = self._count()
+        return gone
+
+    def back(self, gone: Gone) -> None:
+        """Undo a lift()."""
+        if gone.guest is not None and gone.spot is not None:
+            self.put(gone.guest, gone.spot)
+        elif gone.existing is not None:
+            self.replace([gone.existing])
 
     def replace(self, guests: Iterable[Existing]) -> None:
         """Guests that are there from the start are now like this."""
