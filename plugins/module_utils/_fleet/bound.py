@@ -12,6 +12,7 @@ This file must not import ansible, libvirt or lxml.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet
 from ansible_collections.numa.virt.plugins.module_utils._fleet.host import moved
@@ -38,26 +39,28 @@ class Room:
                 self.room["free"] += max(0, board.free[cell])
                 for size, row in zip((None, *capacity.sizes), board.mem):
                     self.room[size] = self.room.get(size, 0) + max(0, row[cell])
+        #: A host of each kind
+        self._models = {id(host.capacity): number for number, host in fleet.boards.items()}.values()
+        self._cells = max((len(host.capacity.ids) for host in fleet.boards.values()), default=0)
         self._needs: dict[Request, dict[object, int] | None] = {}
 
     def needs(self, request: Request) -> dict[object, int] | None:
         """The least that it takes of each resource on any host; None where no host has what it takes, even empty."""
-        wish = moved(request)
+        wish = replace(moved(request), name="", priority=0)
         if wish not in self._needs:
             self._needs[wish] = self._least(wish)
         return self._needs[wish]
 
     def _least(self, wish: Request) -> dict[object, int] | None:
         fleet = self.fleet
-        firsts = {id(host.capacity): number for number, host in fleet.boards.items()}
-        boards = [fleet.boards[at] for at in firsts.values() if fleet.possible(at, wish)]
+        boards = [fleet.boards[at] for at in self._models if fleet.possible(at, wish)]
         guests = [guest for board in boards for guest in (board.guest(wish),) if _large_enough(board.capacity, guest)]
         if not guests:
             return None
         need, mem = min(guest.need for guest in guests), min(guest.mem for guest in guests)
         if not wish.owns_cpus:
             # The parts of a mirrored guest are each rounded down.
-            slack = max(len(host.capacity.ids) for host in fleet.boards.values()) if wish.placed_by.mirrors else 0
+            slack = self._cells if wish.placed_by.mirrors else 0
             return {"joint": max(0, need - slack), wish.page_size: mem}
         whole: dict[object, int] = {"free": need, wish.page_size: mem}
         if self.derived:

@@ -11,20 +11,20 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.host import (
     Gone,
     HostBoard,
-    Offer,
     Rod,
     moved,
     one_cell_anywhere,
     rod_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._fleet.market import Market
+from ansible_collections.numa.virt.plugins.module_utils._fleet.offers import Offer, Offers
 from ansible_collections.numa.virt.plugins.module_utils._fleet.request import IN, FleetHost, FleetOptions, FleetRequest
 from ansible_collections.numa.virt.plugins.module_utils._fleet.states import guests_of, state_of
 from ansible_collections.numa.virt.plugins.module_utils._fleet.where import Where
@@ -72,13 +72,18 @@ class Fleet:
         self.states = [state_of(each, options) for each in self.hosts]
         self.guests = [guests_of(each, options.now) for each in self.hosts]
         self.boards: dict[int, HostBoard] = {}
+        # Facts of hosts that are alike are told once where they are one object, and found out else.
         capacities: dict[tuple[Host, Rules], Capacity] = {}
+        seen: dict[tuple[int, int], Capacity] = {}
         for number, each in enumerate(self.hosts):
             if each.host is not None and self.states[number][0] == IN:
-                key = (each.host, each.rules)
-                if key not in capacities:
-                    capacities[key] = Capacity(*key)
-                self.boards[number] = HostBoard(each.name, capacities[key], self.guests[number])
+                same = (id(each.host), id(each.rules))
+                if same not in seen:
+                    key = (each.host, each.rules)
+                    if key not in capacities:
+                        capacities[key] = Capacity(*key)
+                    seen[same] = capacities[key]
+                self.boards[number] = HostBoard(each.name, seen[same], self.guests[number])
         self.capacities = list(capacities.values())
         #: name -> numbers of the hosts that have a guest of that name; no host can have two
         self.named: dict[str, tuple[int, ...]] = {}
@@ -88,7 +93,7 @@ class Fleet:
         self._groups: dict[tuple[int, str], FleetRequest] = {}
         self._rods: dict[tuple[int, int | None], Rod] = {}
         self._markets: dict[tuple[int, int | None], dict[float, Market]] = {}
-        self._offers: dict[Request, dict[int, tuple[int, Offer | None]]] = {}
+        self._offers: dict[Request, Offers[Spot]] = {}
         self._possible: dict[tuple[int, Request], bool] = {}
 
     # One more, one less
@@ -146,6 +151,10 @@ class Fleet:
         self.boards[number].replace(guests)
         self._changed(number)
 
+    def members(self, number: int) -> list[FleetRequest]:
+        """Those on a host that are in groups."""
+        return [request for (at, _name), request in self._groups.items() if at == number and request.groups]
+
     # The best place
 
     def find(self, request: FleetRequest, hosts: frozenset[int] | None = None) -> Place | None:
@@ -157,12 +166,10 @@ class Fleet:
             place = self._single(wish, allowed, namesakes)
             if place is not None or wish.width == 1:
                 return place
-        found: tuple[tuple[int, ...], int] | None = None
-        chosen: Offer | None = None
-        for number, offer in self.offers(wish, allowed).items():
-            if number not in namesakes and (found is None or (offer.key, number) < found):
-                found, chosen = (offer.key, number), offer
-        return Place(found[1], chosen.spot) if found is not None and chosen is not None else None
+        for number, (_key, spot) in self.offers(wish):
+            if number not in namesakes and (allowed is None or number in allowed):
+                return Place(number, spot)
+        return None
 
     def _single(self, wish: Request, allowed: frozenset[int] | None, namesakes: tuple[int, ...]) -> Place | None:
         kind, size = kind_and_size(wish)
@@ -188,27 +195,23 @@ class Fleet:
         guest = host.guest(wish)
         return Place(number, host.board.spot(guest, [Part(cell, guest.need, guest.mem)]))
 
-    def offers(self, wish: Request, allowed: frozenset[int] | None = None) -> Mapping[int, Offer]:
-        """What each host offers now. It is remembered for the kinds of guests that came last."""
+    def offers(self, wish: Request) -> Iterator[tuple[int, tuple[tuple[int, ...], Spot]]]:
+        """Pairs (host, what it offers now), the best first. They are remembered for the kinds of guests that came
+        last."""
         shape = replace(wish, name="", priority=0)
         known = self._offers.pop(shape, None)
         if known is None:
-            known = {}
+            rod = self.rod(*kind_and_size(wish))
+
+            def ask(number: int) -> Offer | None:
+                host = self.boards[number]
+                return host.offer(host.guest(shape), rod) if self.possible(number, shape) else None
+
+            known = Offers(self.boards, ask)
             if len(self._offers) >= _REMEMBERED:
                 del self._offers[next(iter(self._offers))]
         self._offers[shape] = known
-        kind, size = kind_and_size(wish)
-        rod = self.rod(kind, size)
-        found = {}
-        for number in sorted(allowed & self.boards.keys()) if allowed is not None else self.boards:
-            host = self.boards[number]
-            version, offer = known.get(number, (-1, None))
-            if version != host.version:
-                offer = host.offer(host.guest(shape), rod) if self.possible(number, shape) else None
-                known[number] = (host.version, offer)
-            if offer is not None:
-                found[number] = offer
-        return found
+        return known.best_first()
 
     def possible(self, number: int, wish: Request) -> bool:
         """Whether a host has what such a guest needs at all."""
@@ -240,6 +243,8 @@ class Fleet:
         host = self.boards.get(number)
         if host is None:
             return
+        for offers in self._offers.values():
+            offers.stale.add(number)
         for (kind, size), markets in self._markets.items():
             market = markets.get(host.capacity.rules.cpu_ratio)
             if market is not None and (size is None or size in host.capacity.sizes):

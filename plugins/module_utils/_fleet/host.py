@@ -14,7 +14,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._fleet.count import board_of, several_sizes
 from ansible_collections.numa.virt.plugins.module_utils._fleet.market import loss
+from ansible_collections.numa.virt.plugins.module_utils._fleet.offers import Offer
 from ansible_collections.numa.virt.plugins.module_utils._planner.board import Board, Part, Spot
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     ISOLATE,
@@ -27,7 +29,6 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best, best_single, preference
-from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
@@ -38,13 +39,6 @@ class Rod(NamedTuple):
 
     cpu: int
     mem: int
-
-
-class Offer(NamedTuple):
-    """A spot for a guest on a host; of two hosts the one with the smaller ``key`` is the better."""
-
-    key: tuple[int, ...]
-    spot: Spot
 
 
 class Gone(NamedTuple):
@@ -62,16 +56,10 @@ class HostBoard:
         self.name, self.capacity = name, capacity
         self.existing = dict(existing)
         self.placed: dict[str, tuple[Guest, Spot]] = {}
-        #: Grows with every change
-        self.version = 0
         self.board = self._count()
 
     def _count(self) -> Board:
-        occupancy = Occupancy(self.capacity)
-        for each in self.existing.values():
-            add_fixed(occupancy, each)
-        occupancy.spread_load()
-        board = occupancy.board()
+        board = board_of(self.capacity, self.existing.values())
         for guest, spot in self.placed.values():
             board.take(guest, spot)
         return board
@@ -82,11 +70,9 @@ class HostBoard:
     def put(self, guest: Guest, spot: Spot) -> None:
         self.board.take(guest, spot)
         self.placed[guest.name] = (guest, spot)
-        self.version += 1
 
     def lift(self, name: str) -> Gone:
         """A guest leaves. One that came by put() is just counted out; else all that is left is counted anew."""
-        self.version += 1
         if name in self.placed:
             guest, spot = self.placed.pop(name)
             self.board.take(guest, spot, -1)
@@ -106,7 +92,6 @@ class HostBoard:
         """Guests that are there from the start are now like this."""
         self.existing.update((each.name, each) for each in guests)
         self.board = self._count()
-        self.version += 1
 
     def could_hold(self, request: Request) -> bool:
         """Whether the host has what such a guest needs at all, whatever its size and whatever is there."""
@@ -212,4 +197,5 @@ def one_cell_anywhere(request: Request) -> bool:
         or request.cache == "require"
         or isinstance(request.emulator, CpuSet)
         or request.iothreads is not None
+        or several_sizes(request)
     )

@@ -13,9 +13,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from ansible_collections.numa.virt.plugins.module_utils._fleet.offers import Offers
 from ansible_collections.numa.virt.plugins.module_utils._fleet.worth import PARTS, WIDE, parts, worth
+
+# Needs of which it is remembered what each host would lose.
+_REMEMBERED = 32
 
 
 class Row(NamedTuple):
@@ -32,47 +37,82 @@ class Row(NamedTuple):
 
 
 class Market:
+    """``rows``: of cells that are shorter of CPUs than of memory, and of the others; ascending by their shares."""
+
     def __init__(self, hosts: Iterable[tuple[int, Sequence[tuple[int, float, float]]]] = ()) -> None:
         """``hosts``: pairs (host, its cells), as set() has them."""
         self._of = {host: rows_of(host, cells) for host, cells in hosts}
-        self.rows = sorted(row for rows in self._of.values() for row in rows)
+        both: tuple[list[Row], list[Row]] = ([], [])
+        for rows in self._of.values():
+            for row in rows:
+                both[row.cpu > row.mem].append(row)
+        self.rows = (sorted(both[0]), sorted(both[1]))
+        #: By needs that were asked for: None the first time, then what each host loses by such a guest, and where
+        self._asked: dict[tuple[float, float], Offers[int] | None] = {}
 
     def set(self, host: int, cells: Sequence[tuple[int, float, float]]) -> None:
         """The cells of a host as they are now: triples (cell, free CPUs, free memory), parts of the rod."""
-        rows = self.rows
         for row in self._of.pop(host, ()):
+            rows = self.rows[row.cpu > row.mem]
             del rows[bisect_left(rows, row)]
         self._of[host] = found = rows_of(host, cells)
         for row in found:
-            insort(rows, row)
+            insort(self.rows[row.cpu > row.mem], row)
+        for offers in self._asked.values():
+            if offers is not None:
+                offers.stale.add(host)
 
     def best(self, cpu: float, mem: float, admits: Callable[[int, int], bool]) -> tuple[int, int, int] | None:
         """(loss, host, cell) where a guest that needs so much costs the least; then the lowest host, the lowest cell.
 
         ``admits`` says of a host and a cell whether it may be there.
         """
+        needs = (cpu, mem)
+        if needs not in self._asked:
+            if len(self._asked) >= _REMEMBERED:
+                del self._asked[next(iter(self._asked))]
+            self._asked[needs] = None
+            return self._scan(cpu, mem, admits)
+        offers = self._asked.pop(needs)
+        if offers is None:
+            offers = Offers(self._of, partial(self._best_of, cpu, mem))
+        self._asked[needs] = offers
+        for host, ((lost,), cell) in offers.best_first():
+            if admits(host, cell):
+                return lost, host, cell
+        return None
+
+    def _best_of(self, cpu: float, mem: float, host: int) -> tuple[tuple[int], int] | None:
+        """What a host loses by such a guest, and the cell where that is least."""
+        costs = [(_cost(row, cpu, mem), row.cell) for row in self._of[host] if row.cpu >= cpu and row.mem >= mem]
+        if not costs:
+            return None
+        lost, cell = min(costs)
+        return (lost,), cell
+
+    def _scan(self, cpu: float, mem: float, admits: Callable[[int, int], bool]) -> tuple[int, int, int] | None:
         found: tuple[int, int, int] | None = None
         most = float("inf")
-        least = min(cpu, mem)
-        rows = self.rows
-        for at in range(bisect_left(rows, Row(least, -1, 0, 0.0, 0.0, 0.0, 0.0)), len(rows)):
-            share, host, cell, has_cpu, has_mem, power, beside = rows[at]
-            if has_cpu < cpu or has_mem < mem:
-                continue
-            left_cpu, left_mem = has_cpu - cpu, has_mem - mem
-            left = min(left_mem, left_cpu)
-            narrow = power - left**1.5
-            if narrow > most:
-                # Shares ascend, the power is convex, and at least the smaller need is taken: no later one is better.
-                if power - (share - least) ** 1.5 > most:
+        # What is short is what a guest takes at least of the share.
+        for rows, least in zip(self.rows, (cpu, mem)):
+            for at in range(bisect_left(rows, Row(least, -1, 0, 0.0, 0.0, 0.0, 0.0)), len(rows)):
+                row = rows[at]
+                if row.cpu < cpu or row.mem < mem:
+                    continue
+                # Shares ascend and the power is convex: once the least that is lost is too much, it stays so.
+                if row.power - (row.share - least) ** 1.5 > most:
                     break
-                continue
-            before = min(share, beside)
-            after = min(left, beside)
-            key = (parts(narrow + WIDE * (before * before - after * after)), host, cell)
-            if (found is None or key < found) and admits(host, cell):
-                found, most = key, (key[0] + 1) / PARTS
+                key = (_cost(row, cpu, mem), row.host, row.cell)
+                if (found is None or key < found) and admits(row.host, row.cell):
+                    found, most = key, (key[0] + 1) / PARTS
         return found
+
+
+def _cost(row: Row, cpu: float, mem: float) -> int:
+    """What the host loses by a guest on that cell: the difference of worth() before and after."""
+    left = min(row.cpu - cpu, row.mem - mem)
+    before, after = min(row.beside, row.share), min(row.beside, left)
+    return parts(row.power - left**1.5 + WIDE * (before * before - after * after))
 
 
 def rows_of(host: int, cells: Sequence[tuple[int, float, float]]) -> list[Row]:

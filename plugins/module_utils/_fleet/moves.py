@@ -134,8 +134,8 @@ class Moves:
         """The first value of what they share that holds all of them; else the one that holds most."""
         members = [each for each in self.left if group in each.request.groups]
         allowed = self.fleet.where.open_to(task.request)
-        offers = self.fleet.offers(moved(task.request.guest), allowed)
-        order = sorted(offers, key=lambda number: (offers[number].key, number))
+        numbers = (number for number, _offer in self.fleet.offers(moved(task.request.guest)))
+        order = [number for number in numbers if allowed is None or number in allowed]
         values = list(dict.fromkeys(str(self.fleet.where.domain(group.within, number)) for number in order))
         best: tuple[int, str] | None = None
         for value in values[:_TRIES]:
@@ -221,6 +221,16 @@ class Moves:
 
     def _vacate(self, task: Task, number: int) -> None:
         self._undo.append(partial(self.fleet.back, self.fleet.leave(task.mover.name, number)))
+
+    def new(self) -> list[Key]:
+        """Guests that got a place and had none, in the order in which they got it."""
+        return [key for key in self.places if key[1] is None]
+
+    def withdraw(self, key: Key, constraint: str, text: str) -> None:
+        """A new guest gets no place after all; it has been taken off its host already."""
+        self.refused[key] = (constraint, text)
+        del self.places[key]
+        self.rounds = [[step for step in steps if step.source or step.name != key[0]] for steps in self.rounds]
 
     # A third place
 

@@ -31,6 +31,7 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.result import (
     FleetRejection,
     Step,
 )
+from ansible_collections.numa.virt.plugins.module_utils._fleet.spare import keep_spare
 from ansible_collections.numa.virt.plugins.module_utils._fleet.table import Mover, Stayer, Table
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_rules
 from ansible_collections.numa.virt.plugins.module_utils._planner.explain import reason
@@ -75,6 +76,8 @@ class Planned:
         self.moves = Moves(fleet, self.table.movers, options)
         self.room = self._room()
         self.moves.run()
+        if options.spare_hosts:
+            keep_spare(self.moves, self.table.requests)
 
     def _room(self) -> Room:
         """What is free before anybody gets a place, once all that have to leave have left."""

@@ -11,10 +11,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.numa.virt.plugins.module_utils._fleet.count import board_of
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet, kind_and_size
 from ansible_collections.numa.virt.plugins.module_utils._fleet.host import moved, one_cell_anywhere
 from ansible_collections.numa.virt.plugins.module_utils._fleet.request import (
     APART,
+    DRAINING,
     IN,
     TOGETHER,
     Claim,
@@ -23,9 +25,10 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.request import (
     FleetRequest,
     Group,
 )
-from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import ISOLATE, SHARED
+from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import ISOLATE, SHARED, Capacity
+from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
-from ansible_collections.numa.virt.plugins.module_utils._planner.request import Options, Request, Rules
+from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._fleet.odd_fleets import odd_fleet, odd_fleet_request
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, pinned, there
@@ -106,7 +109,8 @@ def test_the_sorted_cells_and_the_offers_of_hosts_say_the_same(data):
         if not one_cell_anywhere(wish) or wish.owns_cpus:
             continue
         place = fleet.find(request)
-        offers = fleet.offers(wish, fleet.where.open_to(request))
+        open_to = fleet.where.open_to(request)
+        offers = {number: offer for number, offer in fleet.offers(wish) if open_to is None or number in open_to}
         best = min((offer.key for offer in offers.values()), default=None)
         assert (place is None) == (best is None)
         if place is not None:
@@ -220,3 +224,42 @@ def test_a_claim_is_a_guest_and_cells_may_be_closed():
     assert fleet.arrive(near).host == 1
     late = Fleet([FleetHost("h0", host(), claims=(replace(claim, ends=1),))], FleetOptions(now=2))
     assert late.arrive(guest("a")).host == 0
+
+
+@EXAMPLES
+@given(st.data())
+def test_most_guests_are_counted_faster_and_not_otherwise(data):
+    (it,) = data.draw(odd_fleet((IN,), most=1))
+    capacity = Capacity(it.host, it.rules)
+    sets = [None, *(cell.cpus for cell in it.host.cells), it.host.present, CpuSet([0]), CpuSet([0, 999])]
+    guests = list(it.existing)
+    for at in range(5):
+        where = data.draw(st.sampled_from(sets))
+        each = Existing(
+            f"e{at}",
+            (where,) * data.draw(st.integers(0, 3)) + (None,) * data.draw(st.sampled_from((0, 0, 0, 1))),
+            GIB,
+            data.draw(st.sampled_from((where, None, CpuSet([1])))),
+            nodeset=data.draw(st.sampled_from((None, None, CpuSet([0]), CpuSet([0, 1]), CpuSet([99])))),
+        )
+        wish = Request(each.name, 1, GIB, data.draw(st.sampled_from(("pack", "spread", "dedicated"))))
+        wish = replace(wish, cpu_ratio=data.draw(st.sampled_from((None, 3.0))))
+        guests.append(replace(each, wish=data.draw(st.sampled_from((wish, wish, wish, None)))))
+    occupancy = Occupancy(capacity)
+    for each in guests:
+        add_fixed(occupancy, each)
+    occupancy.spread_load()
+    assert numbers(board_of(capacity, guests)) == numbers(occupancy.board())
+
+
+def test_what_has_left_can_come_back():
+    a, group = guest("a"), Group("g", APART)
+    hosts = [FleetHost("h0", host()), FleetHost("h1", host(), (pinned("b", 1, "0"),), state=DRAINING)]
+    fleet = Fleet(hosts)
+    fleet.arrive(replace(a, groups=(group,)))
+    before = numbers(fleet.boards[0].board.copy())
+    for left in (fleet.leave("a", 0), fleet.leave("b", 1)):
+        fleet.back(left)
+    assert numbers(fleet.boards[0].board) == before and fleet.named == {"a": (0,), "b": (1,)}
+    assert fleet.where.members[group] == {"h0": 1}
+    assert fleet.unjoin("b", 1) is None

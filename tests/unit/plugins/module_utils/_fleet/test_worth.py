@@ -67,8 +67,8 @@ def test_the_best_cell_is_the_best_of_all(hosts, data):
         at = data.draw(st.integers(0, len(hosts) - 1))
         hosts[at] = data.draw(st.lists(st.tuples(SHARES, SHARES), min_size=1, max_size=4))
         market.set(at, [(cell, *pair) for cell, pair in enumerate(hosts[at])])
-    assert market.rows == sorted(market.rows)
-    assert len(market.rows) == sum(map(len, hosts))
+    assert all(rows == sorted(rows) for rows in market.rows)
+    assert sum(map(len, market.rows)) == sum(map(len, hosts))
 
 
 def test_ties_go_to_the_first_host_and_cell():
