@@ -95,7 +95,8 @@ class FirstFit:
 
 def length(vms: list[Vm], start: int, number: int) -> int:
     """Until first fit has no place for one at once, which is seen before those that have ended by then are gone."""
-    fit, running = FirstFit(number), []
+    fit = FirstFit(number)
+    running: list[tuple[float, int, list[int]]] = []
     for at in range(start, len(vms)):
         vm = vms[at]
         if not fit.find(vm):

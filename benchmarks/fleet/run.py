@@ -75,15 +75,15 @@ def batches(number: int) -> list[str]:
             wrong.append(f"batch {seed}: more than the bound")
         if len(made.moves) > len(drained):
             wrong.append(f"batch {seed}: {len(made.moves)} moves for {len(drained)} guests")
-        for name, (vcpus, moves) in results.items():
+        for name, (vcpus, moved) in results.items():
             row = totals.setdefault(name, [0.0, 0.0, 0.0])
             row[0] += vcpus
-            row[1] += moves
+            row[1] += moved
             row[2] += 100 * vcpus / made.vcpus_at_most
     print(f"\nmany at once and a rack drained, {number} fleets: vCPUs placed, moves, percent of the bound")
-    for name, (vcpus, moves, share) in totals.items():
-        print(f"  {name:18} {vcpus:8.0f} {moves:6.0f} {share / number:7.2f}%")
-        if vcpus > totals["numa.virt"][0]:
+    for name, (total, moves, share) in totals.items():
+        print(f"  {name:18} {total:8.0f} {moves:6.0f} {share / number:7.2f}%")
+        if total > totals["numa.virt"][0]:
             wrong.append(f"batches: {name} places more vCPUs")
     return wrong
 

@@ -21,9 +21,11 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.records import (
     TRUTH,
     WHOLE,
     Codec,
+    WrongError,
     either,
     many,
     mapping,
+    maybe,
     record,
     row,
     runs,
@@ -83,7 +85,7 @@ HOST = record(
         "distances_reported": TRUTH,
         "kernel": _KERNEL,
         "huge_page": WHOLE,
-        "guest_devices": many(record(GuestDevice, {"name": TEXT, "cell": WHOLE, "why": TEXT})),
+        "guest_devices": many(record(GuestDevice, {"name": TEXT, "cell": maybe(WHOLE), "why": TEXT})),
         "caches": many(_CACHE),
     },
 )
@@ -117,7 +119,7 @@ REQUEST = record(
         "cpu_ratio": NUMBER,
         "priority": WHOLE,
         "smt": TEXT,
-        "emulator": either(CPUS, "share", "isolate"),
+        "emulator": maybe(either(CPUS, "share", "isolate")),
         "iothreads": CPUS,
         "own_cpus": TRUTH,
         "guest_cells": many(_GUEST_CELL),
@@ -134,7 +136,7 @@ GUEST = record(
     Existing,
     {
         "name": TEXT,
-        "vcpu_cpus": runs(CPUS),
+        "vcpu_cpus": runs(maybe(CPUS)),
         "memory": WHOLE,
         "emulator": CPUS,
         "helpers": CPUS,
@@ -221,12 +223,12 @@ def _numbered(values: Sequence[Any]) -> Codec:
     """One of these values, by its number."""
     numbers = {each: number for number, each in enumerate(values)}
 
-    def read(where: str, data: Any) -> Any:
+    def parse(data: Any) -> Any:
         if type(data) is not int or not 0 <= data < len(values):
-            raise InputError(where, data, f"is not one of the {len(values)} that are listed")
+            raise WrongError(data, f"is not one of the {len(values)} that are listed")
         return values[data]
 
-    return Codec(read, numbers.__getitem__)
+    return Codec(parse, numbers.__getitem__)
 
 
 def _host_codec(models: Sequence[Host], rules: Sequence[Rules]) -> Codec:
@@ -234,7 +236,7 @@ def _host_codec(models: Sequence[Host], rules: Sequence[Rules]) -> Codec:
         FleetHost,
         {
             "name": TEXT,
-            "host": _numbered(models),
+            "host": maybe(_numbered(models)),
             "existing": many(GUEST),
             "claims": many(_CLAIM),
             "rules": _numbered(rules),

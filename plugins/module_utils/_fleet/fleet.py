@@ -90,6 +90,8 @@ class Fleet:
         for number, guests in enumerate(self.guests):
             for name in guests:
                 self.named[name] = (*self.named.get(name, ()), number)
+        #: Whether many guests come at once, so that it pays to remember where each kind of them would go
+        self.often = False
         self._groups: dict[tuple[int, str], FleetRequest] = {}
         self._rods: dict[tuple[int, int | None], Rod] = {}
         self._markets: dict[tuple[int, int | None], dict[float, Market]] = {}
@@ -185,7 +187,7 @@ class Fleet:
         mem = -(-wish.memory // (size or 1))
         for ratio, market in self._market(kind, size).items():
             need = weight(wish.vcpus, wish.cpu_ratio or ratio) if kind == SHARED else wish.cpus_needed
-            best = market.best(need / rod.cpu, mem / rod.mem, admits)
+            best = market.best(need / rod.cpu, mem / rod.mem, admits, self.often)
             if best is not None and (found is None or best < found):
                 found = best
         if found is None:
@@ -205,7 +207,9 @@ class Fleet:
 
             def ask(number: int) -> Offer | None:
                 host = self.boards[number]
-                return host.offer(host.guest(shape), rod) if self.possible(number, shape) else None
+                if host.too_full(shape) or not self.possible(number, shape):
+                    return None
+                return host.offer(host.guest(shape), rod)
 
             known = Offers(self.boards, ask)
             if len(self._offers) >= _REMEMBERED:

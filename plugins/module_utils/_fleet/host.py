@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
+from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, required
 from ansible_collections.numa.virt.plugins.module_utils._fleet.count import board_of, several_sizes
 from ansible_collections.numa.virt.plugins.module_utils._fleet.market import loss
 from ansible_collections.numa.virt.plugins.module_utils._fleet.offers import Offer
@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     Guest,
     bits,
     guest_of,
+    weight,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.check import check_request
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best, best_single, preference
@@ -83,10 +84,10 @@ class HostBoard:
 
     def back(self, gone: Gone) -> None:
         """Undo a lift()."""
-        if gone.guest is not None and gone.spot is not None:
-            self.put(gone.guest, gone.spot)
-        elif gone.existing is not None:
+        if gone.existing is not None:
             self.replace([gone.existing])
+        else:
+            self.put(required(gone.guest), required(gone.spot))
 
     def replace(self, guests: Iterable[Existing]) -> None:
         """Guests that are there from the start are now like this."""
@@ -100,6 +101,18 @@ class HostBoard:
         except InputError:
             return False
         return not guest_of(self.capacity, request).must & ~self.capacity.open or request.cells is not None
+
+    def too_full(self, request: Request) -> bool:
+        """Whether all cells together have too little for it: told faster than what it would get."""
+        board, cells = self.board, len(self.capacity.ids)
+        if request.owns_cpus:
+            need, rooms = request.vcpus, board.free
+        else:
+            # The parts of a mirrored guest are each rounded down.
+            need, rooms = weight(request.vcpus, request.cpu_ratio or self.capacity.rules.cpu_ratio) - cells, board.joint
+        if sum([room for room in rooms if room > 0]) < need:
+            return True
+        return request.page_size is None and sum([size for size in board.mem[0] if size > 0]) < request.memory
 
     def guest(self, request: Request) -> Guest:
         """The request in this host's numbers. It is one that the host could hold."""

@@ -62,21 +62,25 @@ class Market:
             if offers is not None:
                 offers.stale.add(host)
 
-    def best(self, cpu: float, mem: float, admits: Callable[[int, int], bool]) -> tuple[int, int, int] | None:
+    def best(
+        self, cpu: float, mem: float, admits: Callable[[int, int], bool], often: bool = False
+    ) -> tuple[int, int, int] | None:
         """(loss, host, cell) where a guest that needs so much costs the least; then the lowest host, the lowest cell.
 
-        ``admits`` says of a host and a cell whether it may be there.
+        ``admits`` says of a host and a cell whether it may be there. ``often``: it pays to remember what each host
+        would lose by such a guest, from the second on.
         """
         needs = (cpu, mem)
-        if needs not in self._asked:
-            if len(self._asked) >= _REMEMBERED:
-                del self._asked[next(iter(self._asked))]
-            self._asked[needs] = None
-            return self._scan(cpu, mem, admits)
-        offers = self._asked.pop(needs)
-        if offers is None:
+        known = needs in self._asked
+        offers = self._asked.pop(needs, None)
+        if offers is None and often and known:
             offers = Offers(self._of, partial(self._best_of, cpu, mem))
-        self._asked[needs] = offers
+        if offers is not None or often:
+            self._asked[needs] = offers
+            if len(self._asked) > _REMEMBERED:
+                del self._asked[next(iter(self._asked))]
+        if offers is None:
+            return self._scan(cpu, mem, admits)
         for host, ((lost,), cell) in offers.best_first():
             if admits(host, cell):
                 return lost, host, cell

@@ -34,6 +34,8 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 
 # Third places that are tried, and hosts or racks that are tried for a group that shares one.
 _TRIES = 32
+# Guests from which on it pays to remember where each kind of them would go.
+_MANY = 50
 
 Key = tuple[str, "int | None"]
 
@@ -93,10 +95,12 @@ class Moves:
         return replace(request, groups=tuple(group for group in request.groups if group.kind == APART))
 
     def run(self) -> None:
+        self.fleet.often = len(self.left) > _MANY
         self._go_on()
         tries = _TRIES
         while tries:
             tries = tries - 1 if self._step_aside() else 0
+        self.fleet.often = False
 
     # Rounds
 

@@ -11,28 +11,45 @@ This file must not import ansible, libvirt or lxml, and must know nothing of fle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
-# where it stands, its data -> the value
-Read = Callable[[str, Any], Any]
+Parse = Callable[[Any], Any]
 Write = Callable[[Any], Any]
 
 
-class Codec:
-    """How a value is read and written; None is itself."""
+class WrongError(Exception):
+    """What is wrong with a part of the data; the path to it is put together only where there is something."""
 
-    def __init__(self, read: Read, write: Write) -> None:
-        self._read, self._write = read, write
+    def __init__(self, value: Any, problem: str, expected: str | None = None) -> None:
+        super().__init__(problem)
+        self.value, self.problem, self.expected = value, problem, expected
+        self.path: list[str] = []
+
+
+class Codec:
+    """How a value is read and written."""
+
+    def __init__(self, parse: Parse, write: Write) -> None:
+        self._parse, self._write = parse, write
 
     def read(self, where: str, data: Any) -> Any:
-        """Raises InputError."""
-        return None if data is None else self._read(where, data)
+        """The value. Raises InputError, which names the place below ``where``."""
+        try:
+            return self.parse(data)
+        except WrongError as wrong:
+            path = where + "".join(reversed(wrong.path))
+            raise InputError(path, wrong.value, wrong.problem, wrong.expected) from None
+
+    def parse(self, data: Any) -> Any:
+        """Raises WrongError."""
+        return self._parse(data)
 
     def write(self, value: Any) -> Any:
         return None if value is None else self._write(value)
@@ -45,137 +62,140 @@ def _same(value: Any) -> Any:
 def of_type(*types: type) -> Codec:
     names = " or ".join(each.__name__ for each in types)
 
-    def read(where: str, data: Any) -> Any:
+    def parse(data: Any) -> Any:
         if type(data) not in types:
-            raise InputError(where, data, f"is not {names}")
+            raise WrongError(data, f"is not {names}")
         return data
 
-    return Codec(read, _same)
+    return Codec(parse, _same)
 
 
 TEXT, WHOLE, NUMBER, TRUTH = of_type(str), of_type(int), of_type(int, float), of_type(bool)
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> CpuSet:
-    return CpuSet.parse(text)
+def _cpus(text: str) -> CpuSet:
+    return CpuSet.parse(text) if text else EMPTY
 
 
-def _read_cpus(where: str, data: Any) -> CpuSet:
-    TEXT.read(where, data)
+def _parse_cpus(data: Any) -> CpuSet:
+    TEXT.parse(data)
     try:
-        return _parsed(data) if data else EMPTY
+        return _cpus(data)
     except InputError as error:
-        raise InputError(where, data, str(error.fields["problem"]), error.fields["expected"]) from None
+        raise WrongError(data, str(error.fields["problem"]), error.fields["expected"]) from None
 
 
-CPUS = Codec(_read_cpus, str)
+CPUS = Codec(_parse_cpus, str)
+
+
+def maybe(codec: Codec) -> Codec:
+    """The same or None."""
+    return Codec(lambda data: None if data is None else codec.parse(data), codec.write)
 
 
 def either(text: Codec, *words: str) -> Codec:
     """One of these words, or what else the text is."""
     return Codec(
-        lambda where, data: data if data in words else text.read(where, data),
+        lambda data: data if data in words else text.parse(data),
         lambda value: value if value in words else text.write(value),
     )
 
 
-def _listed(where: str, data: Any) -> Sequence[Any]:
+def _listed(data: Any) -> Sequence[Any]:
     if not isinstance(data, list):
-        raise InputError(where, data, "is not a list")
+        raise WrongError(data, "is not a list")
     return data
 
 
 def many(codec: Codec) -> Codec:
     """A tuple of such values."""
-    return Codec(
-        lambda where, data: tuple([codec.read(where, each) for each in _listed(where, data)]),
-        lambda value: [codec.write(each) for each in value],
-    )
+
+    def parse(data: Any) -> Any:
+        found: list[Any] = []
+        items = _listed(data)
+        try:
+            for each in items:
+                found.append(codec.parse(each))  # noqa: PERF401  # how many there are says where the error is
+        except WrongError as wrong:
+            wrong.path.append(f"[{len(found)}]")
+            raise
+        return tuple(found)
+
+    return Codec(parse, lambda value: [codec.write(each) for each in value])
 
 
 def row(*codecs: Codec) -> Codec:
     """A tuple of exactly these."""
 
-    def read(where: str, data: Any) -> Any:
-        if len(_listed(where, data)) != len(codecs):
-            raise InputError(where, data, f"is not a list of {len(codecs)}")
-        return tuple([codec.read(where, each) for codec, each in zip(codecs, data)])
+    def parse(data: Any) -> Any:
+        if len(_listed(data)) != len(codecs):
+            raise WrongError(data, f"is not a list of {len(codecs)}")
+        return tuple([codec.parse(each) for codec, each in zip(codecs, data)])
 
-    return Codec(read, lambda value: [codec.write(each) for codec, each in zip(codecs, value)])
-
-
-def runs(codec: Codec) -> Codec:
-    """A tuple of values of which many that follow each other are equal: pairs (value, how many)."""
-
-    def read(where: str, data: Any) -> Any:
-        found: tuple[Any, ...] = ()
-        for value, number in row_of_pairs(where, data):
-            found += (codec.read(where, value),) * number
-        return found
-
-    def write(value: Sequence[Any]) -> Any:
-        found: list[list[Any]] = []
-        for each in value:
-            if found and found[-1][0] == each:
-                found[-1][1] += 1
-            else:
-                found.append([each, 1])
-        return [[codec.write(each), number] for each, number in found]
-
-    return Codec(read, write)
+    return Codec(parse, lambda value: [codec.write(each) for codec, each in zip(codecs, value)])
 
 
 # No guest has more vCPUs.
 _MOST = 1 << 14
 
 
-def row_of_pairs(where: str, data: Any) -> Iterable[tuple[Any, int]]:
-    for pair in _listed(where, data):
-        if not isinstance(pair, list) or len(pair) != 2 or type(pair[1]) is not int or not 0 <= pair[1] <= _MOST:
-            raise InputError(where, pair, "is not a value and how often it stands there")
-        yield pair[0], pair[1]
+def runs(codec: Codec) -> Codec:
+    """A tuple of values of which many that follow each other are equal: pairs (value, how many)."""
+
+    def parse(data: Any) -> Any:
+        found: tuple[Any, ...] = ()
+        for pair in _listed(data):
+            if not isinstance(pair, list) or len(pair) != 2 or type(pair[1]) is not int or not 0 <= pair[1] <= _MOST:
+                raise WrongError(pair, "is not a value and how often it stands there")
+            found += (codec.parse(pair[0]),) * pair[1]
+        return found
+
+    def write(value: Sequence[Any]) -> Any:
+        return [[codec.write(each), len(list(equal))] for each, equal in groupby(value)]
+
+    return Codec(parse, write)
 
 
 def mapping() -> Codec:
     """Pairs (name, text), as an object."""
 
-    def read(where: str, data: Any) -> Any:
+    def parse(data: Any) -> Any:
         if not isinstance(data, dict):
-            raise InputError(where, data, "is not an object")
-        return tuple([(name, TEXT.read(f"{where}.{name}", value)) for name, value in data.items()])
+            raise WrongError(data, "is not an object")
+        for name, value in data.items():
+            if type(value) is not str:
+                raise WrongError(value, f"{name} is not str")
+        return tuple(data.items())
 
-    return Codec(read, dict)
+    return Codec(parse, dict)
 
 
 def record(kind: type[Any], codecs: Mapping[str, Codec]) -> Codec:
     """A dataclass as an object with its fields; ``codecs`` are those of all that may be said."""
-    defaults = {
-        each.name: each.default
-        if each.default is not MISSING
-        else each.default_factory()
-        if each.default_factory is not MISSING
-        else MISSING
-        for each in fields(kind)
-    }
+    defaults = {each.name: each.default for each in fields(kind)}
     needed = [name for name, default in defaults.items() if default is MISSING]
 
-    def read(where: str, data: Any) -> Any:
+    def parse(data: Any) -> Any:
         if not isinstance(data, dict):
-            raise InputError(where, data, "is not an object")
-        found = {}
-        for name, value in data.items():
-            codec = codecs.get(name)
-            if codec is None:
-                raise InputError(f"{where}.{name}", None, "is not known", f"known are {', '.join(codecs)}")
-            found[name] = codec.read(f"{where}.{name}", value)
-        for name in needed:
-            if name not in found:
-                raise InputError(f"{where}.{name}", None, "is missing")
+            raise WrongError(data, "is not an object")
+        found, name = {}, ""
+        try:
+            for name, value in data.items():
+                codec = codecs.get(name)
+                if codec is None:
+                    raise WrongError(None, "is not known", f"known are {', '.join(codecs)}")
+                found[name] = None if value is None and defaults[name] is None else codec.parse(value)
+            for name in needed:
+                if name not in found:
+                    raise WrongError(None, "is missing")
+        except WrongError as wrong:
+            wrong.path.append(f".{name}")
+            raise
         return kind(**found)
 
     def write(value: Any) -> Any:
         own = ((name, getattr(value, name)) for name in codecs)
         return {name: codecs[name].write(each) for name, each in own if each != defaults[name]}
 
-    return Codec(read, write)
+    return Codec(parse, write)

@@ -22,7 +22,15 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.document import (
     plan_as_data,
 )
 from ansible_collections.numa.virt.plugins.module_utils._fleet.plan import plan_fleet
-from ansible_collections.numa.virt.plugins.module_utils._fleet.records import CPUS, NUMBER, WHOLE, many, row, runs
+from ansible_collections.numa.virt.plugins.module_utils._fleet.records import (
+    CPUS,
+    NUMBER,
+    WHOLE,
+    many,
+    maybe,
+    row,
+    runs,
+)
 from ansible_collections.numa.virt.plugins.module_utils._fleet.request import FleetHost, FleetOptions
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -66,6 +74,8 @@ def test_what_is_as_usual_is_not_written():
     written = codecs.REQUEST.write(request)
     assert written["emulator"] == "1" and "smt" not in written
     assert codecs.REQUEST.read("x", again(written)) == request
+    shared = replace(request, emulator=None)
+    assert codecs.REQUEST.read("x", again(codecs.REQUEST.write(shared))) == shared
     assert (
         codecs.REQUEST.read("x", again(codecs.REQUEST.write(replace(request, emulator="isolate")))).emulator
         == "isolate"
@@ -106,14 +116,19 @@ GOOD = fleet_as_data(Document((FleetHost("h", host(1, 1, 1)),), (guest("a", labe
         (lambda data: {**data, "version": 2}, "is no document of version 1"),
         (lambda data: {**data, "more": 1}, "fleet: 'more': is not known"),
         (lambda data: {**data, "hosts": {}}, "hosts: {}: is not a list"),
-        (lambda data: {**data, "hosts": [1]}, "hosts: 1: is not an object"),
-        (lambda data: {**data, "hosts": [{"name": 1}]}, "hosts.name: 1: is not str"),
-        (lambda data: {**data, "hosts": [{"host": 0}]}, "hosts.name: is missing"),
-        (lambda data: {**data, "hosts": [{"name": "a", "host": 7}]}, "hosts.host: 7: is not one of the 1"),
+        (lambda data: {**data, "hosts": [1]}, "hosts[0]: 1: is not an object"),
+        (lambda data: {**data, "hosts": [{"name": 1}]}, "hosts[0].name: 1: is not str"),
+        (lambda data: {**data, "hosts": [{"name": None, "host": 0}]}, "hosts[0].name: is not str"),
+        (lambda data: {**data, "hosts": [{"host": 0}]}, "hosts[0].name: is missing"),
+        (lambda data: {**data, "hosts": [{"name": "a", "host": 7}]}, "hosts[0].host: 7: is not one of the 1"),
         (lambda data: {**data, "hosts": [{"name": "a", "host": True}]}, "is not one of the 1"),
         (
             lambda data: {**data, "hosts": [{"name": "a", "host": 0, "labels": []}]},
-            "hosts.labels: []: is not an object",
+            "hosts[0].labels: []: is not an object",
+        ),
+        (
+            lambda data: {**data, "hosts": [{"name": "a", "host": 0, "labels": {"rack": 1}}]},
+            "labels: 1: rack is not str",
         ),
         (lambda data: {**data, "options": {"max_moves": 1.5}}, "options.max_moves: 1.5: is not int"),
         (lambda data: {**data, "options": {"now": True}}, "options.now: True: is not int or float"),
@@ -138,6 +153,8 @@ def test_what_is_wrong_is_one_line(change, said):
         (runs(CPUS), ["1"], "how often"),
         (runs(CPUS), [["1", True]], "how often"),
         (many(WHOLE), "ab", "is not a list"),
+        (many(WHOLE), [1, None], "x[1]: is not int"),
+        (runs(CPUS), [[None, 1]], "is not str"),
     ],
 )
 def test_a_value_that_is_none(codec, data, said):
@@ -148,6 +165,6 @@ def test_a_value_that_is_none(codec, data, said):
 
 def test_equal_values_that_follow_each_other_are_counted():
     sets = (CpuSet([1]), CpuSet([1]), None, CpuSet([1]))
-    assert runs(CPUS).write(sets) == [["1", 2], [None, 1], ["1", 1]]
-    assert runs(CPUS).read("x", [["1", 2], [None, 1], ["1", 1]]) == sets
+    assert runs(maybe(CPUS)).write(sets) == [["1", 2], [None, 1], ["1", 1]]
+    assert runs(maybe(CPUS)).read("x", [["1", 2], [None, 1], ["1", 1]]) == sets
     assert row(WHOLE, NUMBER).read("x", row(WHOLE, NUMBER).write((1, 0.5))) == (1, 0.5)

@@ -263,3 +263,21 @@ def test_what_has_left_can_come_back():
     assert numbers(fleet.boards[0].board) == before and fleet.named == {"a": (0,), "b": (1,)}
     assert fleet.where.members[group] == {"h0": 1}
     assert fleet.unjoin("b", 1) is None
+
+
+def test_a_guest_that_can_use_none_of_the_shared_cpus_takes_nothing_of_them():
+    it, (a,) = host(1, 4, 1), (pinned("a", 2, "0-1", wish=Request("a", 2, GIB)),)
+    rules = Rules(shared_cpus=CpuSet([2, 3]))
+    assert Fleet([FleetHost("h", it, (a,), rules=rules)]).boards[0].board.joint == [2_000_000]
+    assert Fleet([FleetHost("h", it, (a,))]).boards[0].board.joint == [2_000_000]
+
+
+@EXAMPLES
+@given(st.data())
+def test_a_host_that_is_told_to_be_too_full_offers_nothing(data):
+    hosts = data.draw(odd_fleet((IN,)))
+    fleet = Fleet(hosts)
+    wish = moved(data.draw(odd_fleet_request("new", hosts)).guest)
+    for number, board in fleet.boards.items():
+        if board.too_full(wish) and fleet.possible(number, wish):
+            assert board.offer(board.guest(wish), fleet.rod(*kind_and_size(wish))) is None

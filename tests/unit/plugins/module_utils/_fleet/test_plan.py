@@ -338,3 +338,10 @@ def test_the_plan_as_plain_data():
     assert data["placements"][0]["host"] == "h2" and data["batches"][0][0]["source"] == "h1"
     assert data["rejections"][0]["name"] == "b" and data["unknown"][0]["host"] == "h3"
     assert data["vcpus"] == {"placed": 1, "bound": 1}
+
+
+def test_many_guests_at_once():
+    requests = [guest(f"g{at:02}", 1 + at % 3, 1) for at in range(60)]
+    hosts = [a_host(f"h{at}", it=host(2, 8, 2, 32)) for at in range(5)]
+    found = made(hosts, requests)
+    assert len(found.placements) == 60 and len({each.host for each in found.placements}) < 5

@@ -60,7 +60,9 @@ def test_the_best_cell_is_the_best_of_all(hosts, data):
         def admits(host, _cell, closed=closed):
             return host not in closed
 
-        found, wanted = market.best(cpu, mem, admits), brute_force(hosts, cpu, mem, admits)
+        wanted = brute_force(hosts, cpu, mem, admits)
+        found, again, more = (market.best(cpu, mem, admits, often) for often in (False, True, True))
+        assert found == again == more == market.best(cpu, mem, admits)
         assert (found is None) == (wanted is None)
         # Floats differ in the last place by the order in which they are added.
         assert found is None or abs(found[0] - wanted[0]) <= 1
@@ -76,3 +78,14 @@ def test_ties_go_to_the_first_host_and_cell():
     assert market.best(0.1, 0.1, lambda host, cell: True)[1:] == (0, 0)
     assert market.best(0.1, 0.1, lambda host, cell: host)[1:] == (1, 0)
     assert market.best(0.6, 0.1, lambda host, cell: True) is None
+
+
+def test_what_is_remembered_is_bounded_and_kept_up():
+    market = Market([(0, [(0, 1.0, 1.0)]), (1, [(0, 0.5, 0.5)])])
+    for number in range(1, 50):
+        for _again in range(2):
+            assert market.best(number / 100, 0.1, lambda host, cell: True, True)[1] == 1
+    assert len(market._asked) == 32
+    market.set(1, [(0, 0.1, 0.1)])
+    assert market.best(0.49, 0.1, lambda host, cell: True)[1] == 0
+    assert market.best(0.49, 0.1, lambda host, cell: host == 1) is None
