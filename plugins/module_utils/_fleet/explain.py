@@ -111,10 +111,10 @@ def _nearness(host: HostBoard, wish: Request) -> tuple[float, float]:
 def waiting(moves: Moves) -> dict[tuple[str, int | None], list[str]]:
     """Of guests that found no room: who would have to leave first, where that alone is what is missing."""
     fleet = moves.fleet
-    stuck = [task for task in moves.left if moves.at.get(task.key) in fleet.boards]
+    stuck = [task for task in moves.left.values() if moves.at.get(task.key) in fleet.boards]
     gone = [fleet.leave(task.mover.name, moves.at[task.key]) for task in stuck]
     found: dict[tuple[str, int | None], list[str]] = {}
-    for task in moves.left if stuck else ():
+    for task in moves.left.values() if stuck else ():
         place = fleet.find(task.request)
         if place is not None:
             found[task.key] = [each.mover.name for each in stuck if _other(moves, each, task, place.host)]

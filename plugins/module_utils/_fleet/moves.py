@@ -72,8 +72,8 @@ class Moves:
                 self.refused[key] = ("never", "it is never to be moved")
             else:
                 tasks.append(Task(mover, request))
-        self.left = sorted(tasks, key=self._order)
-        for task in self.left:
+        self.left = {task.key: task for task in sorted(tasks, key=self._order)}
+        for task in self.left.values():
             if task.mover.claim is not None:
                 fleet.leave(task.mover.name, task.mover.claim)
             if task.mover.at is not None:
@@ -110,8 +110,8 @@ class Moves:
         while again:
             steps: list[Step] = []
             gone: list[tuple[Task, int]] = []
-            for task in list(self.left):
-                if task not in self.left:
+            for task in list(self.left.values()):
+                if task.key not in self.left:
                     continue  # with the first of its group
                 for each, place in self._places(task):
                     before = self.at.get(each.key)
@@ -136,7 +136,7 @@ class Moves:
 
     def _for_group(self, task: Task, group: Group) -> list[tuple[Task, Place]]:
         """The first value of what they share that holds all of them; else the one that holds most."""
-        members = [each for each in self.left if group in each.request.groups]
+        members = [each for each in self.left.values() if group in each.request.groups]
         allowed = self.fleet.where.open_to(task.request)
         numbers = (number for number, _offer in self.fleet.offers(moved(task.request.guest)))
         order = [number for number in numbers if allowed is None or number in allowed]
@@ -206,7 +206,7 @@ class Moves:
     def _take(self, task: Task, place: Place, passing: bool = False) -> Step:
         """The step to a place that the guest has been put on."""
         if not passing:
-            self.left.remove(task)
+            del self.left[task.key]
             self.places[task.key] = place
         before = self.at.get(task.key)
         if before is not None:
@@ -241,7 +241,7 @@ class Moves:
     def _step_aside(self) -> bool:
         """One that has to leave goes to a third place for a while. Whether that has brought it to its own in the end;
         else nothing has changed."""
-        for task in list(self.left):
+        for task in list(self.left.values()):
             at = self.at.get(task.key)
             if at is None or at not in self.fleet.boards or not self.may(task, 2):
                 continue
@@ -249,14 +249,14 @@ class Moves:
             place = self._find(Task(task.mover, anywhere))
             if place is None:
                 continue
-            before = (list(self.left), len(self.rounds), dict(self.places), self.moves, self.memory)
+            before = (dict(self.left), len(self.rounds), dict(self.places), self.moves, self.memory)
             self._undo.clear()
             self._put(Task(task.mover, anywhere), place)
             self.rounds.append([self._take(task, place, passing=True)])
             self._vacate(task, at)
             self.at[task.key] = place.host
             self._go_on()
-            if task not in self.left:
+            if task.key not in self.left:
                 return True
             while self._undo:
                 self._undo.pop()()

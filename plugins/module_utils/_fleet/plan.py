@@ -143,7 +143,7 @@ class Planned:
         moves, explain = self.moves, Explain(self.fleet)
         found = [explain.plain(name, at, *why) for (name, at), why in moves.refused.items()]
         waits = waiting(moves)
-        for task in moves.left:
+        for task in moves.left.values():
             name, at = task.key
             if not moves.may(task, 1):
                 found.append(explain.plain(name, at, "limit", moves.limit_text()))
