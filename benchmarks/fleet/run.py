@@ -14,6 +14,7 @@ all streams together, more than the bound, or where a guest is moved that need n
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import random
 import resource
@@ -106,6 +107,8 @@ def plan_file(path: str) -> None:
     """Seconds of CPU time, and the most memory."""
     start = time.process_time()
     document = fleet_from_data(json.loads(Path(path).read_text(encoding="utf-8")))
+    # What was read stays: the collector need not look at it again and again.
+    gc.freeze()
     read = time.process_time()
     fleet = Fleet(document.hosts, document.options)
     counted = time.process_time()

@@ -35,6 +35,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
     REQUIRE,
     SHARED,
     Capacity,
+    Guest,
     weight,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request, Rules
@@ -75,6 +76,7 @@ class Fleet:
         # Facts of hosts that are alike are told once where they are one object, and found out else.
         capacities: dict[tuple[Host, Rules], Capacity] = {}
         seen: dict[tuple[int, int], Capacity] = {}
+        distances: dict[int, dict[int, int]] = {}
         for number, each in enumerate(self.hosts):
             if each.host is not None and self.states[number][0] == IN:
                 same = (id(each.host), id(each.rules))
@@ -83,7 +85,8 @@ class Fleet:
                     if key not in capacities:
                         capacities[key] = Capacity(*key)
                     seen[same] = capacities[key]
-                self.boards[number] = HostBoard(each.name, seen[same], self.guests[number])
+                known = distances.setdefault(id(seen[same]), {})
+                self.boards[number] = HostBoard(each.name, seen[same], self.guests[number], known)
         self.capacities = list(capacities.values())
         #: name -> numbers of the hosts that have a guest of that name; no host can have two
         self.named: dict[str, tuple[int, ...]] = {}
@@ -97,6 +100,8 @@ class Fleet:
         self._markets: dict[tuple[int, int | None], dict[float, Market]] = {}
         self._offers: dict[Request, Offers[Spot]] = {}
         self._possible: dict[tuple[int, Request], bool] = {}
+        # Most guests ask for this.
+        self._market(SHARED, None)
 
     # One more, one less
 
@@ -205,11 +210,18 @@ class Fleet:
         if known is None:
             rod = self.rod(*kind_and_size(wish))
 
+            #: The guest in the numbers of each kind of host, None where such a host has not what it takes
+            guests: dict[int, Guest | None] = {}
+
             def ask(number: int) -> Offer | None:
                 host = self.boards[number]
-                if host.too_full(shape) or not self.possible(number, shape):
+                if host.too_full(shape):
                     return None
-                return host.offer(host.guest(shape), rod)
+                kind = id(host.capacity)
+                if kind not in guests:
+                    guests[kind] = host.guest(shape) if self.possible(number, shape) else None
+                guest = guests[kind]
+                return None if guest is None else host.offer(guest, rod)
 
             known = Offers(self.boards, ask)
             if len(self._offers) >= _REMEMBERED:

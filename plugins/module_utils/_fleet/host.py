@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import combinations
+from math import comb
 from typing import NamedTuple
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, required
@@ -33,6 +35,9 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.choose import b
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import EMPTY, CpuSet
 
+# Choices of cells for a guest with several cells that are all looked at.
+_CHOICES = 32
+
 
 class Rod(NamedTuple):
     """What shares are measured with: the CPUs (in the unit of their kind) and the memory (KiB, or pages) of the largest
@@ -51,10 +56,11 @@ class Gone(NamedTuple):
 
 
 class HostBoard:
-    """``existing`` are guests by name that were there from the start, ``placed`` those that came by put()."""
+    """``existing`` are guests by name that were there from the start, ``placed`` those that came by put().
+    ``distances`` remembers those of sets of cells, for all hosts of this capacity."""
 
-    def __init__(self, name: str, capacity: Capacity, existing: dict[str, Existing]) -> None:
-        self.name, self.capacity = name, capacity
+    def __init__(self, name: str, capacity: Capacity, existing: dict[str, Existing], distances: dict[int, int]) -> None:
+        self.name, self.capacity, self.distances = name, capacity, distances
         self.existing = dict(existing)
         self.placed: dict[str, tuple[Guest, Spot]] = {}
         self.board = self._count()
@@ -129,28 +135,19 @@ class HostBoard:
             for cell in bits(capacity.open & capacity.with_cpus)
         ]
 
-    def shares(self, kind: int, page_size: int | None, rod: Rod, taken: Iterable[Part] = ()) -> list[float]:
-        """The free share of each of these cells, 0 for one that is overcommitted; once such parts are ``taken``."""
-        less = {part.cell: part for part in taken}
-        found = []
-        for cell, cpu, mem in self.free(kind, page_size, rod):
-            part = less.get(cell, Part(cell, 0, 0))
-            found.append(max(0.0, min(cpu - part.cpu / rod.cpu, mem - part.mem / rod.mem)))
-        return found
-
     # Offers
 
     def offer(self, guest: Guest, rod: Rod) -> Offer | None:
         """The best spot on this host: one cell before several, then as the planner of one host has it (distance from
         devices, no core shared), then what the fleet loses least by. ``spread`` takes the least loaded cell instead."""
-        size = guest.request.page_size
-        before = self.shares(guest.kind, size, rod)
+        free = self.free(guest.kind, guest.request.page_size, rod)
+        before = shares_of(free, rod)
         found: Offer | None = None
         for spot, first in self._spots(guest):
             if guest.request.placed_by.levels:
                 cost = max(self.board.load(part.cell, guest, part.mem, part.cpu) for part in spot.parts)
             else:
-                cost = loss(before, self.shares(guest.kind, size, rod, spot.parts))
+                cost = loss(before, shares_of(free, rod, spot.parts))
             each = Offer((*first, cost), spot)
             if found is None or each.key < found.key:
                 found = each
@@ -174,8 +171,50 @@ class HostBoard:
             room = sum(max(0, board.room(cell, guest.kind)) for cell in range(len(mem)))
             if room < guest.need or sum(max(0, amount) for amount in mem) < guest.mem:
                 return ()
+        even = self._even_spots(guest) if guest.mirrored else None
+        if even is not None:
+            return even
         wide = best(board, guest)
         return () if wide is None else [(wide, (len(wide.parts), wide.distance, 0))]
+
+    def _even_spots(self, guest: Guest) -> list[tuple[Spot, tuple[int, ...]]] | None:
+        """Of a guest whose cells are alike, every choice of the nearest cells; None where that is not all there is to
+        it, or these are many."""
+        board, capacity, request = self.board, self.capacity, guest.request
+        if request.width is None or request.guest_cells or guest.devices or guest.confined or several_sizes(request):
+            return None
+        parts = guest.parts(request.width)
+        part, mem = parts[0], board.memory(guest)
+        cells = [
+            cell
+            for cell in bits(board.open_to(guest) & capacity.with_cpus)
+            if board.room(cell, guest.kind) >= part[0] and mem[cell] >= part[1]
+        ]
+        if parts.count(part) < len(parts) or comb(len(cells), len(parts)) > _CHOICES:
+            return None
+        found = []
+        for chosen in combinations(cells, len(parts)):
+            mask = sum([1 << cell for cell in chosen])
+            if mask not in self.distances:
+                self.distances[mask] = capacity.distance_of(mask)
+            found.append((self.distances[mask], chosen, mask))
+        nearest = min(found)[0] if found else 0
+        return [
+            (Spot(tuple([Part(cell, *part) for cell in chosen]), mask, distance), (len(parts), distance, 0))
+            for distance, chosen, mask in found
+            if distance == nearest
+        ]
+
+
+def shares_of(free: Iterable[tuple[int, float, float]], rod: Rod, taken: Iterable[Part] = ()) -> list[float]:
+    """The free share of each cell, 0 for one that is overcommitted; once such parts are ``taken``."""
+    less = {part.cell: part for part in taken}
+    found = []
+    for cell, cpu, mem in free:
+        if cell in less:
+            cpu, mem = cpu - less[cell].cpu / rod.cpu, mem - less[cell].mem / rod.mem
+        found.append(max(0.0, min(cpu, mem)))
+    return found
 
 
 def rod_of(capacities: Iterable[Capacity], kind: int, page_size: int | None) -> Rod:

@@ -26,6 +26,7 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.request import (
     Group,
 )
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import ISOLATE, SHARED, Capacity
+from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Options, Request, Rules
@@ -281,3 +282,25 @@ def test_a_host_that_is_told_to_be_too_full_offers_nothing(data):
     for number, board in fleet.boards.items():
         if board.too_full(wish) and fleet.possible(number, wish):
             assert board.offer(board.guest(wish), fleet.rod(*kind_and_size(wish))) is None
+
+
+@EXAMPLES
+@given(st.data())
+def test_cells_that_are_alike_are_as_near_as_the_planner_of_the_host_has_them(data):
+    (it,) = data.draw(odd_fleet((IN,), most=1))
+    board = Fleet([it]).boards[0]
+    own = data.draw(st.booleans())
+    number = data.draw(st.integers(1, 3))
+    each = Request("new", number * data.draw(st.integers(1, 2)), number * GIB, "mirror", width=number, own_cpus=own)
+    if board.could_hold(each):
+        guest_ = board.guest(each)
+        even, spot = board._even_spots(guest_), best(board.board, guest_)
+        assert even is not None and bool(even) == (spot is not None)
+        assert all(board.board.admits(guest_, one) and one.distance == spot.distance for one, _key in even)
+
+
+def test_many_choices_of_cells_are_left_to_the_planner_of_the_host():
+    fleet = fleet_of(1, host(8, 2, 1))
+    assert fleet.boards[0]._even_spots(fleet.boards[0].guest(guest("a", 4, policy="mirror", width=4).guest)) is None
+    assert fleet.arrive(guest("a", 4, 4, policy="mirror", width=4)).spot.width == 4
+    assert fleet.arrive(guest("b", 3, 2, policy="mirror", width=2)).spot.width == 2
