@@ -6,8 +6,8 @@
 
 A round: every guest that has room somewhere now takes it, while all that move are still where they were. Then those
 have left, and in the next round others find the room that this made. So all steps of a round may run at once. Where
-nobody finds room any more one of those that have to leave goes to a third place for a while, if that lets others go
-on and itself find its own place in the end.
+nobody finds room any more one of those that have to leave goes to a third place for a while (of any host, for those
+that it asks for are full), if that lets others go on and itself find its own place in the end.
 This file must not import ansible, libvirt or lxml.
 """
 

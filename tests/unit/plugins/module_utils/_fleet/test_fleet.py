@@ -304,3 +304,19 @@ def test_many_choices_of_cells_are_left_to_the_planner_of_the_host():
     assert fleet.boards[0]._even_spots(fleet.boards[0].guest(guest("a", 4, policy="mirror", width=4).guest)) is None
     assert fleet.arrive(guest("a", 4, 4, policy="mirror", width=4)).spot.width == 4
     assert fleet.arrive(guest("b", 3, 2, policy="mirror", width=2)).spot.width == 2
+
+
+def test_a_guest_for_whole_cores_finds_none_where_only_halves_are_free():
+    halves = tuple(pinned(f"p{core}", 1, str(2 * core)) for core in range(8))
+    fleet = Fleet([FleetHost("h", host(), halves)])
+    wish = guest("a", 2, policy="dedicated", smt="require", cells=CpuSet([0]))
+    assert fleet.arrive(wish) is None and not fleet.boards[0].too_full(wish.guest)
+
+
+def test_hosts_that_are_alike_share_what_is_remembered_of_them():
+    it = host()
+    fleet = Fleet([FleetHost("h0", it), FleetHost("h1", it), FleetHost("h2", host())])
+    assert len({id(board.distances) for board in fleet.boards.values()}) == 1
+    places = [fleet.arrive(guest(name, 8, 8, policy="mirror", width=2)) for name in "abc"]
+    assert [each.spot.distance for each in places] == [fleet.boards[0].distances[3]] * 3
+    assert list(fleet.boards[0].distances) == [3]
