@@ -64,7 +64,8 @@ class FleetRejection:
 
     ``host`` and ``cell`` come nearest, None where no host is open to it. ``constraint`` is one of the planner of one
     host (which see for ``needed``, ``available``, ``unit``), or "hosts" and "group" (none is open to it), "wish" (nobody
-    has said what it needs), "never" (it may not be moved), "limit", "waits" (for others that cannot leave) or "spare".
+    has said what it needs), "never" (it may not be moved), "limit", "waits" (for others, who cannot leave) or
+    "spare".
     """
 
     name: str
