@@ -80,15 +80,37 @@ def most_vcpus(room: Room, requests: Iterable[FleetRequest]) -> int:
     """Of these guests; ``room`` is that before any of them has a place."""
     kinds = [(each.guest.vcpus, needs) for each in requests for needs in (room.needs(each.guest),) if needs is not None]
     total = sum(vcpus for vcpus, _needs in kinds)
-    short = [
-        resource
-        for resource, amount in room.room.items()
-        if sum(needs.get(resource, 0) for _vcpus, needs in kinds) > amount
-    ]
+    short = _short(room, [needs for _vcpus, needs in kinds])
     bounds = [float(total), *(_fill(kinds, room, (resource,)) for resource in short)]
     if len(short) > 1:
         bounds.append(_fill(kinds, room, short))
     return int(min(bounds) + 1e-6)
+
+
+def worth_most(room: Room, requests: Sequence[FleetRequest]) -> frozenset[str]:
+    """The names of those to place first where not all can be: the most vCPUs for what they take of what is short."""
+    kinds = [(each, needs) for each in requests for needs in (room.needs(each.guest),) if needs is not None]
+    short = _short(room, [needs for _each, needs in kinds])
+    left, found = float(len(short)), []
+    priced = sorted(
+        (_cost(room, needs, short) / each.guest.vcpus, each.name, each.guest.vcpus) for each, needs in kinds
+    )
+    for price, name, vcpus in priced:
+        left -= price * vcpus
+        if left < 0:
+            break
+        found.append(name)
+    return frozenset(found)
+
+
+def _short(room: Room, needs: Sequence[dict[object, int]]) -> list[object]:
+    """Resources of which there is not enough for all."""
+    return [name for name, amount in room.room.items() if sum(each.get(name, 0) for each in needs) > amount]
+
+
+def _cost(room: Room, needs: dict[object, int], resources: Sequence[object]) -> float:
+    """The sum of the shares of what is free that it takes."""
+    return sum(needs.get(each, 0) / max(1, room.room[each]) for each in resources)
 
 
 def _fill(kinds: Sequence[tuple[int, dict[object, int]]], room: Room, resources: Sequence[object]) -> float:
@@ -96,7 +118,7 @@ def _fill(kinds: Sequence[tuple[int, dict[object, int]]], room: Room, resources:
     left, found = float(len(resources)), 0.0
     priced = []
     for vcpus, needs in kinds:
-        cost = sum(needs.get(each, 0) / max(1, room.room[each]) for each in resources)
+        cost = _cost(room, needs, resources)
         priced.append((vcpus / cost if cost else float("inf"), vcpus, cost))
     for _worth, vcpus, cost in sorted(priced, reverse=True):
         taken = 1.0 if cost <= left else left / cost

@@ -13,7 +13,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -89,6 +89,14 @@ class Moves:
         choice = len(self.fleet.hosts) if named is None else len(named)
         share = max(cpu, request.guest.memory / (size or 1) / rod.mem)
         return (-request.guest.priority, task.mover.at is None, choice, -share, request.name, task.mover.at or 0)
+
+    def prefer(self, names: Container[str]) -> None:
+        """Of new guests of one priority these come first."""
+        order = sorted(
+            self.left.values(),
+            key=lambda each: (-each.request.guest.priority, each.mover.at is None, each.request.name not in names),
+        )
+        self.left = {task.key: task for task in order}
 
     def _holding(self, request: FleetRequest) -> FleetRequest:
         """A guest as long as it has not left: it keeps others off, and draws nobody there."""

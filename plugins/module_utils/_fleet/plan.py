@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError, few
-from ansible_collections.numa.virt.plugins.module_utils._fleet.bound import Room, most_vcpus
+from ansible_collections.numa.virt.plugins.module_utils._fleet.bound import Room, most_vcpus, worth_most
 from ansible_collections.numa.virt.plugins.module_utils._fleet.check import check_fleet
 from ansible_collections.numa.virt.plugins.module_utils._fleet.explain import Explain, in_state, waiting
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet
@@ -75,6 +75,7 @@ class Planned:
         self.table = Table(fleet, requests)
         self.moves = Moves(fleet, self.table.movers, options)
         self.room = self._room()
+        self.moves.prefer(worth_most(self.room, [each.request for each in self.moves.left.values()]))
         self.moves.run()
         if options.spare_hosts:
             keep_spare(self.moves, self.table.requests)

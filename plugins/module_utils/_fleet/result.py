@@ -63,8 +63,8 @@ class FleetRejection:
     """Why a guest has no place, or cannot leave the one that it has to leave (``at``).
 
     ``host`` and ``cell`` come nearest, None where no host is open to it. ``constraint`` is one of the planner of one
-    host (which see for ``needed``, ``available``, ``unit``), or "hosts" and "group" (none is open to it), "wish" (nobody
-    has said what it needs), "never" (it may not be moved), "limit", "waits" (for others, who cannot leave) or
+    host (which see for ``needed``, ``available``, ``unit``), or "hosts" and "group" (none is open to it), "wish"
+    (nobody has said what it needs), "never" (it may not be moved), "limit", "waits" (for others, who cannot leave) or
     "spare".
     """
 

@@ -345,3 +345,11 @@ def test_many_guests_at_once():
     hosts = [a_host(f"h{at}", it=host(2, 8, 2, 32)) for at in range(5)]
     found = made(hosts, requests)
     assert len(found.placements) == 60 and len({each.host for each in found.placements}) < 5
+
+
+def test_where_not_all_can_be_placed_those_come_first_that_are_worth_most():
+    small = [guest(f"z{at}", 1, 2) for at in range(4)]
+    found = made([a_host("h1", it=SMALL)], [guest("hog", 1, 8), *small])
+    assert found.vcpus == 4 == found.vcpus_at_most and refused(found) == {"hog": "cpus"}
+    found = made([a_host("h1", it=SMALL)], [guest("hog", 1, 8, priority=1), *small])
+    assert [each.name for each in found.placements] == ["hog"]
