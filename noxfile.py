@@ -82,7 +82,11 @@ def types(session: nox.Session) -> None:
     machine.link_tree()
     session.run("mypy", "-p", f"{PACKAGE}.plugins.module_utils", *session.posargs)
     session.run("mypy", "tests/testd/testd.py")
-    for folders in (("benchmarks", "docs/pictures", "tests/browser", "tests/campaigns"), ("benchmarks/planner",)):
+    for folders in (
+        ("benchmarks", "docs/pictures", "tests/browser", "tests/campaigns"),
+        ("benchmarks/planner",),
+        ("benchmarks/fleet",),
+    ):
         files = sorted(str(path) for folder in folders for path in Path(folder).glob("*.py"))
         session.run("mypy", "--config-file", ".config/mypy-tools.ini", *files)
 
@@ -366,6 +370,7 @@ def benchmarks(session: nox.Session) -> None:
     install(session, "units")
     quick = [] if LONG else ["--quick"]
     session.run("python", "benchmarks/planner/run.py", *quick)
+    session.run("python", "benchmarks/fleet/run.py", *quick)
     session.run("python", "benchmarks/run.py", *quick, *session.posargs, env=machine.ansible_environment())
 
 
