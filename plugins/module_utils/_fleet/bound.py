@@ -57,12 +57,14 @@ class Room:
         guests = [guest for board in boards for guest in (board.guest(wish),) if _large_enough(board.capacity, guest)]
         if not guests:
             return None
-        need, mem = min(guest.need for guest in guests), min(guest.mem for guest in guests)
+        need = min(guest.need for guest in guests)
+        amounts = zip(*([amount for _pool, amount in guest.memory] for guest in guests))
+        mem: dict[object, int] = {size: min(each) for size, each in zip(wish.taken, amounts)}
         if not wish.owns_cpus:
             # The parts of a mirrored guest are each rounded down.
             slack = self._cells if wish.placed_by.mirrors else 0
-            return {"joint": max(0, need - slack), wish.page_size: mem}
-        whole: dict[object, int] = {"free": need, wish.page_size: mem}
+            return {"joint": max(0, need - slack), **mem}
+        whole: dict[object, int] = {"free": need, **mem}
         if self.derived:
             whole["joint"] = need * UNIT
         return whole
@@ -72,8 +74,8 @@ def _large_enough(capacity: Capacity, guest: Guest) -> bool:
     """Whether the host's cells together hold it when they are empty."""
     cells = list(bits(capacity.everywhere))
     total = capacity.shared_total if guest.kind == SHARED else capacity.own_total
-    mem = capacity.memory[guest.pool]
-    return sum(total[cell] for cell in cells) >= guest.need and sum(mem[cell] for cell in cells) >= guest.mem
+    enough = all(sum(capacity.memory[pool]) >= amount for pool, amount in guest.memory)
+    return sum(total[cell] for cell in cells) >= guest.need and enough
 
 
 def most_vcpus(room: Room, requests: Iterable[FleetRequest]) -> int:

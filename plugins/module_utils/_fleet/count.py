@@ -17,6 +17,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy import Occupancy, add_fixed, helpers_of
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import InPages
 
 
 def board_of(capacity: Capacity, guests: Iterable[Existing]) -> Board:
@@ -60,11 +61,11 @@ def _add_plain(occupancy: Occupancy, each: Existing, cells: dict[CpuSet, tuple[i
         ratio = wish.cpu_ratio if wish.cpu_ratio is not None else capacity.rules.cpu_ratio
         occupancy.load[cell] += weight(len(sets), ratio)
     occupancy.busy |= mask | (mask if each.emulator is where else helpers_of(capacity, each))
-    occupancy.mem[0][cell] += each.memory
+    occupancy.mem[0][cell] += each.memory + each.overhead
     occupancy.guests[cell].append(each.name)
     return True
 
 
-def several_sizes(guest: object) -> bool:
-    """Whether its memory is in pages of several sizes."""
-    return bool(getattr(guest, "other_pages", ()))
+def several_sizes(guest: InPages) -> bool:
+    """Whether it takes memory in pages of several sizes."""
+    return bool(guest.other_pages or (guest.overhead and guest.page_size is not None))

@@ -55,6 +55,8 @@ from ansible_collections.numa.virt.plugins.module_utils._values.topology import 
 VERSION = 1
 
 _PAIRS = many(row(WHOLE, WHOLE))
+#: (KiB of a page, KiB)
+_PAGES = many(row(maybe(WHOLE), WHOLE))
 _CORE = record(Core, {"socket": WHOLE, "die": WHOLE, "core": WHOLE, "cpus": CPUS})
 _CELL = record(
     Cell,
@@ -99,9 +101,10 @@ RULES = record(
         "dedicated_cpus": CPUS,
         "cpu_ratio": NUMBER,
         "reserved_cells": CPUS,
+        "reserves": TRUTH,
     },
 )
-_GUEST_CELL = record(GuestCell, {"vcpus": CPUS, "memory": WHOLE, "page_size": WHOLE, "planned": TRUTH})
+_GUEST_CELL = record(GuestCell, {"vcpus": CPUS, "memory": WHOLE, "page_size": WHOLE, "other_pages": _PAGES})
 REQUEST = record(
     Request,
     {
@@ -111,6 +114,7 @@ REQUEST = record(
         "policy": TEXT,
         "cells": CPUS,
         "page_size": WHOLE,
+        "other_pages": _PAGES,
         "binds_early": TRUTH,
         "devices": many(TEXT),
         "device_rule": TEXT,
@@ -130,6 +134,7 @@ REQUEST = record(
         "iothread_pins": CPUS,
         "pinned_by_user": TRUTH,
         "realtime": TRUTH,
+        "overhead": WHOLE,
     },
 )
 GUEST = record(
@@ -142,10 +147,12 @@ GUEST = record(
         "helpers": CPUS,
         "nodeset": CPUS,
         "page_size": WHOLE,
-        "memory_on": _PAIRS,
+        "other_pages": _PAGES,
+        "memory_on": many(row(CPUS, maybe(WHOLE), WHOLE)),
         "memnodes": _PAIRS,
         "wish": REQUEST,
-        "held": _PAIRS,
+        "held": many(row(WHOLE, maybe(WHOLE), WHOLE)),
+        "overhead": WHOLE,
     },
 )
 _GROUP = record(Group, {"name": TEXT, "kind": TEXT, "within": TEXT})

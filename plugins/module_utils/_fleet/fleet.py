@@ -189,7 +189,7 @@ class Fleet:
             return board.room(cell, kind) >= need and board.mem[board.capacity.pool(size)][cell] >= mem
 
         found: tuple[int, int, int] | None = None
-        mem = -(-wish.memory // (size or 1))
+        mem = -(-wish.taken[size] // (size or 1))
         for ratio, market in self._market(kind, size).items():
             need = weight(wish.vcpus, wish.cpu_ratio or ratio) if kind == SHARED else wish.cpus_needed
             best = market.best(need / rod.cpu, mem / rod.mem, admits, self.often)

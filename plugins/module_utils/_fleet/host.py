@@ -118,7 +118,10 @@ class HostBoard:
             need, rooms = weight(request.vcpus, request.cpu_ratio or self.capacity.rules.cpu_ratio) - cells, board.joint
         if sum([room for room in rooms if room > 0]) < need:
             return True
-        return request.page_size is None and sum([size for size in board.mem[0] if size > 0]) < request.memory
+        return (
+            request.page_size is None
+            and sum([size for size in board.mem[0] if size > 0]) < request.memory + request.overhead
+        )
 
     def guest(self, request: Request) -> Guest:
         """The request in this host's numbers. It is one that the host could hold."""

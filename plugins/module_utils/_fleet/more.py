@@ -62,7 +62,7 @@ def more_on(fleet: Fleet, number: int, wish: Request) -> More:
 
 def _closed(guest: Guest) -> bool:
     """Whether the bound is what fits: parts are alike, and nothing but room decides."""
-    if not guest.mirrored or guest.devices or guest.confined:
+    if not guest.mirrored or guest.devices or guest.confined or guest.others:
         return False
     widths = guest.widths(1)
     alone = guest.request.together is None and guest.request.apart is None
@@ -85,6 +85,10 @@ def _rest(guest: Guest) -> bool:
 def _at_most(board: Board, guest: Guest) -> int:
     cells = list(bits(board.open_to(guest) & board.capacity.with_cpus))
     mem = board.memory(guest)
+    beside = [
+        sum(max(0, board.memory(guest, pool)[cell]) for cell in bits(board.open_to(guest))) // amount
+        for pool, amount in guest.others
+    ]
     if guest.mirrored and not _rest(guest):
         width = guest.widths(len(board.capacity.ids))[0]
         parts = guest.parts(width)
@@ -92,13 +96,13 @@ def _at_most(board: Board, guest: Guest) -> int:
         small = _rounds([slots(board, cell, guest.kind, cpu, mem[cell], amount) for cell in cells], width)
         cpu, amount = sum(part[0] for part in parts), sum(part[1] for part in parts)
         rooms = sum(max(0, board.room(cell, guest.kind)) for cell in cells)
-        return min(small, rooms // cpu, sum(max(0, mem[cell]) for cell in cells) // amount)
+        return min([small, rooms // cpu, sum(max(0, mem[cell]) for cell in cells) // amount, *beside])
     # Cut as one likes: a guest that is split lends memory of cells without CPUs too.
     rooms = sum(max(0, board.room(cell, guest.kind)) for cell in cells)
     amounts = sum(max(0, mem[cell]) for cell in bits(board.open_to(guest)))
     # The parts of a mirrored guest on shared CPUs are each rounded down.
     need = max(1, guest.need - len(cells)) if guest.mirrored and guest.kind == SHARED else guest.need
-    return min(rooms // need, amounts // guest.mem)
+    return min([rooms // need, amounts // guest.mem, *beside])
 
 
 def slots(board: Board, cell: int, kind: int, cpu: int, free: int, mem: int) -> int:

@@ -69,11 +69,17 @@ def test_hosts_that_are_alike_are_written_once_and_are_one():
 
 def test_what_is_as_usual_is_not_written():
     assert fleet_as_data(Document((FleetHost("c", None),)))["hosts"] == [{"name": "c", "host": None}]
-    cells = (GuestCell(CpuSet([0]), GIB, None, False),)
-    request = Request("a", 1, GIB, "mirror", guest_cells=cells, emulator=CpuSet([1]))
+    cells = (GuestCell(CpuSet([0]), GIB, None, ((2048, GIB),)),)
+    request = Request(
+        "a", 1, GIB, "mirror", guest_cells=cells, emulator=CpuSet([1]), overhead=7, other_pages=((2048, GIB),)
+    )
     written = codecs.REQUEST.write(request)
     assert written["emulator"] == "1" and "smt" not in written
     assert codecs.REQUEST.read("x", again(written)) == request
+    there = Existing(
+        "a", (None,), GIB, memory_on=((CpuSet([0, 1]), 2048, 4), (CpuSet([1]), None, 5)), held=((0, None, 5),)
+    )
+    assert codecs.GUEST.read("x", again(codecs.GUEST.write(there))) == there
     shared = replace(request, emulator=None)
     assert codecs.REQUEST.read("x", again(codecs.REQUEST.write(shared))) == shared
     assert (
