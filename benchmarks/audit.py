@@ -43,7 +43,8 @@ for number in range(int(sys.argv[2])):
 
 def compare(rounds: int) -> None:
     """Print a line for the first run, and one for the second. The smallest of each counts."""
-    first, second = [], []
+    first: list[float] = []
+    second: list[float] = []
     with testd.TestDaemon() as daemon, tempfile.TemporaryDirectory() as folder:
         subprocess.run([str(machine.SYSTEM_PYTHON), "-c", _DEFINE, daemon.uri, str(GUESTS)], check=True)
         for number in range(rounds):

@@ -27,8 +27,8 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(REPO / "tests" / "setup"), str(REPO / "tests" / "testd"), str(REPO / "benchmarks")]
 import audit as role_audit
-import growth
 import machine
+import many
 import modules
 import placement
 import testd
@@ -276,7 +276,7 @@ def main() -> int:
     role_audit.compare(1 if options.quick else 3)
     processes()
     modules.compare(options.quick)
-    growth.compare(options.quick)
+    many.compare(options.quick)
     with tempfile.TemporaryDirectory() as folder:
         placement.compare(timed, folder, 1 if rounds == 1 else 3)
     printed = subprocess.run(

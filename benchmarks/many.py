@@ -69,5 +69,5 @@ def _spent(guests: int) -> list[float]:
     command = [str(machine.SYSTEM_PYTHON), "-c", _WORK, str(machine.link_tree()), str(guests), json.dumps(_SHARED)]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     if done.returncode:
-        sys.exit(f"benchmarks/growth.py:\n{done.stderr}")
+        sys.exit(f"benchmarks/many.py:\n{done.stderr}")
     return [float(each) for each in json.loads(done.stdout)]
