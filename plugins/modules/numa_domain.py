@@ -46,7 +46,8 @@ options:
     type: str
   cells:
     description:
-      - The cells of the host that the domain belongs on. It may use all their CPUs that are online.
+      - The cells of the host that the domain belongs on. It may use all their CPUs that are online, but isolated ones
+        (C(isolcpus)), where there are others, only where O(vcpu_pins) or O(cpuset) names them.
       - When neither this nor O(cpuset) is given, what was asked for before stays in force.
     type: list
     elements: int

@@ -195,7 +195,13 @@ def check_cells(cells: CpuSet, host: Host, option: str) -> None:
 
 
 def _said_region(intent: Intent, host: Host) -> CpuSet:
-    return intent.cpuset if intent.cpuset is not None else host.cpus_of(intent.cells or ())
+    """The CPU set that is said, else what the cells are for: without isolated CPUs that no pin names, where there are
+    others. The kernel moves no thread between isolated ones, so that a guest would stay on the first it gets."""
+    if intent.cpuset is not None:
+        return intent.cpuset
+    of_cells = host.cpus_of(intent.cells or ())
+    pinned = union(cpus for _vcpu, cpus in intent.vcpu_pins or ())
+    return of_cells - (host.isolated - pinned) or of_cells
 
 
 def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, current: Placement) -> CpuSet | None:
@@ -212,7 +218,7 @@ def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, curre
                 )
         of_cells = host.cpus_of(intent.cells)
         if intent.cpuset is None:
-            return of_cells
+            return _said_region(intent, host)
         check_cpus(intent.cpuset, host, "cpuset")
         outside = intent.cpuset - of_cells
         if outside:

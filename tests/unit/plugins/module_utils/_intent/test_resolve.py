@@ -23,7 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._values.placement import
     Shape,
     pins_of,
 )
-from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, CpuPool, Host
+from ansible_collections.numa.virt.plugins.module_utils._values.topology import Cell, CpuPool, Host, KernelCpus
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils.examples import examples
 
 
@@ -638,6 +638,25 @@ def test_a_guest_as_large_as_its_cell_stays_where_it_is() -> None:
     place(Intent(cells=cpus("0"), policy='{"policy": "pack"}'), shape=whole)
     with pytest.raises(InputError, match="its hypervisor 90112 KiB beside them"):
         place(Intent(cells=cpus("0")), Placement(cpus("4-6"), memory=strict("1")), shape=whole)
+
+
+def test_a_cell_is_its_cpus_without_isolated_ones_that_no_pin_names() -> None:
+    def where(wish: Intent, isolated: str, stored: Intent | None = None, current: Placement = FREE) -> str:
+        host = replace(HOST, kernel=KernelCpus(cpus(isolated), EMPTY, ()))
+        return str(place(wish, current, stored, host=host).placement.cpuset)
+
+    on_0 = Intent(cells=cpus("0"))
+    assert where(on_0, "2-5") == "0-1"
+    assert where(on_0, "4-6") == "0-3"
+    # Where there are no others it is all of them.
+    assert where(on_0, "0-3,8") == "0-3"
+    assert where(Intent(cells=cpus("0-1")), "0-3") == "4-6"
+    assert where(replace(on_0, vcpu_pins=pins(v0="2")), "2-3") == "0-2"
+    assert where(replace(on_0, cpuset=cpus("2-3")), "2-3") == "2-3"
+    # What was said before is meant so too: pins of that time move with the cell.
+    before = replace(on_0, vcpu_pins=pins(v0="2"))
+    assert where(Intent(), "2-3", before, Placement(cpus("0-3"), pins(v0="2"), memory=strict("0"))) == "0-2"
+    assert where(Intent(cells=cpus("1")), "2-3", before, Placement(cpus("0-2"), pins(v0="2"))) == "4-6"
 
 
 def test_early_binding_looks_at_the_guests_own_cells_too() -> None:
