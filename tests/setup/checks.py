@@ -17,6 +17,7 @@ usage: checks.py [--long | --matrix] [SESSION…]     all without names
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -116,6 +117,9 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+            # Each session is a group of its own to the scheduler, which looks at nice within a group only.
+            with contextlib.suppress(OSError):
+                Path(f"/proc/{child.pid}/autogroup").write_text(str(nice), encoding="ascii")
             while True:
                 pid, _code, used = os.wait4(child.pid, os.WNOHANG)
                 if pid:
