@@ -25,7 +25,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import tree  # noqa: F401  # makes the collection importable
+import tree
+
+tree.link()
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet, Place
 from ansible_collections.numa.virt.plugins.module_utils._fleet.request import FleetHost, FleetRequest

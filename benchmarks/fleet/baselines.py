@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import tree  # noqa: F401  # makes the collection importable
+import tree
+
+tree.link()
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.request import IN, FleetHost, FleetRequest
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request

@@ -11,7 +11,9 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-import tree  # noqa: F401  # makes the collection importable
+import tree
+
+tree.link()
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.document import Document
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet

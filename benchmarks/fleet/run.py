@@ -28,7 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import baselines
 import fleets
-import tree  # noqa: F401  # makes the collection importable
+import tree
+
+tree.link()
 
 from ansible_collections.numa.virt.plugins.module_utils._fleet.document import fleet_as_data, fleet_from_data
 from ansible_collections.numa.virt.plugins.module_utils._fleet.fleet import Fleet

@@ -33,6 +33,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.plan import pla
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._planner.result import Plan
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.drivers import driver_named
 from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestNeeds
 from ansible_collections.numa.virt.plugins.module_utils._values.placement import Intent, Placement, Shape
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import cell_as_result
@@ -49,7 +50,7 @@ class Guest:
     memory: tuple[tuple[int, int], ...]
 
     def existing(self) -> Existing:
-        return Existing.of(self.shape, self.placement, None, self.asked)
+        return replace(Existing.of(self.shape, self.placement, None, self.asked), overhead=self.asked.overhead)
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ class Played:
 def play(scene: Scene, task: Mapping[str, Any], before: Played | None) -> Played:
     """Plan a task of the guide: options of numa_placement. Raises InputError."""
     there = dict(before.guests) if before is not None else {}
+    driver = driver_named(scene.host.driver)
     wishes, asked = {}, {}
     for entry in entries_of(task["domains"]) or ():
         name = str(entry["name"])
         stored = wish_to_json(there[name].wish) if name in there else None
         wishes[name] = wish_of(entry, {option: task.get(option) for option in FOR_ALL}, stored, name)
-        asked[name] = request_of(wishes[name], scene.shapes[name], GuestNeeds(), scene.host, True)
+        asked[name] = request_of(wishes[name], scene.shapes[name], GuestNeeds(), scene.host, driver)
     existing = [*(guest.existing() for guest in there.values()), *scene.others]
     made = plan(scene.host, list(asked.values()), existing, rules_of(task), options_of(task))
     for each in made.placements:

@@ -23,6 +23,7 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.records import (
     Codec,
     WrongError,
     either,
+    is_number,
     many,
     mapping,
     maybe,
@@ -231,7 +232,7 @@ def _numbered(values: Sequence[Any]) -> Codec:
     numbers = {each: number for number, each in enumerate(values)}
 
     def parse(data: Any) -> Any:
-        if type(data) is not int or not 0 <= data < len(values):
+        if not is_number(data) or not 0 <= data < len(values):
             raise WrongError(data, f"is not one of the {len(values)} that are listed")
         return values[data]
 

@@ -102,6 +102,11 @@ def either(text: Codec, *words: str) -> Codec:
     )
 
 
+def is_number(data: Any) -> bool:
+    """Whether it is a whole number; true is none."""
+    return isinstance(data, int) and not isinstance(data, bool)
+
+
 def _listed(data: Any) -> Sequence[Any]:
     if not isinstance(data, list):
         raise WrongError(data, "is not a list")
@@ -146,7 +151,7 @@ def runs(codec: Codec) -> Codec:
     def parse(data: Any) -> Any:
         found: tuple[Any, ...] = ()
         for pair in _listed(data):
-            if not isinstance(pair, list) or len(pair) != 2 or type(pair[1]) is not int or not 0 <= pair[1] <= _MOST:
+            if not isinstance(pair, list) or len(pair) != 2 or not is_number(pair[1]) or not 0 <= pair[1] <= _MOST:
                 raise WrongError(pair, "is not a value and how often it stands there")
             found += (codec.parse(pair[0]),) * pair[1]
         return found
@@ -164,7 +169,7 @@ def mapping() -> Codec:
         if not isinstance(data, dict):
             raise WrongError(data, "is not an object")
         for name, value in data.items():
-            if type(value) is not str:
+            if not isinstance(value, str):
                 raise WrongError(value, f"{name} is not str")
         return tuple(data.items())
 

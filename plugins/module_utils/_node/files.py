@@ -130,13 +130,18 @@ def read_bytes(name: str, folder: int | None = None, follow: bool = False, own: 
     return text
 
 
+def _read(handle: int, most: int) -> bytes:
+    with open(handle, "rb", closefd=False) as file:
+        return file.read(most)
+
+
 def read_owned(
     name: str, folder: int | None = None, follow: bool = False, most: int = -1
 ) -> tuple[bytes, os.stat_result]:
     """The same, and whose it is."""
     try:
-        with regular_file(name, folder, follow=follow) as (handle, there), open(handle, "rb", closefd=False) as file:
-            return file.read(most), there
+        with regular_file(name, folder, follow=follow) as (handle, there):
+            return _read(handle, most), there
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise UnsafeFileError("is not a regular file") from None
