@@ -113,7 +113,7 @@ def slots(board: Board, cell: int, kind: int, cpu: int, free: int, mem: int) -> 
         threads = board.capacity.threads[cell]
         cores = cpu if kind == ISOLATE else -(-cpu // threads)
         room = board.room(cell, ISOLATE) // cores if kind == ISOLATE or threads > 1 else 0
-    return max(0, min(room, free // mem))
+    return max(0, min(room, free // mem) if mem else room)
 
 
 def _rounds(each: Sequence[int], width: int) -> int:

@@ -30,6 +30,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import
 from ansible_collections.numa.virt.plugins.module_utils._planner.choose import best
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import GuestCell
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._fleet.builders import a_host, guest, placed
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._fleet.odd_fleets import odd_fleet, odd_fleet_request
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._planner.builders import GIB, host, pinned
@@ -74,6 +75,13 @@ def test_what_is_counted_can_be_placed_and_no_more(data):
         assert placed_ <= found.fits
         if one_cell_each(wish):
             assert placed_ == found.fits
+
+
+def test_cells_with_pages_of_other_sizes_have_none_of_most_memory():
+    cells = (GuestCell(CpuSet([0]), 2 * GIB, GIB), GuestCell(CpuSet([1]), GIB))
+    wish = Request("new", 2, 2 * GIB, "mirror", page_size=GIB, other_pages=((None, GIB),), guest_cells=cells)
+    (found,) = how_many(Fleet((FleetHost("h", host(2, memory=8, pages=4)),)), wish).values()
+    assert (found.fits, found.at_most) == (4, 4)
 
 
 def one_cell_each(wish):
