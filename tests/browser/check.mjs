@@ -74,6 +74,8 @@ async function cut(page) {
 async function faults(browser, address, width, colorScheme, name) {
   const context = await browser.newContext({ viewport: { width, height: 900 }, colorScheme });
   const page = await context.newPage();
+  // How long a page takes is the machine's affair.
+  page.setDefaultTimeout(300000);
   const said = [];
   page.on("console", (message) => said.push(`console ${message.type()}: ${message.text()}`));
   page.on("pageerror", (error) => said.push(`error: ${error.message}`));

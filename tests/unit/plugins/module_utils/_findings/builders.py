@@ -167,7 +167,7 @@ def carried_out(request: Request, placed: Placed, driver: str = "qemu", running:
         memnodes=tuple((each.id, CpuSet([each.cell])) for each in placed.guest_cells) or None,
     )
     cells = tuple(GuestCell(each.vcpus, each.memory, request.page_size) for each in placed.guest_cells)
-    if request.other_pages:
+    if request.other_pages and (request.guest_cells or not placed.guest_cells):
         everyone = CpuSet(range(request.vcpus))
         cells = request.guest_cells or tuple(
             GuestCell(EMPTY if at else everyone, kib, size) for at, (size, kib) in enumerate(request.by_page.items())
