@@ -34,18 +34,9 @@ from ansible_collections.numa.virt.plugins.module_utils._node import devices, ke
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import Hypervisor
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.xen import XenHost
+from ansible_collections.numa.virt.tests.unit.plugins.modules.least import MODULES as LEAST
+from ansible_collections.numa.virt.tests.unit.plugins.modules.least import options_of
 
-NOWHERE = "test+unix:///default?socket=/nonexistent/libvirt-sock"
-#: What each module wants beside the option that is attacked.
-LEAST: Mapping[str, Mapping[str, Any]] = {
-    "numa_cell_info": {"uri": NOWHERE},
-    "numa_domain": {"uri": NOWHERE, "name": "web1"},
-    "numa_domain_info": {"uri": NOWHERE},
-    "numa_map_page": {"dest": "/nonexistent/map", "hosts": [{"name": "h", "cells": [], "guests": []}]},
-    "numa_placement": {"uri": NOWHERE, "domains": ["web1"]},
-    "numa_release": {"uri": NOWHERE, "names": ["web1"]},
-    "vcpu_pin": {"uri": NOWHERE, "name": "web1", "pins": {"0": "1"}},
-}
 #: A refusal says more where Ansible shows all that it can.
 SHOW_ALL = {"_ansible_inject_invocation": True, "_ansible_verbosity": 3}
 # Documents that stand where none belongs, in the short form.
@@ -274,27 +265,6 @@ def on_xl(attack: Attack, found: Sequence[Place], asked: Any) -> None:
             attack.verdict.fault("a secret is lost", place.title, way.title, host.text("s"))
 
 
-def options_of(module: str) -> list[tuple[str, ...]]:
-    """Every option with its aliases and suboptions, and one that is misspelt."""
-    spec: Mapping[str, Mapping[str, Any]] = {}
-
-    def tell(_self: Any, argument_spec: Any, **_options: Any) -> None:
-        nonlocal spec
-        spec = argument_spec
-        raise SystemExit
-
-    real, basic.AnsibleModule.__init__ = basic.AnsibleModule.__init__, tell
-    try:
-        runs.MODULES[module].main()
-    except SystemExit:
-        pass
-    finally:
-        basic.AnsibleModule.__init__ = real
-    names = [(each,) for option, said in spec.items() for each in (option, *said.get("aliases", ()))]
-    inside = [(option, key) for option, said in spec.items() for key in said.get("options", ())]
-    return [*names, *inside, ("xlm",), ("documant",)]
-
-
 def wrong_arguments() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
     """(what it is, module, options): a document for every option, in every form that somebody may give it."""
     document = Place("vnc", places.GRAPHICS).document("test")
@@ -315,7 +285,7 @@ def wrong_arguments() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         "an address": f"qemu+tcp://admin:{TOKEN}@host/system",
     }
     for module, least in LEAST.items():
-        for option, *inside in options_of(module):
+        for option, *inside in (*options_of(runs.MODULES[module].main), ("xlm",), ("documant",)):
             for form, value in forms.items():
                 given: Any = value
                 if inside:

@@ -14,13 +14,13 @@ from ansible.module_utils import basic
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.numa.virt.plugins.module_utils._module import quiet
+from ansible_collections.numa.virt.tests.unit.plugins.modules.least import MODULES, NOWHERE, options_of
 
 SECRET = "hunter2X"
 DOCUMENT = (
     "<domain type='test'>\n  <name>web1</name>\n  <memory unit='MiB'>16</memory>\n  <vcpu>1</vcpu>\n"
     f"  <devices><graphics type='vnc' passwd='{SECRET}'/></devices>\n</domain>\n"
 )
-NOWHERE = "test+unix:///default?socket=/nonexistent/libvirt-sock"
 FORMS = {
     "text": DOCUMENT,
     "one line": " ".join(DOCUMENT.split()),
@@ -34,40 +34,13 @@ FORMS = {
     "xl": f'name = "web1"\nvcpus = 1\nvncpasswd = "{SECRET}"\n',
     "line of xl": f'vncpasswd="{SECRET}"',
 }
-MODULES = {
-    "numa_cell_info": {"uri": NOWHERE},
-    "numa_domain": {"uri": NOWHERE, "name": "web1"},
-    "numa_domain_info": {"uri": NOWHERE},
-    "numa_map_page": {"dest": "/nonexistent/map", "hosts": [{"name": "h", "cells": [], "guests": []}]},
-    "numa_placement": {"uri": NOWHERE, "domains": ["web1"]},
-    "numa_release": {"uri": NOWHERE, "names": ["web1"]},
-    "vcpu_pin": {"uri": NOWHERE, "name": "web1", "pins": {"0": "1"}},
-}
-
-
-class SpecificationError(Exception):
-    """An argument specification, on its way out of a module."""
 
 
 def module(name):
     return importlib.import_module(f"ansible_collections.numa.virt.plugins.modules.{name}")
 
 
-def options_of(name):
-    def tell(_self, argument_spec, **_options):
-        raise SpecificationError(argument_spec)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(basic.AnsibleModule, "__init__", tell)
-        with pytest.raises(SpecificationError) as told:
-            module(name).main()
-    spec = told.value.args[0]
-    names = [each for option, said in spec.items() for each in (option, *said.get("aliases", ()))]
-    inside = [(option, key) for option, said in spec.items() for key in said.get("options", ())]
-    return [(each,) for each in names] + inside + [("documant",)]
-
-
-OPTIONS = [(name, *where) for name in MODULES for where in options_of(name)]
+OPTIONS = [(name, *where) for name in MODULES for where in (*options_of(module(name).main), ("documant",))]
 
 
 @pytest.fixture
