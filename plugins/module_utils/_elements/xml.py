@@ -98,7 +98,7 @@ def parse(text: str, option: str = "xml", lenient: bool = False) -> etree._Eleme
             ) from None
         # Well-formed all the same: nothing is there to recover, but without this lxml refuses.
         root = etree.fromstring(encoded, _parser(recover=True))
-    if "<!DOCTYPE" in body and root.getroottree().docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError(option, "has a document type declaration", "remove <!DOCTYPE …>: entities and DTDs are refused")
     # Each has a sign of its own, so that most documents need not be walked.
     for each in root.iter(etree.Element) if body.count("=") > MAX_ATTRIBUTES else ():
