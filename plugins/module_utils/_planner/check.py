@@ -297,7 +297,7 @@ def _size_problem(board: Board, guest: Guest) -> InputError | None:
         kept = beside_the_host(capacity, pool, guest.allowed)
         where = f"{capacity.named(guest.allowed)}{',' if kept else ''}{kept}"
         needs = for_the_hypervisor(guest, pool)
-        needs = f"needs {request.taken[size]} KiB{needs} and " if needs else ""
+        needs = f"needs {request.taken[size]} KiB{needs}, and " if needs else ""
         problem = f"{needs}{kib} KiB{pages} are all that guests can have on {where}"
         return InputError(f"{option}.memory", request.by_page.get(size, request.memory), problem, near.text)
     return InputError(option, None, "no set of cells of this host holds it, even without other guests", near.text)

@@ -88,7 +88,7 @@ def offer(board: Board, guest: Guest) -> Offer:
 def for_the_hypervisor(guest: Guest, pool: int) -> str:
     """How much of what a guest needs of a pool is not its own."""
     overhead = guest.request.overhead if pool == 0 else 0
-    return f", {overhead} of them for its hypervisor (memory_overhead may say less)," if overhead else ""
+    return f", {overhead} of them for its hypervisor (memory_overhead may say less)" if overhead else ""
 
 
 def beside_the_host(capacity: Capacity, pool: int, cells: int) -> str:
@@ -149,8 +149,8 @@ def reject(board: Board, guest: Guest) -> Rejection:
         need, free = dict(guest.memory)[pool], [max(0, board.memory(guest, pool)[cell]) for cell in bits(cells)]
         at = ids[free.index(max(free))]
         having = _having(names, str(sum(free)), str(max(free)), ids, at)
-        needs = f"needs {need} {capacity.unit(pool)}{for_the_hypervisor(guest, pool) or ','}"
-        text = f"{needs} and {having}{beside_the_host(capacity, pool, cells)}"
+        needs = f"needs {need} {capacity.unit(pool)}{for_the_hypervisor(guest, pool)}"
+        text = f"{needs}, and {having}{beside_the_host(capacity, pool, cells)}"
         constraint, unit = ("huge_pages", "pages") if pool else ("memory", "KiB")
         return result(constraint, need, sum(free), unit, at, text)
     if request.together is not None:
