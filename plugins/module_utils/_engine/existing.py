@@ -18,12 +18,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.registry impor
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew, read_present
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
-from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
-    PolicyWish,
-    overhead_of,
-    request_of,
-    wish_from_json,
-)
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
 from ansible_collections.numa.virt.plugins.module_utils._node import processes
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
@@ -96,9 +91,11 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
         placement = replace(placement, vcpu_pins=pins_of({**dict(placement.vcpu_pins), **pins}))
     needs = _needs(definition)
     asked = asked_of(session, wish, definition.shape, needs) if wish is not None else None
-    (page, memory), *others = needs.memory_by_page(definition.shape.memory, session.host.page).items()
+    by_page = needs.memory_by_page(definition.shape.memory, session.host.page)
+    (page, memory), *others = by_page.items()
     found = Existing.of(definition.shape, placement, page, asked, named_parts(placement).cells)
-    overhead = overhead_of(wish, definition.shape, needs, session.host, session.driver)
+    usual = session.driver.overhead.of(definition.shape, by_page.get(None, 0))
+    overhead = asked.overhead if asked is not None else usual
     found = replace(found, memory=memory, other_pages=tuple(others), overhead=overhead)
     measured = _measured(session, known) if found.nodeset is None and live is not None else ()
     if live is not None and definition is not live and not (asked_for and restart):
@@ -110,11 +107,8 @@ def existing(session: Session, known: Known, asked_for: bool, restart: bool) -> 
         beside = ((found.nodeset, None, overhead),) if lots and found.nodeset is not None and overhead else ()
         return replace(found, memory_on=(*lots, *beside))
     # What nothing binds and nobody can see may lie anywhere: counted on a cell it would be a guess.
-    return (
-        found
-        if found.nodeset is not None or asked is not None
-        else replace(found, memory=0, other_pages=(), overhead=0)
-    )
+    counts = found.nodeset is not None or asked is not None
+    return found if counts else replace(found, memory=0, other_pages=(), overhead=0)
 
 
 def _needs(definition: Definition) -> GuestNeeds:

@@ -45,9 +45,7 @@ from ansible_collections.numa.virt.plugins.module_utils._errors import (
     NotMovedError,
     NumaVirtError,
 )
-from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
-    wish_to_json,
-)
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import wish_to_json
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup

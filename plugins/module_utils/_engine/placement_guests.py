@@ -16,9 +16,7 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import realtime_vcpus
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
-from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
-    asked_of,
-)
+from ansible_collections.numa.virt.plugins.module_utils._engine.existing import asked_of
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, trouble_warnings, usable
 from ansible_collections.numa.virt.plugins.module_utils._engine.unique import check_uuids
@@ -42,9 +40,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.request import 
 from ansible_collections.numa.virt.plugins.module_utils._secrets import displayable
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Definition
-from ansible_collections.numa.virt.plugins.module_utils._values.placement import (
-    Knobs,
-)
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Knobs
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ This file must not import ansible, libvirt or lxml.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.view import Seen, View, helper_sets, placed_by
@@ -67,13 +68,13 @@ class Room:
         if len(devices) > 1:
             return EMPTY
         allowed = seen.wish.cells if seen.wish is not None else None
-        found = []
+        found, needs = [], capacity.in_pools(self.view.taken(seen).items())
         for cell, cell_id in enumerate(capacity.ids):
             if (devices and cell_id not in devices) or (allowed is not None and cell_id not in allowed):
                 continue
             if allowed is None and not capacity.open >> cell & 1:
                 continue
-            if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, cell):
+            if self._cpus_fit(seen, share, cell) and self._memory_fits(seen, share, cell, needs):
                 found.append(cell_id)
         return CpuSet(found)
 
@@ -141,10 +142,10 @@ class Room:
         each = 1 if smt == "isolate" else threads
         return any(each * sum(1 for core in whole if core & cache) >= need for cache in caches)
 
-    def _memory_fits(self, seen: Seen, share: _Share, cell: int) -> bool:
-        """By what was promised, and by what is really free."""
+    def _memory_fits(self, seen: Seen, share: _Share, cell: int, needs: Iterable[tuple[int, int]]) -> bool:
+        """By what was promised, and by what is really free. ``needs`` are pairs (pool, amount)."""
         capacity = self.view.capacity
-        there, needs = capacity.cells[cell], capacity.in_pools(self.view.taken(seen).items())
+        there = capacity.cells[cell]
         # Of several sizes nobody says what lies there.
         lies = (seen.memory_on or {}).get(there.id, 0) if len(seen.memory_by_page) == 1 else 0
         for pool, need in needs:

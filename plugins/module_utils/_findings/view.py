@@ -29,12 +29,7 @@ from ansible_collections.numa.virt.plugins.module_utils._elements.registry impor
 from ansible_collections.numa.virt.plugins.module_utils._errors import InputError
 from ansible_collections.numa.virt.plugins.module_utils._findings.codes import LIVE, REDEFINE, RESTART
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts, GuestFacts, Said
-from ansible_collections.numa.virt.plugins.module_utils._intent.policy import (
-    PolicyWish,
-    overhead_of,
-    request_of,
-    wish_from_json,
-)
+from ansible_collections.numa.virt.plugins.module_utils._intent.policy import PolicyWish, request_of, wish_from_json
 from ansible_collections.numa.virt.plugins.module_utils._intent.resolve import Resolver
 from ansible_collections.numa.virt.plugins.module_utils._planner.capacity import (
     Capacity,
@@ -44,6 +39,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.occupancy impor
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
+from ansible_collections.numa.virt.plugins.module_utils._values.needs import with_overhead
 from ansible_collections.numa.virt.plugins.module_utils._values.observation import DEFINITION
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import Host
 
@@ -246,9 +242,8 @@ class View:
         """KiB by the size of pages that a guest takes, with what its hypervisor needs."""
         if seen.wish is not None:
             return seen.wish.taken
-        found, said = dict(seen.memory_by_page), seen.said
-        found[None] = found.get(None, 0) + overhead_of(None, said.shape, said.needs, self.host, self.driver)
-        return {size: kib for size, kib in found.items() if kib}
+        by_page = seen.memory_by_page
+        return with_overhead(by_page, self.driver.overhead.of(seen.said.shape, by_page.get(None, 0)))
 
     def memory_near(self, seen: Seen, cells: CpuSet) -> CpuSet:
         """Where a guest's memory can be as near to these cells as the host allows."""

@@ -106,10 +106,8 @@ def described(each: Existing) -> Request:
     """What a guest was placed for; of one that nobody has placed, what it has."""
     if each.wish is not None:
         return each.wish
-    return Request(
-        each.name, max(1, len(each.vcpu_cpus)), max(1, each.memory), page_size=each.page_size,
-        other_pages=each.other_pages, overhead=each.overhead,
-    )  # fmt: skip
+    memory = {**each.memory_fields, "memory": max(1, each.memory)}
+    return Request(each.name, max(1, len(each.vcpu_cpus)), **memory)
 
 
 def _order(request: FleetRequest) -> tuple[int, int, int, str]:

@@ -111,7 +111,9 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, dr
 
     Its vCPUs are those that are there, by their rank: result.of_vcpus() tells them by their numbers again.
     """
-    (page, memory), *others = needs.memory_by_page(shape.memory, host.page).items()
+    by_page = needs.memory_by_page(shape.memory, host.page)
+    (page, memory), *others = by_page.items()
+    overhead = wish.memory_overhead
     return Request(
         name=shape.name,
         vcpus=len(shape.present),
@@ -135,17 +137,9 @@ def request_of(wish: PolicyWish, shape: Shape, needs: GuestNeeds, host: Host, dr
         guest_cells=_own_cells(needs, shape, host) if wish.placed_by.mirrors else (),
         width=wish.width,
         cache=wish.cache,
-        overhead=overhead_of(wish, shape, needs, host, driver),
+        overhead=overhead if overhead is not None else driver.overhead.of(shape, by_page.get(None, 0)),
         threads=needs.threads if driver.topology and shape.present == tuple(range(len(shape.present))) else 1,
     )
-
-
-def overhead_of(wish: PolicyWish | None, shape: Shape, needs: GuestNeeds, host: Host, driver: Driver) -> int:
-    """KiB that its hypervisor needs beside the memory of a guest: what was said, else what is usual."""
-    if wish is not None and wish.memory_overhead is not None:
-        return wish.memory_overhead
-    small = needs.memory_by_page(shape.memory, host.page).get(None, 0)
-    return driver.overhead.of(len(shape.present) + len(shape.iothreads), small)
 
 
 def _own_cells(needs: GuestNeeds, shape: Shape, host: Host) -> tuple[GuestCell, ...]:

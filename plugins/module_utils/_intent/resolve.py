@@ -216,10 +216,10 @@ def _region_cpuset(intent: Intent, wish: Intent, host: Host, shape: Shape, curre
                     f"cell {cell} has no CPUs{there}",
                     f"cells with CPUs are {host.cells_with_cpus}",
                 )
-        of_cells = host.cpus_of(intent.cells)
         if intent.cpuset is None:
             return _said_region(intent, host)
         check_cpus(intent.cpuset, host, "cpuset")
+        of_cells = host.cpus_of(intent.cells)
         outside = intent.cpuset - of_cells
         if outside:
             raise InputError(
@@ -292,7 +292,7 @@ def _memory(
     if not host.implied_cell:
         # A policy has counted it, as it was told to; what is bound there already stays.
         counted = intent.policy is not None or current.memory == binding
-        beside = 0 if counted else driver.overhead.of(len(shape.present) + len(shape.iothreads), 0)
+        beside = 0 if counted else driver.overhead.of(shape)
         _check_memory_cells(nodeset, asked, host, driver, shape, beside, option, value)
     if intent.memnodes is not None:
         return binding, tuple((cell, MemoryBinding(asked.mode, cells)) for cell, cells in intent.memnodes)

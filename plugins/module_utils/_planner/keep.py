@@ -116,8 +116,6 @@ def judge(occupancy: Occupancy, guest: Guest, each: Existing) -> Kept | str:
 
 def _needs_more(each: Existing, request: Request) -> bool:
     """Whether it shall have more memory in pages of some size."""
-    if each.has_memory_of(request):
-        return False
     has = each.taken
     return any(has.get(size, 0) < kib for size, kib in request.taken.items())
 
@@ -252,16 +250,9 @@ def told(guest: Guest, spot: Spot, amounts: SpreadLoad) -> Spot:
 
 def _resized(each: Existing, request: Request) -> Existing:
     """The guest with the memory that it shall have; what was measured counts only while that is the same."""
-    if each.has_memory_of(request):
+    if each.memory_fields == request.memory_fields:
         return each
-    return replace(
-        each,
-        memory=request.memory,
-        page_size=request.page_size,
-        other_pages=request.other_pages,
-        overhead=request.overhead,
-        memory_on=(),
-    )
+    return replace(each, **request.memory_fields, memory_on=())
 
 
 def _text(mask: int) -> str:

@@ -213,7 +213,7 @@ def _mirrored_parts(capacity: Capacity, each: Existing, cells: int) -> list[Part
     guest = guest_of(capacity, wish)
     sets = [0 if cpus is None else cpus.mask & capacity.all_online for cpus in each.vcpu_cpus]
     width = count(cells)
-    if len(sets) != guest.vcpus or not all(sets) or not each.has_memory_of(wish):
+    if len(sets) != guest.vcpus or not all(sets) or each.memory_fields != wish.memory_fields:
         return []
     seats = seats_of(capacity, guest, sets, each.memnodes, width)
     return [] if isinstance(seats, str) else [Part(cell, *part) for cell, part in zip(seats, guest.parts(width))]

@@ -88,25 +88,14 @@ def existing_of(request: Request, placed: Placed, before: Existing | None = None
     found = Existing(
         name=request.name,
         vcpu_cpus=tuple(placement.of_vcpu(vcpu) for vcpu in range(request.vcpus)),
-        memory=request.memory,
         emulator=placement.of_emulator,
         nodeset=placed.memory_cells,
-        page_size=request.page_size,
-        other_pages=request.other_pages,
         memnodes=tuple((each.id, each.cell) for each in placed.guest_cells),
         wish=request,
-        overhead=request.overhead,
+        **request.memory_fields,
     )
     if before is None:
         return found
     if placed.action != KEEP:
         return replace(found, held=before.held)
-    return replace(
-        before,
-        vcpu_cpus=found.vcpu_cpus,
-        memory=found.memory,
-        page_size=found.page_size,
-        other_pages=found.other_pages,
-        wish=request,
-        overhead=request.overhead,
-    )
+    return replace(before, vcpu_cpus=found.vcpu_cpus, wish=request, **request.memory_fields)

@@ -10,10 +10,16 @@ This file must not import ansible, libvirt or lxml, and must not decide anything
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
+
+
+def with_overhead(by_page: Mapping[int | None, int], overhead: int) -> dict[int | None, int]:
+    """KiB by the size of pages, with what a hypervisor needs beside them: ordinary memory."""
+    return {**by_page, None: by_page.get(None, 0) + overhead} if overhead else dict(by_page)
 
 
 class InPages:
@@ -36,15 +42,17 @@ class InPages:
     @property
     def taken(self) -> dict[int | None, int]:
         """The same with what its hypervisor needs."""
-        found = self.by_page
-        if self.overhead:
-            found[None] = found.get(None, 0) + self.overhead
-        return found
+        return with_overhead(self.by_page, self.overhead)
 
-    def has_memory_of(self, other: InPages) -> bool:
-        """Whether both take the same, in the same pages."""
-        mine, its = ((each.memory, each.page_size, each.other_pages, each.overhead) for each in (self, other))
-        return mine == its
+    @property
+    def memory_fields(self) -> dict[str, Any]:
+        """What it takes, and in which pages, to give another one the same."""
+        return {
+            "memory": self.memory,
+            "page_size": self.page_size,
+            "other_pages": self.other_pages,
+            "overhead": self.overhead,
+        }
 
     @property
     def all_memory(self) -> int:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
+
 
 @dataclass(frozen=True)
 class Overhead:
@@ -23,8 +25,9 @@ class Overhead:
     each: int = 0
     part: int = 0
 
-    def of(self, threads: int, small: int) -> int:
-        """KiB for a guest with so many vCPUs and IO threads, and ``small`` KiB of memory in the smallest pages."""
+    def of(self, shape: Shape, small: int = 0) -> int:
+        """KiB for such a guest with ``small`` KiB of its memory in the smallest pages."""
+        threads = len(shape.present) + len(shape.iothreads)
         return self.fixed + self.each * threads + (-(-small // self.part) if self.part else 0)
 
 

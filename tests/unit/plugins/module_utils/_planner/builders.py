@@ -102,8 +102,7 @@ def planned_twice(it: Host, requests: Sequence[Request], rules: Rules) -> tuple[
 def there(request: Request, placed: Placed, wish: bool = True) -> Existing:
     """The guest as it is read once the plan has been applied."""
     shape = Shape(request.name, None, "kvm", request.vcpus, (), request.memory)
-    found = Existing.of(shape, placed.placement(), request.page_size, request if wish else None)
-    return replace(found, other_pages=request.other_pages, overhead=request.overhead)
+    return replace(Existing.of(shape, placed.placement(), wish=request if wish else None), **request.memory_fields)
 
 
 def applied(requests: Iterable[Request], plan: Plan) -> list[Existing]:

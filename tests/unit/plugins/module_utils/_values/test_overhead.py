@@ -9,8 +9,14 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.numa.virt.plugins.module_utils._values.overhead import NONE, QEMU, XEN
+from ansible_collections.numa.virt.plugins.module_utils._values.placement import Shape
 
 MIB, GIB = 1 << 10, 1 << 20
+
+
+def guest(threads: int) -> Shape:
+    """All but one of its threads are IO threads where there are several."""
+    return Shape("web1", None, "kvm", 1, tuple(range(1, threads)), GIB)
 
 
 @pytest.mark.parametrize(
@@ -22,13 +28,13 @@ MIB, GIB = 1 << 10, 1 << 20
     ],
 )
 def test_qemu(threads: int, small: int, kib: int) -> None:
-    assert QEMU.of(threads, small) == kib
+    assert QEMU.of(guest(threads), small) == kib
 
 
 def test_xen_as_libxl_counts() -> None:
     for vcpus, memory in ((1, GIB), (4, 3 * GIB), (64, 512 * GIB)):
-        assert XEN.of(vcpus, memory) == 4 * (256 * vcpus + 2 * (memory // 1024))
+        assert XEN.of(Shape("web1", None, "xen", vcpus, (), memory), memory) == 4 * (256 * vcpus + 2 * (memory // 1024))
 
 
 def test_what_runs_nothing_takes_nothing() -> None:
-    assert NONE.of(64, GIB) == 0
+    assert NONE.of(guest(64), GIB) == 0
