@@ -148,9 +148,9 @@ def read_text(name: str, folder: int | None = None, follow: bool = False, own: b
     return read_bytes(name, folder, follow, own, most).decode("utf-8", "surrogateescape")
 
 
-def write_file(folder: int, name: str, text: str, mode: int) -> None:
+def write_file(folder: int, name: str, text: str, mode: int, owner: Owner = None) -> None:
     """Write a file of that mode whatever the umask, whole or not at all. Raises OSError."""
-    with _whole(folder, text, mode, None, {}) as temporary:
+    with _whole(folder, text, mode, owner, {}) as temporary:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
@@ -178,6 +178,11 @@ def replace_file(folder: int, name: str, text: str) -> None:
     owner = (there.st_uid, there.st_gid)
     with _whole(folder, text, stat.S_IMODE(there.st_mode), owner, attributes) as temporary:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is only on its way to another one."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_leftovers(folder: int, ours: bool = True) -> None:
