@@ -251,10 +251,14 @@ def _temporary(folder: int) -> tuple[int, str]:
     while True:
         name = f"{_PREFIX}{secrets.token_hex(4)}{_SUFFIX}"
         handle = os.open(name, flags, 0o600, dir_fd=folder)
-        with contextlib.suppress(OSError):  # without locks nothing is taken for a leftover either
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return handle, name
+        try:
+            with contextlib.suppress(OSError):  # without locks nothing is taken for a leftover either
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return handle, name
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)  # another run took it for a leftover before it was locked
 
 

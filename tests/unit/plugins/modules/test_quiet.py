@@ -36,8 +36,10 @@ FORMS = {
 }
 MODULES = {
     "numa_cell_info": {"uri": NOWHERE},
+    "numa_claim": {"uri": NOWHERE, "name": "web1", "cpuset": "0-3"},
     "numa_domain": {"uri": NOWHERE, "name": "web1"},
     "numa_domain_info": {"uri": NOWHERE},
+    "numa_host_state": {"uri": NOWHERE, "state": "draining"},
     "numa_map_page": {"dest": "/nonexistent/map", "hosts": [{"name": "h", "cells": [], "guests": []}]},
     "numa_placement": {"uri": NOWHERE, "domains": ["web1"]},
     "numa_release": {"uri": NOWHERE, "names": ["web1"]},
