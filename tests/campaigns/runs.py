@@ -35,7 +35,15 @@ libvirt.registerErrorHandler(lambda *_ignored: None, None)
 COLLECTION = "ansible_collections.numa.virt.plugins"
 MODULES = {
     name: importlib.import_module(f"{COLLECTION}.modules.{name}")
-    for name in ("numa_cell_info", "numa_domain", "numa_domain_info", "numa_placement", "numa_release", "vcpu_pin")
+    for name in (
+        "numa_cell_info",
+        "numa_claim",
+        "numa_domain",
+        "numa_domain_info",
+        "numa_placement",
+        "numa_release",
+        "vcpu_pin",
+    )
 }
 _libvirt = importlib.import_module(f"{COLLECTION}.module_utils._libvirt.connection")
 

@@ -119,7 +119,7 @@ def _own_sets(host: Host, claim: Claim, request: Request) -> tuple[list[CpuSet],
 
 
 def _rejected(claim: Claim, constraint: str, cpus: CpuSet, why: str) -> Rejection:
-    message = f"{claim.name}: {'CPU' if len(cpus) == 1 else 'CPUs'} {cpus} {why}"
+    message = f"{claim.name}: CPUs {cpus} {why}"
     has = len(claim.cpus - cpus)
     return Rejection(claim.name, constraint, None, len(claim.cpus), has, "CPUs", {}, message)
 

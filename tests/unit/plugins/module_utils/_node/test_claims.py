@@ -304,7 +304,7 @@ def test_what_may_not_be_read_is_an_error(place, monkeypatch):
         with pytest.raises(NoClaimsError, match="cannot be read: Permission denied; without it"):
             place.read()
     refuse("state.json")
-    with pytest.raises(NoClaimsError, match="state.json cannot be read: Permission denied"):
+    with pytest.raises(NoClaimsError, match=r"state\.json cannot be read: Permission denied"):
         read_state(place.daemon)
     refuse(str(place.state.parent))
     with pytest.raises(NoClaimsError, match="cannot be read"):
@@ -324,6 +324,13 @@ def test_who_may_take_the_lock_may_read(place):
     write_state(place.daemon, STATE)
     assert (mode(place.claims), mode(place.file()), mode(place.state)) == (0o750, 0o640, 0o640)
     assert {os.stat(each).st_gid for each in (place.claims, place.file(), place.state)} == {gid}
+
+
+def test_a_lock_that_is_none_lets_nobody_read(place, tmp_path):
+    place.claims.parent.mkdir(exist_ok=True)
+    os.symlink(tmp_path / "elsewhere", lock.place_of(place.daemon).path)
+    write_claim(place.daemon, CLAIM)
+    assert (mode(place.claims), mode(place.file())) == (0o700, 0o600)
 
 
 def test_elsewhere_and_nowhere():
