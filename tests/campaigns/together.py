@@ -37,7 +37,7 @@ def twice(connection: libvirt.virConnect, uri: str) -> list[tuple[int, str, str]
     """CPUs that two guests with CPUs of their own have, those that are to come included."""
     owner: dict[int, str] = {}
     found = []
-    for each in runs.run("numa_cell_info", {"uri": uri}).result["claims"]:
+    for each in runs.run("numa_cell_info", {"uri": uri}).data["claims"]:
         for cpu in (int(one) for part in each["cpuset"].split(",") for one in _range(part)):
             if cpu in owner:
                 found.append((cpu, owner[cpu], each["name"]))
@@ -63,7 +63,7 @@ def dedicated(prefix: str, many: int, vcpus: int = 2) -> dict[str, Any]:
 
 def prepare(connection: libvirt.virConnect, uri: str) -> None:
     runs.clear(connection)
-    for each in runs.run("numa_cell_info", {"uri": uri}).result["claims"]:
+    for each in runs.run("numa_cell_info", {"uri": uri}).data["claims"]:
         runs.run("numa_claim", {"uri": uri, "uuid": each["uuid"], "state": "absent"})
     connection.defineXML(runs.document("shared")).create()
     connection.defineXML(runs.document("other"))
