@@ -133,8 +133,8 @@ options:
   reserved_memory:
     description:
       - "Memory of cells that no guest gets, by cell, for example V({'0': 4GiB}), without their huge pages."
-      - Of a cell with CPUs that it does not name, a 32nd of its memory is kept for the kernel and the host's services,
-        and no more than 2 GiB. V({'0-3': 0}) keeps nothing.
+      - "Of a cell with CPUs that it does not name, a 32nd of its memory is kept for the kernel and the host's services,
+        and no more than 2 GiB. V({'0-3': 0}) keeps nothing."
     type: dict
   reserved_cells:
     description:
