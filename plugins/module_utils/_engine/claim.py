@@ -157,11 +157,11 @@ def _present(connection: Connection, request: ClaimRequest, held: Honoured) -> d
             f"{claim_as_result(before)['ends']}; wait for that, or take it away with state=absent",
             claim=claim_as_result(before),
         )
-    if held.closed is not None and guest is None and not request.ignores_state:
-        raise refuse_new(held.closed, [name])
     same = before is not None and (before.name, before.place) == (claim.name, claim.place)
     if before is not None and same and before.left(now) * _RENEWED >= request.lifetime:
         return {**_result(before, before), "changed": False, "warnings": warnings}
+    if held.closed is not None and guest is None and not request.ignores_state:
+        raise refuse_new(held.closed, [name])
     others = claimed_of([each for each in held.found.claims if each.uuid != uuid], {}, known, there).others
     # What it has itself it may leave, or keep.
     beside = [each for each in there.values() if guest is None or each.name != guest.domain.name]

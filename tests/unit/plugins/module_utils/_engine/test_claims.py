@@ -495,6 +495,16 @@ def test_its_guests_are_left_alone_and_may_move_inside_of_it(qemu):
     assert "new" not in qemu.guests
 
 
+def test_a_claim_from_before_stays(qemu):
+    options = {"name": "db1", "uuid": UUID, "cpus": "6"}
+    qemu.claim(**options)
+    qemu.say("draining")
+    assert not qemu.claim(**options)["changed"]
+    with pytest.raises(HostStateError):
+        qemu.claim(**{**options, "cpus": "7"})
+    assert qemu.claim(present=False, uuid=UUID)["changed"]
+
+
 def test_a_state_is_kept_with_who_said_it_first(qemu):
     assert not qemu.say("in")["changed"]
     predicted = qemu.say("draining", why="a fan", check_mode=True)
