@@ -68,6 +68,15 @@ def shown_claims(daemon: Daemon) -> tuple[dict[str, Any], list[str]]:
     return {"claims": claims, "host_state": state_as_result(held.state)}, list(held.said)
 
 
+def claims_with_guests(daemon: Daemon, uuids: Mapping[str, str | None]) -> tuple[tuple[Claim, str | None], ...]:
+    """Pairs (claim, the guest that it was made for, where it is on the host), as findings want them."""
+    try:
+        claims = node_claims.read_claims(daemon).claims
+    except node_claims.NoClaimsError:
+        return ()  # which a warning says
+    return tuple((each, next((n for n, uuid in uuids.items() if is_of(each, n, uuid)), None)) for each in claims)
+
+
 def is_of(claim: Claim, name: str, uuid: str | None) -> bool:
     """Whether a claim is this guest's. One whose definition leaves the UUID open is known by its name."""
     return claim.uuid == uuid if uuid is not None else claim.name == name

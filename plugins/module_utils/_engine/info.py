@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
-from ansible_collections.numa.virt.plugins.module_utils._engine.claims import shown_claims
+from ansible_collections.numa.virt.plugins.module_utils._engine.claims import claims_with_guests, shown_claims
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
 from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
@@ -171,7 +171,8 @@ def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[F
     devices = [device for each in said if each is not None for device in each.needs.devices]
     if devices:
         host = session.devices.on(host, devices)
-    facts = Facts(host, session.driver, guests, rules)
+    uuids = {each.known.domain.name: each.known.domain.uuid for each in found}
+    facts = Facts(host, session.driver, guests, rules, claims_with_guests(session.connection.daemon, uuids))
     if wants_free(facts):
         free = {cell.id: cell for cell in session.host_with_free().cells}
         cells = tuple(replace(cell, free=free[cell.id].free, pools=free[cell.id].pools) for cell in host.cells)

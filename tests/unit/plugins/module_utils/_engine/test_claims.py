@@ -526,6 +526,17 @@ def test_words_that_are_too_long(qemu, options):
         qemu.say("out", **options)
 
 
+def test_a_guest_on_claimed_cpus_is_found(qemu):
+    qemu.claim(name="db1", uuid=UUID, cpus="0-1", owned=True)
+    qemu.place(xml=guest("a")["xml"], cells=[0], state="running")
+    qemu.place(xml=guest("db1", UUID)["xml"], cells=[1], state="running")
+    (found,) = [each for each in qemu.findings()["findings"] if each["code"] == "claimed_used"]
+    assert (found["domain"], found["cpus"], found["cells"], found["severity"]) == ("a", "0-1", [0], "warning")
+    assert found["message"].startswith("CPUs 0-1 are claimed for db1, by ops@deploy1 until ")
+    qemu.place_all({"name": "a"}, policy="pack", state="defined", restart=True)
+    assert not [each for each in qemu.findings()["findings"] if each["code"] == "claimed_used"]
+
+
 def test_the_map_shows_both(qemu):
     from ansible_collections.numa.virt.plugins.module_utils._map.text import text_map
 
