@@ -29,6 +29,8 @@ options:
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_domain_info
+  - module: numa.virt.numa_claim
+  - module: numa.virt.numa_host_state
 """
 
 EXAMPLES = r"""
@@ -148,6 +150,105 @@ distances_reported:
   returned: success
   type: bool
   sample: true
+claims:
+  description:
+    - What M(numa.virt.numa_claim) has claimed for guests that are to come, by their UUIDs. Those that have ended are
+      left out.
+    - V(null) where they cannot be seen, with a host that is reached by its name, a driver that lives in the module's
+      own process, and as a user who may not read them, which a warning says.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  contains:
+    uuid:
+      description: The UUID of the guest.
+      returned: success
+      type: str
+      sample: 6695eb01-f6a4-8304-79aa-97f2502e193f
+    name:
+      description: Its name.
+      returned: success
+      type: str
+      sample: db1
+    cells:
+      description: The cells that it is to be on.
+      returned: success
+      type: list
+      elements: int
+      sample: [1]
+    cpuset:
+      description: Its CPUs, as a CPU set.
+      returned: success
+      type: str
+      sample: 2-3
+    owned:
+      description: Whether no other guest may use them.
+      returned: success
+      type: bool
+      sample: true
+    vcpus:
+      description: How many vCPUs it has.
+      returned: success
+      type: int
+      sample: 2
+    cpu_ratio:
+      description: How many of them may share one CPU, V(null) for what the host has.
+      returned: success
+      type: float
+      sample: 1.0
+    memory:
+      description: How much memory is claimed, in KiB, of each cell (C(cell)) in pages of each size (C(page_size),
+        V(null) for ordinary ones).
+      returned: success
+      type: list
+      elements: dict
+      sample: [{cell: 1, page_size: null, memory: 65536}]
+    made_by:
+      description: Who has claimed it.
+      returned: success
+      type: str
+      sample: ops@deploy1
+    made:
+      description: When.
+      returned: success
+      type: str
+      sample: '2026-01-01T12:00:00Z'
+    ends:
+      description: When it ends by itself, by the clock of the host as it was then.
+      returned: success
+      type: str
+      sample: '2026-01-01T13:00:00Z'
+  sample: []
+host_state:
+  description:
+    - Whether the host takes new guests, as M(numa.virt.numa_host_state) has said.
+    - V(null) as RV(claims).
+  returned: success
+  type: dict
+  version_added: 0.2.0
+  contains:
+    state:
+      description: V(in), V(draining) or V(out).
+      returned: success
+      type: str
+      sample: in
+    who:
+      description: Who said so, V(null) where nobody has said anything.
+      returned: success
+      type: str
+      sample: ops@deploy1
+    reason:
+      description: Why.
+      returned: success
+      type: str
+      sample: memory of cell 1 is to be exchanged
+    since:
+      description: Since when.
+      returned: success
+      type: str
+      sample: '2026-01-01T12:00:00Z'
+  sample: {state: in, who: null, reason: null, since: null}
 notes:
   description: What was assumed because the host or its driver does not say, in words.
   returned: success
@@ -308,6 +409,8 @@ def main():
     result = run(work, module.params["uri"])
     if "error" in result:
         module.fail_json(**result)
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result)
 
 

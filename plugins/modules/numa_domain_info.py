@@ -114,6 +114,19 @@ driver:
   returned: success
   type: str
   sample: qemu
+claims:
+  description: As RV(numa.virt.numa_cell_info#module:claims).
+  returned: success
+  type: list
+  elements: dict
+  version_added: 0.2.0
+  sample: []
+host_state:
+  description: As RV(numa.virt.numa_cell_info#module:host_state).
+  returned: success
+  type: dict
+  version_added: 0.2.0
+  sample: {state: in, who: null, reason: null, since: null}
 domains:
   description: The domains, by name.
   returned: success

@@ -23,6 +23,9 @@ description:
   - Two runs of this module on one host wait for each other, whoever starts them, so that no CPU is given away twice.
     Where it cannot take the lock that they share it is refused, and with a host that is reached by its name it warns,
     see R(Who else is on the host,ansible_collections.numa.virt.docsite.who_else).
+  - What M(numa.virt.numa_claim) has claimed for a guest is given to no other, and is the place of that guest, where it
+    is a valid one. With a host that is reached by its name claims and the state of the host cannot be seen, which a
+    warning says.
   - Guests that leave CPUs or memory are moved before those that get them. A guest that fails stops no other, but those
     that were to get what it has, or what it leaves only when it is restarted, are left as they are, and it is said whom
     they wait for. Two guests that run and would have to change places are not moved, move one of them elsewhere first.
@@ -204,6 +207,16 @@ options:
       - Seconds to wait for other runs that change domains of this host. V(0) does not wait.
     type: int
     default: 300
+  host_state:
+    description:
+      - With V(respect) a host that M(numa.virt.numa_host_state) has made V(draining) or V(out) gets no domain that is
+        not on it yet. The task fails with the code V(host_state), and says who has taken the host out, and why. With
+        O(partial) the domains on it are placed all the same.
+      - V(ignore) places new domains there, too.
+    type: str
+    choices: [respect, ignore]
+    default: respect
+    version_added: 0.2.0
 notes:
   - CPUs that another slice of the host has for itself (RV(numa.virt.numa_cell_info#module:other_slices)) are given to
     no guest, and are named in a warning.
@@ -215,6 +228,8 @@ notes:
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_release
+  - module: numa.virt.numa_claim
+  - module: numa.virt.numa_host_state
   - module: numa.virt.numa_domain_info
 """
 
@@ -458,6 +473,7 @@ rejections:
         - What there is too little of, for example V(cpus), V(memory), V(huge_pages), V(cores), V(caches), V(together),
           V(apart).
         - V(host) where this host cannot do what the domain asks for, whatever else is there.
+        - V(host_state) where somebody has taken the host out, see O(host_state).
       returned: success
       type: str
       sample: cpus
@@ -547,6 +563,7 @@ def main():
             shutdown_timeout=dict(type="int", default=120),
             verify=dict(type="bool", default=True),
             lock_timeout=dict(type="int", default=300),
+            host_state=dict(type="str", choices=["respect", "ignore"], default="respect"),
         ),
         required_one_of=[("domains", "select")],
         mutually_exclusive=[("domains", "select")],
@@ -573,6 +590,7 @@ def main():
             lock_dir=lock_directory(),
             diff=module._diff,
             lock_timeout=params["lock_timeout"],
+            ignores_state=params["host_state"] == "ignore",
         )
         with connect(params["uri"], None, module.run_command) as connection:
             return place_domains(connection, request)

@@ -4,8 +4,8 @@
 
 """Two to six runs at once, some of them killed; and two users at once, with state directories and umasks of their own.
 
-No CPU of a guest with CPUs of its own is given to another, nobody is lost, nothing waits for ever, and no lock outlives
-the run that held it.
+No CPU of a guest with CPUs of its own is given to another, or claimed for one, nobody is lost, nothing waits for ever,
+and no lock outlives the run that held it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,21 @@ NOBODY = (65534, 65534)
 REFUSALS = {"busy", "does_not_fit", "no_lock"}
 
 
-def twice(connection: libvirt.virConnect) -> list[tuple[int, str, str]]:
-    """CPUs that two guests with CPUs of their own have."""
+def claim(number: int, cpus: str) -> dict[str, Any]:
+    """Options that claim CPUs for a guest that never comes."""
+    uuid = f"00000000-0000-4000-8000-{number:012d}"
+    return {"name": f"c{number}", "uuid": uuid, "cpuset": cpus, "owned": True, "lock_timeout": 60}
+
+
+def twice(connection: libvirt.virConnect, uri: str) -> list[tuple[int, str, str]]:
+    """CPUs that two guests with CPUs of their own have, those that are to come included."""
     owner: dict[int, str] = {}
     found = []
+    for each in runs.run("numa_cell_info", {"uri": uri}).data["claims"]:
+        for cpu in (int(one) for part in each["cpuset"].split(",") for one in _range(part)):
+            if cpu in owner:
+                found.append((cpu, owner[cpu], each["name"]))
+            owner[cpu] = each["name"]
     for name, xml in sorted(runs.definitions(connection).items()):
         for cpu in runs.pinned(xml) if "dedicated" in xml else ():
             if cpu in owner:
@@ -39,27 +50,35 @@ def twice(connection: libvirt.virConnect) -> list[tuple[int, str, str]]:
     return found
 
 
+def _range(part: str) -> range:
+    first, _dash, last = part.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
 def dedicated(prefix: str, many: int, vcpus: int = 2) -> dict[str, Any]:
     """Options that place new guests on CPUs of their own."""
     guests = [{"xml": runs.document(f"{prefix}{number}", vcpus=vcpus)} for number in range(many)]
     return {"domains": guests, "policy": "dedicated", "partial": True, "lock_timeout": 60}
 
 
-def prepare(connection: libvirt.virConnect) -> None:
+def prepare(connection: libvirt.virConnect, uri: str) -> None:
     runs.clear(connection)
+    for each in runs.run("numa_cell_info", {"uri": uri}).data["claims"]:
+        runs.run("numa_claim", {"uri": uri, "uuid": each["uuid"], "state": "absent"})
     connection.defineXML(runs.document("shared")).create()
     connection.defineXML(runs.document("other"))
 
 
 def crowd(connection: libvirt.virConnect, uri: str, asked: Any, verdict: Verdict) -> None:
     """Some runs at once, of different modules, one of them perhaps killed."""
-    prepare(connection)
+    prepare(connection, uri)
     choose = asked.random
     kinds: list[tuple[str, Mapping[str, Any]]] = [
         choose.choice(
             [
                 ("numa_placement", dedicated(f"d{number}", choose.randint(1, 2), choose.randint(1, 3))),
                 ("numa_placement", dedicated(f"d{number}", 1)),
+                ("numa_claim", claim(number, choose.choice(("0-3", "2-5", "8-9", "0-15")))),
                 ("numa_domain", {"name": "shared", "cells": [choose.randint(0, 1)], "restart": "allowed"}),
                 ("vcpu_pin", {"name": "shared", "pins": {"0": "0-7"}, "outside_cpuset": "allow", "apply": "config"}),
                 ("numa_release", {"names": ["other"]}),
@@ -91,7 +110,7 @@ def finish(under_way: runs.Run, called: str, verdict: Verdict) -> runs.Result | 
 
 def check(connection: libvirt.virConnect, uri: str, called: str, verdict: Verdict) -> None:
     """After all have ended."""
-    given = twice(connection)
+    given = twice(connection, uri)
     if given:
         verdict.fault("a CPU was given twice", called, given)
     have = runs.definitions(connection)
@@ -112,7 +131,9 @@ def two_users(
     verdict: Verdict,
 ) -> None:
     """A pair of runs that want the same CPUs: each is given its own, or refused."""
-    prepare(connection)
+    prepare(connection, uri)
+    # Somebody else's claim, which neither may take.
+    runs.run("numa_claim", {**claim(9, "2-3"), "uri": uri})
     pair = [
         runs.Run("numa_placement", {**dedicated(prefix, 3), "uri": uri, "backup": False}, **how)
         for prefix, how in (("a", one), ("b", two))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.numa.virt.plugins.module_utils._engine.claims import shown_claims
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Session
 from ansible_collections.numa.virt.plugins.module_utils._values.topology import (
     LOCAL_DISTANCE,
@@ -30,11 +31,14 @@ def cells_info(connection: Connection, with_devices: bool) -> dict[str, Any]:
     if with_devices:
         host = session.devices.on(host)
     hypervisor, library = connection.versions()
+    kept, warnings = shown_claims(connection.daemon)
     return {
         "uri": connection.uri,
         "hypervisor_version": hypervisor,
         "libvirt_version": library,
         **facts_of(host),
+        **kept,
+        "warnings": warnings,
     }
 
 

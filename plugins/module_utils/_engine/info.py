@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._elements.record import intent_as_result
 from ansible_collections.numa.virt.plugins.module_utils._elements.registry import placement_as_result
+from ansible_collections.numa.virt.plugins.module_utils._engine.claims import claims_with_guests, shown_claims
 from ansible_collections.numa.virt.plugins.module_utils._engine.guard import GONE, read_anew
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session, observe, read
 from ansible_collections.numa.virt.plugins.module_utils._engine.xen_guests import XenGuests, xen_guests
@@ -88,10 +89,12 @@ def domains_info(connection: Connection, request: InfoRequest) -> dict[str, Any]
     if not request.findings:
         domains = [domain for domain in domains if domain.name in wanted]
     found = _read_all(session, domains, wanted if request.names is not None else set())
+    kept, said = shown_claims(connection.daemon)
     result: dict[str, Any] = {
         "driver": session.driver.name,
         "domains": [_info(session, each) for each in found if each.known.domain.name in wanted],
-        "warnings": list(connection.warnings),
+        **kept,
+        "warnings": [*connection.warnings, *said],
     }
     if request.findings:
         findings = _findings(session, found, request.rules)
@@ -169,7 +172,8 @@ def _findings(session: Session, found: Sequence[_Read], rules: Rules) -> tuple[F
     devices = [device for each in said if each is not None for device in each.needs.devices]
     if devices:
         host = session.devices.on(host, devices)
-    facts = Facts(host, session.driver, guests, rules)
+    uuids = {each.known.domain.name: each.known.domain.uuid for each in found}
+    facts = Facts(host, session.driver, guests, rules, claims_with_guests(session.connection.daemon, uuids))
     view = View(facts)
     if wants_free(facts, view):
         free = {cell.id: cell for cell in session.host_with_free().cells}

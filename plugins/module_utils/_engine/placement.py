@@ -13,12 +13,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine import plan as one
 from ansible_collections.numa.virt.plugins.module_utils._engine.batch import Tally, one_guest, unwinding_here
+from ansible_collections.numa.virt.plugins.module_utils._engine.claims import (
+    Claimed,
+    Honoured,
+    as_moves,
+    claimed_of,
+    honoured,
+    refuse_new,
+    with_claims,
+)
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import carry_out, predict
 from ansible_collections.numa.virt.plugins.module_utils._engine.existing import (
     all_existing,
@@ -49,6 +59,7 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.policy import wi
 from ansible_collections.numa.virt.plugins.module_utils._libvirt import guest_needs
 from ansible_collections.numa.virt.plugins.module_utils._libvirt.definition import XmlDefinition
 from ansible_collections.numa.virt.plugins.module_utils._node import backup as node_backup
+from ansible_collections.numa.virt.plugins.module_utils._node import claims as node_claims
 from ansible_collections.numa.virt.plugins.module_utils._node.lock import host_at_a_time
 from ansible_collections.numa.virt.plugins.module_utils._planner.partial import plan_partial
 from ansible_collections.numa.virt.plugins.module_utils._planner.plan import plan
@@ -57,6 +68,7 @@ from ansible_collections.numa.virt.plugins.module_utils._planner.result import (
     KEEP,
     Placed,
     Plan,
+    Rejection,
     of_vcpus,
     plan_as_result,
 )
@@ -91,14 +103,18 @@ def place_domains(connection: Connection, request: PlacementRequest) -> dict[str
     """Plan and place. Returns what the module documents; raises NumaVirtError."""
     daemon, hold = connection.daemon, not request.check_mode
     with host_at_a_time(request.lock_dir, request.lock_timeout, daemon, required=True, hold=hold) as said:
-        return with_warnings(_place(connection, request), said)
+        unseen = node_claims.claims_problem(daemon) if daemon.host else None
+        return with_warnings(_place(connection, request), [*said, *([unseen] if unseen is not None else [])])
 
 
 def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     session = Session(connection)
     known = read_all(session)
     guests = guests_of(session, request, known)
-    made, there = _plan(session, request, guests, known)
+    held = honoured(connection.daemon)
+    guests, kept_out = _let_in(request, guests, held)
+    made, there, those = _plan(session, request, guests, known, held)
+    made = replace(made, rejections=tuple(sorted([*made.rejections, *kept_out], key=lambda each: each.name)))
     if made.rejections and not request.partial:
         first, more = made.rejections[0], len(made.rejections) - 1
         others = f" (and {more} more: see error.rejections)" if more else ""
@@ -110,13 +126,56 @@ def _place(connection: Connection, request: PlacementRequest) -> dict[str, Any]:
     jobs = _jobs(session, request, guests, made, there, tally)
     made = acts_as_told(made, {job.guest.name: job.plan for job in jobs})
     _check_room(request, jobs)
-    _carry_out(session, request, jobs, room_of(made), tally)
+    _carry_out(session, request, jobs, _room(made, those), tally)
     tally.done.sort(key=lambda done: done[0].name)
-    result = result_of(session, made, tally.done, request.diff, placement_warnings(session, request, guests, known))
+    said = [*held.said, *placement_warnings(session, request, guests, known)]
+    if not request.check_mode:
+        said += _end_claims(connection, held, those, {placed.name for placed, _result in tally.done})
+    result = result_of(session, made, tally.done, request.diff, said)
     tally.raise_failures(result)
     if result["changed"] and not request.check_mode:
         _hold_against_host(session, request, made, there.values(), result)
     return result
+
+
+def _let_in(
+    request: PlacementRequest, guests: Sequence[Wanted], held: Honoured
+) -> tuple[list[Wanted], list[Rejection]]:
+    """The guests that this host takes, and why not the others. Raises HostStateError.
+
+    One that is on it is no new one: it may stay, and move inside of it.
+    """
+    new = [guest.name for guest in guests if guest.known is None]
+    state = held.closed
+    if state is None or request.ignores_state or not new:
+        return list(guests), []
+    if not request.partial:
+        raise refuse_new(state, new)
+    refused = [Rejection(name, "host_state", None, 1, 0, "hosts", {}, f"{name}: {state}") for name in new]
+    return [guest for guest in guests if guest.known is not None], refused
+
+
+def _room(made: Plan, those: Claimed) -> dict[Pool, int]:
+    """KiB that each pool has left before anybody moves. What is claimed for a guest is not taken before it is there."""
+    room = room_of(made)
+    for each in made.placements:
+        if each.name in those.own:
+            for cell, size, kib in each.memory_by_page:
+                room[cell, size] = room.get((cell, size), 0) + kib
+    return room
+
+
+def _end_claims(connection: Connection, held: Honoured, those: Claimed, placed: AbstractSet[str]) -> list[str]:
+    """Take away what is no claim any more: it has ended, or its guest is there. Says what could not be."""
+    ended = [*those.done, *(each.uuid for each in held.found.stale)]
+    ended += [claim.uuid for name, claim in those.own.items() if name in placed]
+    if not node_claims.writable(connection.daemon):
+        return []  # it counts for nobody, and the next run that may takes it away
+    try:
+        node_claims.remove_claims(connection.daemon, ended)
+    except node_claims.NoClaimsError as error:
+        return [error.message]
+    return []
 
 
 def _check_room(request: PlacementRequest, jobs: Iterable[_Job]) -> None:
@@ -235,23 +294,38 @@ def _waits_in_vain(name: str, waits: Sequence[Wait]) -> NotMovedError:
 
 
 def _plan(
-    session: Session, request: PlacementRequest, guests: Sequence[Wanted], known: dict[str, Known]
-) -> tuple[Plan, dict[str, Existing]]:
-    """The planner's answer, and what it was told of the guests that are there. Raises InputError."""
+    session: Session, request: PlacementRequest, guests: Sequence[Wanted], known: dict[str, Known], held: Honoured
+) -> tuple[Plan, dict[str, Existing], Claimed]:
+    """The planner's answer, the guests that are there, and what is claimed. Raises InputError."""
     host = session.host
     devices = [device for guest in guests for device in guest.asked.devices]
     if devices:
         host = session.devices.on(host, devices)
-    asked = [guest.asked for guest in guests]
     there = all_existing(session, known, {guest.name for guest in guests}, request.restart)
-    present = {guest.name: guest.meant.shape.present for guest in guests}
-    if not request.partial:
-        made = plan(host, asked, list(there.values()), request.rules, request.options)
-        return of_vcpus(made, present), there
-    left_out = all_existing(session, known, frozenset(), request.restart)
+    left_out = all_existing(session, known, frozenset(), request.restart) if request.partial else there
     there = {name: each for name, each in there.items() if name in left_out}
-    made = plan_partial(host, asked, there, left_out, request.rules, request.options)
-    return of_vcpus(made, present), there
+    present = {guest.name: guest.meant.shape.present for guest in guests}
+    uuids = {guest.name: _uuid_of(guest) for guest in guests}
+    those = claimed_of(held.found.claims, uuids, known, there)
+    asked = [guest.asked for guest in guests]
+    while True:
+        counted = with_claims(session, there, asked, those)
+        if request.partial:
+            staying = {**counted, **left_out}
+            made = plan_partial(host, asked, counted, staying, request.rules, request.options)
+        else:
+            made = plan(host, asked, list(counted.values()), request.rules, request.options)
+        # One that got no place stays where it is, and somebody is still to have what is claimed for it.
+        lost = [each.name for each in made.rejections if each.name in those.own]
+        if not lost or not request.partial:
+            return of_vcpus(as_moves(made, those, there, session), present), there, those
+        those = those.disown(lost)
+
+
+def _uuid_of(guest: Wanted) -> str | None:
+    if guest.known is not None:
+        return guest.known.domain.uuid
+    return guest.given.uuid if guest.given is not None else None
 
 
 def _job(

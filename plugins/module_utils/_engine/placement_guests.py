@@ -50,6 +50,7 @@ class PlacementRequest:
     ``entries`` are mappings with ``name``, ``xml`` and options of PolicyWish, None where ``select`` ("all", "running"
     or a pattern of names) says which domains. ``task`` has options for all of them. ``state`` is "defined", "running"
     or "unchanged"; None means "running" for domains that are named, "unchanged" for those of ``select``.
+    ``ignores_state``: a host that somebody has taken out gets new guests all the same.
     """
 
     entries: Sequence[Mapping[str, Any]] | None
@@ -68,6 +69,7 @@ class PlacementRequest:
     lock_dir: str | None = None
     lock_timeout: float = 300.0
     diff: bool = True
+    ignores_state: bool = False
 
     @property
     def wanted_state(self) -> str:

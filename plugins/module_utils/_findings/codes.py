@@ -31,6 +31,7 @@ CODES = {
     "allocation_remote": Code(WARNING, "cache or memory bandwidth allocated where its vCPUs are not", RESTART),
     "cell_missing": Code(ERROR, "a cell that the host does not have", REDEFINE),
     "cell_overcommitted": Code(WARNING, "more vCPUs on a cell than its ratio allows", RESTART),
+    "claimed_used": Code(WARNING, "a guest on CPUs that are claimed for another", LIVE),
     "cpu_dedicated_twice": Code(ERROR, "one CPU dedicated to two guests", LIVE),
     "cpu_missing": Code(ERROR, "a CPU that the host does not have", REDEFINE),
     "cpu_offline": Code(ERROR, "a CPU that is offline", HOST),

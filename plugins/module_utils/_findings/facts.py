@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Rules
+from ansible_collections.numa.virt.plugins.module_utils._values.claim import Claim
 from ansible_collections.numa.virt.plugins.module_utils._values.definition import Trouble
 from ansible_collections.numa.virt.plugins.module_utils._values.drivers import Driver
 from ansible_collections.numa.virt.plugins.module_utils._values.kept import Kept
@@ -57,9 +58,13 @@ class GuestFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """A host with its devices, and its free memory where some guest asks for it (find.wants_free()); all its guests."""
+    """A host with its devices, and its free memory where some guest asks for it (find.wants_free()); all its guests.
+
+    ``claims``: pairs (claim, the name of its guest where that is on the host, else None).
+    """
 
     host: Host
     driver: Driver
     guests: tuple[GuestFacts, ...]
     rules: Rules = _NO_RULES
+    claims: tuple[tuple[Claim, str | None], ...] = ()

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ansible_collections.numa.virt.plugins.module_utils._findings.allocations import find_allocations
+from ansible_collections.numa.virt.plugins.module_utils._findings.claims import find_claimed
 from ansible_collections.numa.virt.plugins.module_utils._findings.distance import find_distance, spanning_matters
 from ansible_collections.numa.virt.plugins.module_utils._findings.drift import find_drift
 from ansible_collections.numa.virt.plugins.module_utils._findings.facts import Facts
@@ -47,6 +48,7 @@ def find(facts: Facts, view: View | None = None) -> tuple[Finding, ...]:
             *find_realtime(view),
             *find_guest_cores(view),
             *find_allocations(view),
+            *find_claimed(view),
         ]
     )
 

@@ -26,6 +26,7 @@ _SELF, _OTHERS, _ALL = ("domain",), ("others",), ("domain", "others")
 _WHO = {
     "cell_missing": _SELF,
     "cell_overcommitted": _OTHERS,
+    "claimed_used": _SELF,
     "cpu_dedicated_twice": _ALL,
     "cpu_missing": _SELF,
     "cpuset_ignored": _SELF,

@@ -73,12 +73,12 @@ def knobs_of(entry: Mapping[str, Any], called: str) -> Knobs:
 def rules_of(options: Mapping[str, Any]) -> Rules:
     """The options ``reserved_…``, ``shared_cpus`` and ``dedicated_cpus``. Raises InputError."""
     return Rules(
-        reserved_cpus=_cpus(options, "reserved_cpus") or EMPTY,
+        reserved_cpus=cpus_of(options, "reserved_cpus") or EMPTY,
         reserved_memory=_memory(options.get("reserved_memory")),
         reserves=True,
-        shared_cpus=_cpus(options, "shared_cpus"),
-        dedicated_cpus=_cpus(options, "dedicated_cpus"),
-        reserved_cells=_cpus(options, "reserved_cells") or EMPTY,
+        shared_cpus=cpus_of(options, "shared_cpus"),
+        dedicated_cpus=cpus_of(options, "dedicated_cpus"),
+        reserved_cells=cpus_of(options, "reserved_cells") or EMPTY,
     )
 
 
@@ -98,7 +98,7 @@ def options_of(options: Mapping[str, Any]) -> Options:
     )
 
 
-def _cpus(options: Mapping[str, Any], name: str) -> CpuSet | None:
+def cpus_of(options: Mapping[str, Any], name: str) -> CpuSet | None:
     value = options.get(name)
     return None if value is None or value in ("", []) else CpuSet.coerce(value, name)
 

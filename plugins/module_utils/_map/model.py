@@ -28,6 +28,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.results import (
     read_guests,
     read_list,
     read_set_apart,
+    read_state,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 
@@ -152,7 +153,7 @@ def host_map(name: str, host: Mapping[str, Any], guests: Any, findings: Any = No
             for number, guest in enumerate(read)
         ),
         findings=tuple(MapFinding(number, each) for number, each in enumerate(read_findings(findings, option), 1)),
-        notes=tuple(str(note) for note in read_list(host.get("notes"), NOTES, option)),
+        notes=(*read_state(host, option), *(str(note) for note in read_list(host.get("notes"), NOTES, option))),
         everything=everything,
         apart=read_set_apart(host, reserved, option),
     )

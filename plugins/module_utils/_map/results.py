@@ -24,6 +24,8 @@ CELLS = "the cells of numa_cell_info"
 DOMAINS = "the domains of numa_domain_info"
 NOTES = "the notes of numa_cell_info"
 SET_APART = "the isolated_cpus, nohz_full_cpus or other_slices of numa_cell_info"
+CLAIMS = "the claims of numa_cell_info"
+STATE = "the host_state of numa_cell_info"
 RESERVED = "the reserved_cells of numa_domain_info"
 FINDINGS = "the findings of numa_domain_info"
 
@@ -174,8 +176,22 @@ def read_set_apart(host: Mapping[str, Any], reserved: Any = None, option: str = 
     found = [(what, _read(CpuSet.coerce, text, SET_APART, option)) for what, text in sets if text]
     others = read_list(host.get("other_slices"), SET_APART, option)
     found += [_read(_slice_of, each, SET_APART, option) for each in others]
+    found += [_read(_claim_of, each, CLAIMS, option) for each in read_list(host.get("claims"), CLAIMS, option)]
     cells = _read(CpuSet, read_list(reserved, RESERVED, option), RESERVED, option)
     return SetApart(tuple(found), cells)
+
+
+def read_state(host: Mapping[str, Any], option: str = "map") -> list[str]:
+    """What is to be said of a host that takes no new guests, nothing of one that does. Raises InputError."""
+    return _read(_state_of, host.get("host_state") or {}, STATE, option)
+
+
+def _state_of(value: Mapping[str, Any]) -> list[str]:
+    state = value.get("state") or "in"
+    if state == "in":
+        return []
+    parts = (value.get("who"), value.get("since"), value.get("reason"))
+    return [one_line(", ".join([f"{state}, takes no new guests", *(str(each) for each in parts if each)]))]
 
 
 def read_guests(domains: Any, option: str = "map") -> list[InfoGuest]:
@@ -243,6 +259,10 @@ def _known(value: Any) -> int | None:
 
 def _slice_of(value: Mapping[str, Any]) -> tuple[str, CpuSet]:
     return one_line(str(value["name"])) or "another control group", CpuSet.coerce(value["cpuset"])
+
+
+def _claim_of(value: Mapping[str, Any]) -> tuple[str, CpuSet]:
+    return f"claimed for {cut(one_line(str(value['name'])), 24)}", CpuSet.coerce(value["cpuset"])
 
 
 def _cell_of(value: Mapping[str, Any]) -> InfoCell:

@@ -37,6 +37,7 @@ from ansible_collections.numa.virt.plugins.module_utils._map.results import (
     read_guests,
     read_list,
     read_set_apart,
+    read_state,
 )
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet, union
 
@@ -107,7 +108,7 @@ def text_map(
     lines += _list("on CPUs that no cell has", lost, width)
     lines += _findings(found, width)
     lines += _legend(seen, lines, width)
-    for note in read_list(host.get("notes"), NOTES):
+    for note in [*read_state(host), *read_list(host.get("notes"), NOTES)]:
         lines += textwrap.wrap(f"note - {one_line(str(note))}".replace(": ", ", "), width)
     return lines
 

@@ -153,9 +153,9 @@ def read_text(name: str, folder: int | None = None, follow: bool = False, own: b
     return read_bytes(name, folder, follow, own, most).decode("utf-8", "surrogateescape")
 
 
-def write_file(folder: int, name: str, text: str, mode: int) -> None:
+def write_file(folder: int, name: str, text: str, mode: int, owner: Owner = None) -> None:
     """Write a file of that mode whatever the umask, whole or not at all. Raises OSError."""
-    with _whole(folder, text, mode, None, {}) as temporary:
+    with _whole(folder, text, mode, owner, {}) as temporary:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
@@ -183,6 +183,11 @@ def replace_file(folder: int, name: str, text: str) -> None:
     owner = (there.st_uid, there.st_gid)
     with _whole(folder, text, stat.S_IMODE(there.st_mode), owner, attributes) as temporary:
         os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is only on its way to another one."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_leftovers(folder: int, ours: bool = True) -> None:
@@ -251,10 +256,14 @@ def _temporary(folder: int) -> tuple[int, str]:
     while True:
         name = f"{_PREFIX}{secrets.token_hex(4)}{_SUFFIX}"
         handle = os.open(name, flags, 0o600, dir_fd=folder)
-        with contextlib.suppress(OSError):  # without locks nothing is taken for a leftover either
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return handle, name
+        try:
+            with contextlib.suppress(OSError):  # without locks nothing is taken for a leftover either
+                fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return handle, name
+        except BaseException:
+            os.close(handle)
+            raise
         os.close(handle)  # another run took it for a leftover before it was locked
 
 

@@ -113,7 +113,7 @@ def _look(directory: str, daemon: Daemon) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class Place:
     """Where locks are. ``host`` and ``domains`` are names of files, ``owner`` is the user whose files are believed.
 
     ``made``: the mode of the directory where it may be made. ``shared``: whether all who reach the daemon take it.
@@ -133,22 +133,28 @@ class _Place:
         return os.path.join(self.directory, self.host)
 
 
-def _place(directory: str, daemon: Daemon) -> _Place:
+def place_of(daemon: Daemon) -> Place | None:
+    """Where the lock is that all who reach a daemon of this machine take; None for any other."""
     if daemon.rules_host:
         group, mode = _group_of(daemon)
-        return _Place(SYSTEM_DIRECTORY, "host.lock", "domains.lock", 0, group, mode, 0o755)
+        return Place(SYSTEM_DIRECTORY, "host.lock", "domains.lock", 0, group, mode, 0o755)
     if daemon.socket is not None and daemon.uid is not None:
         folder = os.path.dirname(daemon.socket)
         # Nobody loses anything by a daemon for tests: who may connect to it may lock it.
         group, mode = _rights(daemon) if daemon.driver == "test" else (-1, 0o600)
-        return _Place(folder, "numa.virt.host.lock", "numa.virt.domains.lock", daemon.uid, group, mode)
-    return _own(directory, daemon)
+        return Place(folder, "numa.virt.host.lock", "numa.virt.domains.lock", daemon.uid, group, mode)
+    return None
 
 
-def _own(directory: str, daemon: Daemon) -> _Place:
+def _place(directory: str, daemon: Daemon) -> Place:
+    shared = place_of(daemon)
+    return shared if shared is not None else _own(directory, daemon)
+
+
+def _own(directory: str, daemon: Daemon) -> Place:
     """For the runs of this user alone. A host's name is never part of a path."""
     digest = hashlib.sha256(daemon.host.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return _Place(directory, f"{digest}.host", f"{digest}.domains", os.geteuid(), made=0o700, shared=False)
+    return Place(directory, f"{digest}.host", f"{digest}.domains", os.geteuid(), made=0o700, shared=False)
 
 
 def _rights(daemon: Daemon) -> tuple[int, int]:
@@ -173,7 +179,7 @@ def _group_of(daemon: Daemon) -> tuple[int, int]:
 @contextlib.contextmanager
 def _host(
     directory: str | None, kind: int, seconds: float, daemon: Daemon, required: bool, called: str
-) -> Iterator[tuple[_Place | None, list[str]]]:
+) -> Iterator[tuple[Place | None, list[str]]]:
     if directory is None:
         yield None, []
         return
@@ -198,7 +204,7 @@ def _host(
             os.close(handle)
 
 
-def _take(where: _Place, kind: int, seconds: float, called: str) -> int:
+def _take(where: Place, kind: int, seconds: float, called: str) -> int:
     """The handle of a host's lock, held. Raises OSError where there is none, BusyError."""
     while True:
         handle = _open(where, where.host)
@@ -213,7 +219,7 @@ def _take(where: _Place, kind: int, seconds: float, called: str) -> int:
 
 
 @contextlib.contextmanager
-def _domain(where: _Place | None, name: str, seconds: float) -> Iterator[None]:
+def _domain(where: Place | None, name: str, seconds: float) -> Iterator[None]:
     """The lock of one domain: one byte of a file for all, so that nobody needs the right to make files there."""
     handle = None
     if where is not None:
@@ -248,7 +254,7 @@ def _wait(take: Callable[[], object], handle: int, seconds: float, called: str) 
         time.sleep(0.05)
 
 
-def _open(where: _Place, name: str, make: bool = True) -> int:
+def _open(where: Place, name: str, make: bool = True) -> int:
     """Open a lock file, and make it where this user may. Raises OSError."""
     if make and where.made is not None and os.geteuid() == where.owner:
         files.make_directory(where.directory, where.made)
@@ -269,7 +275,7 @@ def _open(where: _Place, name: str, make: bool = True) -> int:
         os.close(folder)
 
 
-def _opened(where: _Place, folder: int, name: str) -> int:
+def _opened(where: Place, folder: int, name: str) -> int:
     handle, there = files.open_regular(name, folder, os.O_RDWR)
     try:
         problem = "is not a file of its own" if there.st_nlink > 1 else files.owner_problem(there, where.owner)
@@ -283,7 +289,7 @@ def _opened(where: _Place, folder: int, name: str) -> int:
     return handle
 
 
-def _mend(where: _Place, handle: int, there: os.stat_result) -> None:
+def _mend(where: Place, handle: int, there: os.stat_result) -> None:
     """Others have no right to it that they should not have; and it is given to whom it could not be given before: its
     maker was killed, or did not know the group. A group that somebody, such as the role host, has chosen stays.
     """
@@ -305,7 +311,7 @@ def _busy(called: str, seconds: float, handle: int) -> BusyError:
     )
 
 
-def _no_lock(where: _Place, error: OSError) -> NoLockError:
+def _no_lock(where: Place, error: OSError) -> NoLockError:
     reason = str(error.strerror)
     hint = "see what it is, and remove it"
     if isinstance(error, FileNotFoundError):

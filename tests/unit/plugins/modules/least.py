@@ -14,8 +14,10 @@ from ansible.module_utils import basic
 NOWHERE = "test+unix:///default?socket=/nonexistent/libvirt-sock"
 MODULES: Mapping[str, Mapping[str, Any]] = {
     "numa_cell_info": {"uri": NOWHERE},
+    "numa_claim": {"uri": NOWHERE, "name": "web1", "cpuset": "0-3"},
     "numa_domain": {"uri": NOWHERE, "name": "web1"},
     "numa_domain_info": {"uri": NOWHERE},
+    "numa_host_state": {"uri": NOWHERE, "state": "draining"},
     "numa_map_page": {"dest": "/nonexistent/map", "hosts": [{"name": "h", "cells": [], "guests": []}]},
     "numa_placement": {"uri": NOWHERE, "domains": ["web1"]},
     "numa_release": {"uri": NOWHERE, "names": ["web1"]},

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.numa.virt.plugins.module_utils._node import devices, kernel_cpus, lock, meminfo
+from ansible_collections.numa.virt.plugins.module_utils._node import claims, devices, kernel_cpus, lock, meminfo
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import (
     Hypervisor,
     TestDriver,
@@ -15,8 +15,9 @@ from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hyper
 
 @pytest.fixture(autouse=True)
 def no_lock_of_this_machine(tmp_path, monkeypatch):
-    """Stand-ins of root's daemons have a lock of their own."""
+    """Stand-ins of root's daemons have a lock of their own, with claims beside it, and a state of their own."""
     monkeypatch.setattr(lock, "SYSTEM_DIRECTORY", str(tmp_path / "numa.virt"))
+    monkeypatch.setattr(claims, "STATE_DIRECTORY", str(tmp_path / "numa.virt.host"))
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,9 @@ import libvirt
 from lxml import etree
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
+from ansible_collections.numa.virt.plugins.module_utils._engine.claim import ClaimRequest, claim_place
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.host_state import StateRequest, set_host_state
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
 from ansible_collections.numa.virt.plugins.module_utils._engine.placement import place_domains
@@ -103,7 +105,16 @@ class Host:
     def place_all(self, *domains, select=None, check=False, **options):
         about_run = {
             key: options.pop(key)
-            for key in ("state", "restart", "verify", "partial", "backup", "lock_dir", "lock_timeout")
+            for key in (
+                "state",
+                "restart",
+                "verify",
+                "partial",
+                "backup",
+                "lock_dir",
+                "lock_timeout",
+                "ignores_state",
+            )
             if key in options
         }
         about_run["shutdown_timeout"] = options.pop("shutdown_timeout", 0)
@@ -129,6 +140,17 @@ class Host:
             lock_dir=lock_dir,
         )
         return self._task(lambda connection: release_domains(connection, request))
+
+    def claim(self, present=True, **options):
+        for name in ("cells", "cpus"):
+            if options.get(name) is not None:
+                options[name] = CpuSet.coerce(options[name])
+        about = {"name": None, "uuid": None, "made_by": "ops@deploy1", "lock_dir": self.backups + ".lock", **options}
+        return self._task(lambda connection: claim_place(connection, ClaimRequest(present=present, **about)))
+
+    def say(self, state, who="ops@deploy1", **options):
+        about = {"lock_dir": self.backups + ".lock", **options}
+        return self._task(lambda connection: set_host_state(connection, StateRequest(state, who, **about)))
 
     def info(self, *names, findings=False):
         request = InfoRequest(names or None, findings)

@@ -11,6 +11,7 @@ import pytest
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 from ansible_collections.numa.virt.tests.unit.plugins.modules.returns import keys_of, returned
 
+UUID = "6695eb01-f6a4-8304-79aa-97f2502e193f"
 #: What Ansible itself knows of any result.
 COMMON = {"changed", "diff", "warnings"}
 
@@ -52,11 +53,16 @@ RUNS = {
     "numa_placement": of_placed(lambda host: host.place_all("web1", policy="spread")),
     "numa_release": of_placed(lambda host: host.release("web1")),
     "numa_cell_info": lambda host: host.cells(),
+    "numa_claim": lambda host: host.claim(name="db1", uuid=UUID, cpus="0", memory=[(0, 1024)]),
+    "numa_host_state": lambda host: host.say("draining", why="a fan"),
 }
 
 
 @pytest.mark.parametrize("module", RUNS)
 def test_every_key_is_documented(qemu, module):
+    qemu.claim(name="db9", uuid=UUID.replace("6", "7"), cpus="7", memory=[(3, 1024)])
+    qemu.say("out")
+    qemu.say("in", why="mended")
     result = RUNS[module](qemu)
     assert len(result) > 2
     compare({name: value for name, value in result.items() if name not in COMMON}, returned(module), module)

@@ -356,9 +356,26 @@ def test_what_is_set_apart():
     assert text_map(none, []) == text_map({"cells": host["cells"]}, [])
 
 
+def test_what_is_claimed_and_that_a_host_was_taken_out():
+    cells = [cell(0, range(4)), cell(1, range(4, 8))]
+    claims = [{"name": "db1", "cpuset": "2-5"}, {"name": "x\n" * 40, "cpuset": "7"}]
+    state = {"state": "out", "who": "ops@deploy1", "reason": "a\nfan", "since": "2026-01-01T12:00:00Z"}
+    lines = text_map({"cells": cells, "claims": claims, "host_state": state}, [])
+    assert "│  claimed for db1 2-3" in lines
+    assert [line for line in lines if line.startswith("│  claimed for db1 4-5; claimed for x\\nx\\n")]
+    assert "note - out, takes no new guests, ops@deploy1, 2026-01-01T12:00:00Z, a\\nfan" in " ".join(lines)
+    for host_state in ({"state": "in", "who": None}, {}, None):
+        without = {"cells": cells, "claims": None, "host_state": host_state}
+        assert text_map(without, []) == text_map({"cells": cells}, [])
+    assert "note - draining, takes no new guests" in text_map({"cells": cells, "host_state": {"state": "draining"}}, [])
+
+
 @pytest.mark.parametrize(
     ("results", "reserved"),
     [
+        ({"claims": "db1"}, ()),
+        ({"claims": [{"name": "db1"}]}, ()),
+        ({"host_state": "out"}, ()),
         ({"isolated_cpus": "x"}, ()),
         ({"nohz_full_cpus": 1.5}, ()),
         ({"other_slices": "dpdk.slice"}, ()),
