@@ -63,12 +63,15 @@ class Told:
     def _read(self, name: str, text: str) -> FleetHost:
         try:
             # A text of Ansible's has tags, which each of its parts would have too.
-            (found,) = fleet_from_data(read_json("".join(text), MAX_TEXT)).hosts
+            hosts = fleet_from_data(read_json("".join(text), MAX_TEXT)).hosts
+            if len(hosts) != 1:
+                raise InputError("fleet", None, "is no document of one host")
         except InputError as error:
             raise InputError(f"hosts[{name}]", None, f"what it told cannot be read: {error.message}") from None
         except ValueError as error:
             said = f"what it told cannot be read: {cut(str(error))}"
             raise InputError(f"hosts[{name}]", None, said, _EXPECTED) from None
+        found = hosts[0]
         existing = tuple(replace(each, wish=self._shared(each.wish)) for each in found.existing)
         return replace(found, host=self._shared(found.host), rules=self._shared(found.rules), existing=existing)
 

@@ -176,6 +176,8 @@ def _named(entry: Any, called: str, option: str, known: Sequence[str]) -> tuple[
     if entry.get("name") in (None, ""):
         raise InputError(called, None, "has no name", "give one")
     name = _text(entry["name"], f"{called}.name")
+    if displayable(name) != name:
+        raise InputError(f"{called}.name", None, "is no name", "give the name of a guest, not its definition")
     return name, f"{option}[{name}]"
 
 
