@@ -34,6 +34,7 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.summary import (
 from ansible_collections.numa.virt.plugins.module_utils._fleet.told import Told
 from ansible_collections.numa.virt.plugins.module_utils._fleet.wishes import Wishes, fleet_options, labels_of
 from ansible_collections.numa.virt.plugins.module_utils._node import files
+from ansible_collections.numa.virt.plugins.module_utils._node.backup import check_directory
 
 _DRAIN = "it is to be emptied"
 
@@ -139,11 +140,14 @@ def _keep(path: str, stored: StoredPlan, check_mode: bool) -> bool:
     before = _stored(path, "plan_file")
     if before is not None and before.same_as(stored):
         return False
+    folder, text = os.path.dirname(path), stored_as_text(stored)
+    check_directory(folder, "plan_file", len(text))
     if not check_mode:
         try:
-            with files.directory(os.path.dirname(path)) as folder:
-                files.remove_leftovers(folder)
-                files.write_file(folder, os.path.basename(path), stored_as_text(stored), 0o600)
+            files.make_directory(folder, 0o700)
+            with files.directory(folder) as handle:
+                files.remove_leftovers(handle)
+                files.write_file(handle, os.path.basename(path), text, 0o600)
         except OSError as error:
             raise InputError("plan_file", path, f"cannot be written: {error.strerror}") from None
     return True
