@@ -15,6 +15,7 @@ from ansible_collections.numa.virt.plugins.module_utils._fleet.told import Told,
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Request
 from ansible_collections.numa.virt.plugins.module_utils._values.cpuset import CpuSet
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
+from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.test_placement import DEVICE, HOSTDEV
 
 
 def told(host, name="h1", **options):
@@ -70,3 +71,13 @@ def test_options_that_it_cannot_have(qemu):
 def test_no_secret_is_told(qemu):
     qemu.place(xml=document("a", devices="<graphics type='vnc' port='-1' passwd='s3cret'/>"), cells=[1])
     assert "s3cret" not in str(qemu.fleet())
+
+
+def test_where_the_devices_of_its_guests_are(qemu):
+    qemu.devices = (DEVICE.format(cell=3),)
+    qemu.place_all({"xml": document("a", "kvm", more=HOSTDEV)}, policy="pack", devices="require")
+    one = told(qemu)
+    (guest,) = one.existing
+    assert guest.wish.devices and one.host.device_cells[guest.wish.devices[0]] == 3
+    (placed,) = plan_fleet([one], [FleetRequest(guest.wish)]).placements
+    assert (placed.action, placed.cells) == ("keep", CpuSet([3]))

@@ -29,11 +29,8 @@ def test_all_of_the_play():
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (
-            {"batch": ("h1",)},
-            "hosts: this play takes its hosts in batches (serial); name the hosts that the plan is for",
-        ),
-        ({"limit": "h1:h2"}, "hosts: this run is limited to some hosts (--limit); name the hosts that the plan is for"),
+        ({"batch": ("h1",)}, "this play takes its hosts in batches (serial)"),
+        ({"limit": "h1:h2"}, "this run is limited to some hosts (--limit)"),
     ],
 )
 def test_some_of_the_play(more, said):
