@@ -37,6 +37,14 @@ options:
     type: bool
     default: true
     version_added: 0.2.0
+  fleet:
+    description:
+      - Whether to return the host as M(numa.virt.numa_fleet_plan) takes it, in RV(fleet), with the rules in the options
+        below, and nothing of single domains or findings. Of many hosts all that would be much to carry about.
+      - Not with O(names).
+    type: bool
+    default: false
+    version_added: 0.2.0
   reserved_cpus:
     description:
       - CPUs that no guest should have, as a CPU set. Give what M(numa.virt.numa_placement) is given on this host, here
@@ -74,6 +82,7 @@ notes:
 seealso:
   - module: numa.virt.numa_domain
   - module: numa.virt.numa_cell_info
+  - module: numa.virt.numa_fleet_plan
 """
 
 EXAMPLES = r"""
@@ -92,6 +101,12 @@ EXAMPLES = r"""
 - name: See one domain
   numa.virt.numa_domain_info:
     names: [web1]
+
+- name: Have each host of a fleet tell what it is, for numa_fleet_plan
+  numa.virt.numa_domain_info:
+    fleet: true
+    reserved_cpus: 0-1
+  register: told
 
 - name: See what is wrong, with the rules that the host was planned by
   numa.virt.numa_domain_info:
@@ -116,20 +131,28 @@ driver:
   sample: qemu
 claims:
   description: As RV(numa.virt.numa_cell_info#module:claims).
-  returned: success
+  returned: O(fleet=false)
   type: list
   elements: dict
   version_added: 0.2.0
   sample: []
 host_state:
   description: As RV(numa.virt.numa_cell_info#module:host_state).
-  returned: success
+  returned: O(fleet=false)
   type: dict
   version_added: 0.2.0
   sample: {state: in, who: null, reason: null, since: null}
+fleet:
+  description:
+    - The host, its rules, and what of it each domain takes, as versioned JSON in one text. It is for
+      M(numa.virt.numa_fleet_plan) and holds no definition.
+  returned: O(fleet=true)
+  type: str
+  version_added: 0.2.0
+  sample: '{"hosts":[{"host":0,"name":"","told":1767225600.0}],"models":[],"rules":[{}],"version":1}'
 domains:
   description: The domains, by name.
-  returned: success
+  returned: O(fleet=false)
   type: list
   elements: dict
   contains:
@@ -247,7 +270,7 @@ findings:
   description:
     - What is wrong on the host, the worst first, then by code and domain. An empty list means that nothing was found.
     - Domains that M(numa.virt.numa_placement) has placed, and nobody has touched since, are in none.
-  returned: O(findings=true)
+  returned: O(findings=true) and O(fleet=false)
   type: list
   version_added: 0.2.0
   elements: dict
@@ -321,7 +344,7 @@ findings:
       remedy: 'run numa_domain for it with restart=allowed: memory does not move while it runs'
 summary:
   description: How many findings there are of each severity.
-  returned: O(findings=true)
+  returned: O(findings=true) and O(fleet=false)
   type: dict
   version_added: 0.2.0
   contains:
@@ -343,13 +366,14 @@ summary:
   sample: {error: 0, warning: 1, info: 0}
 reserved_cells:
   description: The cells in O(reserved_cells), for those who draw a map.
-  returned: O(findings=true)
+  returned: O(findings=true) and O(fleet=false)
   type: list
   version_added: 0.2.0
   elements: int
   sample: []
 """
 
+from ansible_collections.numa.virt.plugins.module_utils._engine.fleet_host import fleet_host_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import rules_with_ratio
 from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options, definition_options
@@ -365,6 +389,7 @@ def main():
             **definition_options(),
             names=dict(type="list", elements="str", aliases=["name"]),
             findings=dict(type="bool", default=True),
+            fleet=dict(type="bool", default=False),
             reserved_cpus=dict(type="raw"),
             reserved_memory=dict(type="dict"),
             reserved_cells=dict(type="raw"),
@@ -380,7 +405,7 @@ def main():
     def work():
         request = InfoRequest(params["names"], params["findings"], rules_with_ratio(params))
         with connect(params["uri"], params["config"], module.run_command) as connection:
-            return domains_info(connection, request)
+            return fleet_host_info(connection, request) if params["fleet"] else domains_info(connection, request)
 
     result = run(work, params["uri"])
     if "error" in result:

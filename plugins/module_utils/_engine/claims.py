@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.numa.virt.plugins.module_utils._engine.session import Known, Session
 from ansible_collections.numa.virt.plugins.module_utils._errors import NumaVirtError, few, shown
+from ansible_collections.numa.virt.plugins.module_utils._fleet.request import Claim as FleetClaim
 from ansible_collections.numa.virt.plugins.module_utils._node import claims as node_claims
 from ansible_collections.numa.virt.plugins.module_utils._planner.claims import as_place, claimed
 from ansible_collections.numa.virt.plugins.module_utils._planner.request import Existing, Request
@@ -112,10 +113,8 @@ def claimed_of(
     """``asked``: the UUIDs of the guests that a plan is made for, None where that is open; ``there``: all guests."""
     own: dict[str, Claim] = {}
     done, others = [], []
-    uuids = {name: each.domain.uuid for name, each in known.items()}
     for claim in claims:
-        owner = next((name for name, uuid in uuids.items() if is_of(claim, name, uuid)), None)
-        if owner is not None and owner in there and holds(there[owner], claim):
+        if _has_come(claim, known, there):
             done.append(claim.uuid)
             continue
         name = next((name for name, uuid in asked.items() if is_of(claim, name, uuid)), None)
@@ -124,6 +123,25 @@ def claimed_of(
         else:
             others.append(claim)
     return Claimed(own, _called(others, {*known, *asked}), tuple(done))
+
+
+def claims_for_fleet(
+    claims: Iterable[Claim], known: Mapping[str, Known], there: Mapping[str, Existing]
+) -> tuple[FleetClaim, ...]:
+    """What counts beside the guests of a host. It has the name of its guest, unless one of that name is there."""
+    found, names = [], set(there)
+    for claim in claims:
+        if not _has_come(claim, known, there):
+            (guest,) = _called([claim], names).values() if claim.name in names else (claimed(claim, claim.name),)
+            names.add(guest.name)
+            found.append(FleetClaim(guest, claim.made_by, float(claim.ends)))
+    return tuple(found)
+
+
+def _has_come(claim: Claim, known: Mapping[str, Known], there: Mapping[str, Existing]) -> bool:
+    """Whether its guest is where it is claimed for."""
+    owner = next((name for name, each in known.items() if is_of(claim, name, each.domain.uuid)), None)
+    return owner is not None and owner in there and holds(there[owner], claim)
 
 
 def _called(claims: Iterable[Claim], names: set[str]) -> dict[str, Existing]:

@@ -8,6 +8,8 @@
 |---|---|
 | request, result | what goes in, what comes out |
 | document, records | the same as versioned JSON |
+| told, stored | what a host tells of itself, as one text; a plan as a file, and whether it still holds |
+| names, wishes | options of a task: which hosts are meant, and what is asked of the planner |
 | check | options that no plan could meet, as InputError |
 | states, where | which hosts are planned on to; which of them a guest may be on |
 | worth | what free cells are worth: the rule by which hosts and cells are chosen |
@@ -16,6 +18,7 @@
 | table, moves, plan | who stays and who has to leave; places by steps that each fit; all of it together |
 | explain, bound | why there is no place; how many vCPUs any plan could place |
 | more, loss, spare | how many more fit; what if a host is lost; that it may be |
+| summary | a plan told of: capacity, losses, who goes where |
 
     from …_fleet.plan import plan_fleet
     from …_fleet.request import FleetHost, FleetRequest

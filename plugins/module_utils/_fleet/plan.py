@@ -48,11 +48,18 @@ def plan_fleet(
 
     The order of both does not matter. Raises InputError; what does not fit is in ``FleetPlan.rejections``.
     """
+    return planned_fleet(hosts, requests, options).answer()
+
+
+def planned_fleet(
+    hosts: Iterable[FleetHost], requests: Iterable[FleetRequest], options: FleetOptions = _NO_LIMITS
+) -> Planned:
+    """The same, with the fleet as it will be. Raises InputError."""
     hosts, requests = list(hosts), list(requests)
     check_fleet(hosts, requests, options)
     for each in hosts:
         _check_host(each)
-    return Planned(Fleet(hosts, options), requests, options).answer()
+    return Planned(Fleet(hosts, options), requests, options)
 
 
 def _check_host(host: FleetHost) -> None:

@@ -104,9 +104,14 @@ class HostState:
     def takes_guests(self) -> bool:
         return self.state == IN
 
-    def __str__(self) -> str:
+    @property
+    def said(self) -> str:
+        """By whom, since when and why."""
         reason = f": {self.why}" if self.why else ""
-        return f"this host is {self.state}, says {self.who or 'somebody'} since {instant(self.when)}{reason}"
+        return f"says {self.who or 'somebody'} since {instant(self.when)}{reason}"
+
+    def __str__(self) -> str:
+        return f"this host is {self.state}, {self.said}"
 
 
 def instant(seconds: int) -> str:

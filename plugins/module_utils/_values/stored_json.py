@@ -27,10 +27,10 @@ class StoredTextError(ValueError):
     """A text that cannot be read; what is wrong with it, in words."""
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, longest: int = MAX_TEXT) -> Any:
     """The value. Raises StoredTextError, and nothing else."""
-    if len(text) > MAX_TEXT:
-        raise StoredTextError(f"it is longer than {MAX_TEXT} characters")
+    if len(text) > longest:
+        raise StoredTextError(f"it is longer than {longest} characters")
     if _depth(text) > MAX_DEPTH:
         raise StoredTextError(f"it is nested deeper than {MAX_DEPTH}")
     try:

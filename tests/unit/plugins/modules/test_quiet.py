@@ -120,4 +120,6 @@ def test_ansible_may_fail_before_it_has_read_the_arguments(monkeypatch, capsys):
 
 def test_every_module_is_here():
     folder = os.path.dirname(module("numa_domain").__file__)
-    assert {os.path.splitext(each)[0] for each in os.listdir(folder) if each.endswith(".py")} == set(MODULES)
+    names = {os.path.splitext(each)[0] for each in os.listdir(folder) if each.endswith(".py")}
+    # One that runs on the controller is documentation here.
+    assert {name for name in names if hasattr(module(name), "main")} == set(MODULES)

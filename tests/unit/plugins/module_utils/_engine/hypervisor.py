@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 import uuid
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from lxml import etree
 from ansible_collections.numa.virt.plugins.module_utils._engine.cells import cells_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.claim import ClaimRequest, claim_place
 from ansible_collections.numa.virt.plugins.module_utils._engine.domain import place_domain
+from ansible_collections.numa.virt.plugins.module_utils._engine.fleet_host import fleet_host_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.host_state import StateRequest, set_host_state
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.pin import PinRequest, pin_domain
@@ -160,6 +162,11 @@ class Host:
         """What numa_domain_info finds: its result."""
         request = InfoRequest(names or None, True, rules_with_ratio(options))
         return self._task(lambda connection: domains_info(connection, request))
+
+    def fleet(self, *names, now=time.time, **options):
+        """What it tells of itself for a fleet: the result of numa_domain_info."""
+        request = InfoRequest(names or None, True, rules_with_ratio(options))
+        return self._task(lambda connection: fleet_host_info(connection, request, now))
 
     def cells(self, devices=True):
         return self._task(lambda connection: cells_info(connection, devices))

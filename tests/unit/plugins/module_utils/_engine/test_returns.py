@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from ansible_collections.numa.virt.plugins.module_utils._engine.fleet_plan import FleetTask, fleet_plan
+from ansible_collections.numa.virt.plugins.module_utils._fleet.names import Play
 from ansible_collections.numa.virt.tests.unit.plugins.module_utils._engine.hypervisor import document
 from ansible_collections.numa.virt.tests.unit.plugins.modules.returns import keys_of, returned
 
@@ -55,7 +59,31 @@ RUNS = {
     "numa_cell_info": lambda host: host.cells(),
     "numa_claim": lambda host: host.claim(name="db1", uuid=UUID, cpus="0", memory=[(0, 1024)]),
     "numa_host_state": lambda host: host.say("draining", why="a fan"),
+    "numa_fleet_plan": lambda host: planned(host),
 }
+
+
+def planned(host):
+    """A plan with all that there may be in one."""
+    place(host)
+    told = {"h1": host.fleet(), "h2": host.fleet(reserved_cells=[1])}
+    options = {
+        "facts": "told",
+        "domains": [{"name": "new", "vcpus": 2, "memory": 16}, {"name": "wide", "vcpus": 99, "memory": 16}],
+        "drain": ["h1"],
+        "capacity": [{"name": "small", "vcpus": 1, "memory": 16}],
+        "losses": ["h2"],
+        "plan_file": os.path.join(host.backups, "plan.json"),
+    }
+    names = ("h1", "h2", "h3")
+    task = FleetTask(options, Play(names, names, names, None, {"all": names}), told.get, 0.0, diff=True)
+    result = fleet_plan(task)
+    assert result["placements"] and result["rejections"] and result["unknown"] and result["batches"]
+    return result
+
+
+def test_what_a_host_tells_a_fleet(qemu):
+    assert set(qemu.fleet()) - COMMON <= set(returned("numa_domain_info"))
 
 
 @pytest.mark.parametrize("module", RUNS)
