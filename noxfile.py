@@ -203,6 +203,7 @@ def ansible_lint(session: nox.Session) -> None:
 #: What generated pages refer to in Ansible's own documentation: label, page, title. Else Sphinx would need a network.
 ANSIBLE_DOCS = "https://docs.ansible.com/projects/ansible/latest/"
 ANSIBLE_LABELS = (
+    ("action_plugins", "plugins/action.html", "Action plugins"),
     ("ansible_configuration_settings", "reference_appendices/config.html", "Ansible Configuration Settings"),
     ("common_return_values", "reference_appendices/common_return_values.html", "Return Values"),
 )

@@ -36,8 +36,8 @@ COLLECTION = "ansible_collections.numa.virt.plugins"
 MODULES = {
     name: importlib.import_module(f"{COLLECTION}.modules.{name}")
     for name in (
-        *("numa_cell_info", "numa_claim", "numa_domain", "numa_domain_info", "numa_map_page", "numa_placement"),
-        "numa_release",
+        *("numa_cell_info", "numa_claim", "numa_domain", "numa_domain_info", "numa_host_state", "numa_map_page"),
+        *("numa_placement", "numa_release"),
         "vcpu_pin",
     )
 }

@@ -216,7 +216,7 @@ def _group(entry: Any, called: str) -> Group:
 
 
 def _count(value: Any, called: str) -> int:
-    if type(value) is bool or not isinstance(value, (int, str)) or not str(value).strip().isdecimal():
+    if isinstance(value, bool) or not isinstance(value, (int, str)) or not str(value).strip().isdecimal():
         raise InputError(called, value, "is no whole number", "give a number of 1 or more")
     number = int(str(value)[:20])
     if not 0 < number <= _MAX_VCPUS:

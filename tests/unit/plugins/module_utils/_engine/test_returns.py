@@ -50,19 +50,6 @@ def of_placed(task):
     return work
 
 
-RUNS = {
-    "numa_domain": place,
-    "vcpu_pin": of_placed(lambda host: host.pin(pins={"1": "3"})),
-    "numa_domain_info": of_placed(lambda host: host.findings()),
-    "numa_placement": of_placed(lambda host: host.place_all("web1", policy="spread")),
-    "numa_release": of_placed(lambda host: host.release("web1")),
-    "numa_cell_info": lambda host: host.cells(),
-    "numa_claim": lambda host: host.claim(name="db1", uuid=UUID, cpus="0", memory=[(0, 1024)]),
-    "numa_host_state": lambda host: host.say("draining", why="a fan"),
-    "numa_fleet_plan": lambda host: planned(host),
-}
-
-
 def planned(host):
     """A plan with all that there may be in one."""
     place(host)
@@ -80,6 +67,19 @@ def planned(host):
     result = fleet_plan(task)
     assert result["placements"] and result["rejections"] and result["unknown"] and result["batches"]
     return result
+
+
+RUNS = {
+    "numa_domain": place,
+    "vcpu_pin": of_placed(lambda host: host.pin(pins={"1": "3"})),
+    "numa_domain_info": of_placed(lambda host: host.findings()),
+    "numa_placement": of_placed(lambda host: host.place_all("web1", policy="spread")),
+    "numa_release": of_placed(lambda host: host.release("web1")),
+    "numa_cell_info": lambda host: host.cells(),
+    "numa_claim": lambda host: host.claim(name="db1", uuid=UUID, cpus="0", memory=[(0, 1024)]),
+    "numa_host_state": lambda host: host.say("draining", why="a fan"),
+    "numa_fleet_plan": planned,
+}
 
 
 def test_what_a_host_tells_a_fleet(qemu):

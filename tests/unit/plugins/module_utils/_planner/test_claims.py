@@ -81,7 +81,7 @@ def test_memory_in_pages():
     request = Request("db1", 2, 3 * GIB, page_size=GIB, overhead=GIB)
     one = claim("0-1", "0", owned=False, memory=[(0, GIB, 3), (0, None, 1)])
     place = as_place(it, one, request)
-    assert place.has_memory_of(request) and place.all_memory == 3 * GIB
+    assert place.memory_fields == request.memory_fields and place.all_memory == 3 * GIB
     found = kept(it, one, request)
     assert (found.action, found.memory_by_page) == (KEEP, ((0, GIB, 3 * GIB),))
     # With less than it needs it stays where that fits, and only there.
