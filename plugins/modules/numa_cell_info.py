@@ -406,12 +406,7 @@ def main():
         with connect(module.params["uri"], None, module.run_command) as connection:
             return cells_info(connection, module.params["devices"])
 
-    result = run(work, module.params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, module.params["uri"]))
 
 
 if __name__ == "__main__":

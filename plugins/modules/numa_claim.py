@@ -191,7 +191,7 @@ from ansible_collections.numa.virt.plugins.module_utils._engine.claim import (
     pages_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import cpus_of, rules_of
-from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options, rules_options
 from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._module.run import run
@@ -222,11 +222,7 @@ def main():
             ),
             lifetime=dict(type="int", default=3600),
             made_by=dict(type="str"),
-            reserved_cpus=dict(type="raw"),
-            reserved_memory=dict(type="dict"),
-            reserved_cells=dict(type="raw"),
-            shared_cpus=dict(type="raw"),
-            dedicated_cpus=dict(type="raw"),
+            **rules_options(),
             host_state=dict(type="str", choices=["respect", "ignore"], default="respect"),
             lock_timeout=dict(type="int", default=300),
         ),
@@ -259,12 +255,7 @@ def main():
         with connect(params["uri"], None, module.run_command) as connection:
             return claim_place(connection, request)
 
-    result = run(work, params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, params["uri"]))
 
 
 if __name__ == "__main__":

@@ -542,12 +542,7 @@ def main():
         with connect(params["uri"], params["config"], module.run_command) as connection:
             return place_domain(connection, request)
 
-    result = run(work, module.params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, module.params["uri"]))
 
 
 if __name__ == "__main__":

@@ -376,7 +376,11 @@ reserved_cells:
 from ansible_collections.numa.virt.plugins.module_utils._engine.fleet_host import fleet_host_info
 from ansible_collections.numa.virt.plugins.module_utils._engine.info import InfoRequest, domains_info
 from ansible_collections.numa.virt.plugins.module_utils._intent.placement_options import rules_with_ratio
-from ansible_collections.numa.virt.plugins.module_utils._module.argspec import connection_options, definition_options
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import (
+    connection_options,
+    definition_options,
+    rules_options,
+)
 from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._module.run import run
@@ -390,11 +394,7 @@ def main():
             names=dict(type="list", elements="str", aliases=["name"]),
             findings=dict(type="bool", default=True),
             fleet=dict(type="bool", default=False),
-            reserved_cpus=dict(type="raw"),
-            reserved_memory=dict(type="dict"),
-            reserved_cells=dict(type="raw"),
-            shared_cpus=dict(type="raw"),
-            dedicated_cpus=dict(type="raw"),
+            **rules_options(),
             cpu_ratio=dict(type="float"),
         ),
         supports_check_mode=True,
@@ -407,12 +407,7 @@ def main():
         with connect(params["uri"], params["config"], module.run_command) as connection:
             return fleet_host_info(connection, request) if params["fleet"] else domains_info(connection, request)
 
-    result = run(work, params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, params["uri"]))
 
 
 if __name__ == "__main__":

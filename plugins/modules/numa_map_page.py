@@ -212,10 +212,7 @@ def main():
         opaque=("cells", "guests", "files", "title"),  # a title may have any text, and pages escape it
     )
     request = MapRequest(check_mode=module.check_mode, diff=module._diff, **module.params)
-    result = run(lambda: map_pages(request), alone=True)
-    if "error" in result:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    module.finish(run(lambda: map_pages(request), alone=True))
 
 
 if __name__ == "__main__":

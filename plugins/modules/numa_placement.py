@@ -526,7 +526,11 @@ from ansible_collections.numa.virt.plugins.module_utils._intent.placement_option
     rules_of,
 )
 from ansible_collections.numa.virt.plugins.module_utils._intent.policy import CHOICES
-from ansible_collections.numa.virt.plugins.module_utils._module.argspec import backup_options, connection_options
+from ansible_collections.numa.virt.plugins.module_utils._module.argspec import (
+    backup_options,
+    connection_options,
+    rules_options,
+)
 from ansible_collections.numa.virt.plugins.module_utils._module.connect import connect
 from ansible_collections.numa.virt.plugins.module_utils._module.quiet import QuietModule
 from ansible_collections.numa.virt.plugins.module_utils._module.run import run
@@ -549,11 +553,7 @@ def main():
             memory_overhead=dict(type="str"),
             devices=dict(type="str", choices=list(CHOICES["devices"])),
             cache=dict(type="str", choices=list(CHOICES["cache"])),
-            reserved_cpus=dict(type="raw"),
-            reserved_memory=dict(type="dict"),
-            reserved_cells=dict(type="raw"),
-            shared_cpus=dict(type="raw"),
-            dedicated_cpus=dict(type="raw"),
+            **rules_options(),
             state=dict(type="str", choices=["defined", "running", "unchanged"]),
             rebalance=dict(type="bool", default=False),
             even_out=dict(type="bool", default=True),
@@ -595,12 +595,7 @@ def main():
         with connect(params["uri"], None, module.run_command) as connection:
             return place_domains(connection, request)
 
-    result = run(work, params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, params["uri"]))
 
 
 if __name__ == "__main__":

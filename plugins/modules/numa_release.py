@@ -155,12 +155,7 @@ def main():
         with connect(params["uri"], None, module.run_command) as connection:
             return release_domains(connection, request)
 
-    result = run(work, params["uri"])
-    if "error" in result:
-        module.fail_json(**result)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
+    module.finish(run(work, params["uri"]))
 
 
 if __name__ == "__main__":

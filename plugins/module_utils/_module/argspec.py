@@ -26,3 +26,14 @@ def backup_options() -> dict[str, Any]:
         "backup": {"type": "bool", "default": True},
         "backup_dir": {"type": "path"},
     }
+
+
+def rules_options() -> dict[str, Any]:
+    """What is kept from guests, for _intent.placement_options.rules_of(); each module documents it."""
+    return {
+        "reserved_cpus": {"type": "raw"},
+        "reserved_memory": {"type": "dict"},
+        "reserved_cells": {"type": "raw"},
+        "shared_cpus": {"type": "raw"},
+        "dedicated_cpus": {"type": "raw"},
+    }

@@ -68,6 +68,14 @@ class QuietModule(AnsibleModule):  # type: ignore[misc]  # Ansible is not read b
             msg = self._refusal(msg)
         super().fail_json(msg, **self._finished(result))
 
+    def finish(self, result: dict[str, Any]) -> None:
+        """End with what _module.run.run() has returned."""
+        if "error" in result:
+            self.fail_json(**result)
+        for warning in result.pop("warnings", ()):
+            self.warn(warning)
+        self.exit_json(**result)
+
     def _refusal(self, msg: str) -> str:
         """Ansible's own words on arguments, or ours."""
         where = misplaced(self._known, self._given)
